@@ -1,0 +1,139 @@
+/*
+ * From the tree of the map to the plan: everything resolved, every mistake told.
+ *
+ * compile() is the way in; the rest of this header is what its parts, one subject a file, see of each other.
+ */
+#ifndef APP_COMPILE_H
+#define APP_COMPILE_H
+
+#include "app/faults.h"
+#include "app/names.h"
+#include "app/schema.h"
+#include "app/tree.h"
+#include "model/plan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Makes the plan of a whole map.  Faults and warnings are added; with a fault the plan is not fit for use, but its
+ * arena must be freed all the same.  Nothing of the plan points into the tree.
+ */
+void compile(const char *file, const struct tree *root, struct faults *faults, struct plan *ret_plan);
+
+/* ---- The parts ---- */
+
+#define DRIVER_DEFAULT "modbus"
+
+struct compile_bus; /* what is known of a bus besides its plan */
+struct compile_rule;
+
+enum compile_scope { SCOPE_PORTS, SCOPE_TOPICS, SCOPE_DEVICES };
+
+struct compile {
+	struct plan *plan;
+	struct arena *keep;    /* the plan's */
+	struct arena scratch;  /* freed at the end */
+	struct faults *faults;
+	struct names names;
+
+	/* The arrays of the plan while they grow; copied to it at the end. */
+	struct plan_bus *buses;
+	struct plan_device *devices;
+	struct plan_metric *metrics;
+	size_t buses_size, devices_size, metrics_size;
+	const struct tree **device_at; /* where each stands */
+	const struct tree **metric_at;
+	size_t device_at_size, metric_at_size;
+
+	struct compile_bus *bus_facts;
+	size_t bus_facts_size;
+	size_t n_named;		/* buses of the group `buses`; they come first */
+
+	struct compile_rule *rules;
+	size_t n_rules;
+};
+
+/* Where a device, level or metric stands in the tree of topics. */
+struct compile_level {
+	const char *path;    /* of topics, without the site; "" at the top */
+	int64_t every_us;
+	unsigned depth;
+};
+
+/* A device while its metrics are read. */
+struct compile_device {
+	uint32_t index;
+	const struct map_device *map;
+	const struct bf_driver *driver;
+	const void *keys; /* of the driver */
+	int64_t every_us;
+	uint16_t max_registers;
+};
+
+/* Makes room for one more element of a growing array in the scratch arena. */
+void *compile_grow(struct compile *compile, void *array, size_t n, size_t *size, size_t element);
+
+void compile_fault(struct compile *compile, const struct tree *group, const char *key, const char *hint,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+void compile_warning(struct compile *compile, const struct tree *group, const char *key, const char *hint,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/*
+ * The topic text of a level, device or metric: `topic` if given, else its key.  Tells what cannot be one.  NULL when it
+ * is no topic text.
+ */
+const char *compile_topic_text(struct compile *compile, const struct tree *group, const char *topic);
+
+/* Is one of the parts of this topic text one of the words (which end with NULL)?  The word, or NULL. */
+const char *compile_reserved(const char *text, const char *const *words);
+
+/*
+ * "host:port", "[v6]:port", "host" → its parts; port 0 = must be given.  NULL when all is well, else what is wrong.
+ */
+const char *compile_host_port(const char *text, uint16_t port, struct arena *arena, const char **ret_host,
+	uint16_t *ret_port);
+
+/* compile_broker.c: broker and buffer. */
+void compile_broker(struct compile *compile, const struct tree *broker);
+void compile_buffer(struct compile *compile, const struct tree *buffer);
+
+/* compile_bus.c: the group `buses`, and the bus of a device (its index; -1 when there is none, which was told). */
+void compile_buses(struct compile *compile, const struct tree *buses);
+int compile_bus_of(struct compile *compile, const struct tree *device, const char *name);
+void compile_bus_lists(struct compile *compile);
+const struct bf_driver *compile_driver_default(void);
+
+/* The link in the folder that leads to the same file as the port, or NULL. */
+const char *compile_by_id(const char *folder, const char *port, struct arena *arena);
+
+/* compile_rules.c: the group `topics`, and what it says of one metric. */
+void compile_rules(struct compile *compile, const struct tree *topics);
+void compile_delivery(struct compile *compile, const struct tree *at, const struct map_metric *map, const char *topic,
+	const char *name, struct plan_delivery *ret_delivery);
+
+/* compile_device.c: the tree under `floors`. */
+void compile_floors(struct compile *compile, const struct tree *floors, int64_t every_us);
+
+/* compile_metric.c: one metric, or one for each of its bits. */
+void compile_metric(struct compile *compile, const struct compile_device *device, const struct tree *at);
+
+/* compile_values.c: the keys of a metric that say what its values are: enum, bits, invalid, deadband. */
+void compile_enum(struct compile *compile, const struct tree *at, const struct tree *words, struct plan_metric *metric);
+void compile_invalid(struct compile *compile, const struct tree *at, const struct tree *invalid,
+	struct plan_metric *metric);
+bool compile_bit(struct compile *compile, const struct tree *bit, struct plan_metric *metric);
+void compile_deadband(struct compile *compile, const struct tree *at, const struct map_metric *map,
+	struct plan_metric *metric);
+unsigned compile_width(enum bf_type type); /* bits; 0 for a string */
+bool compile_is_whole(enum bf_type type);  /* integers that are not BCD */
+
+/* compile_unit.c: how Home Assistant writes this unit, if it would refuse it as it is; else NULL. */
+const char *compile_unit(const char *unit);
+
+/* compile_overlap.c: what can only be seen when all is read. */
+void compile_topics_check(struct compile *compile);
+void compile_addresses_check(struct compile *compile);
+
+#endif

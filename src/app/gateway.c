@@ -1,0 +1,252 @@
+/*
+ * The wiring.  This is the only file that knows both field/ and ship/; it holds the parts and the order in which they
+ * start and end, and nothing else.
+ *
+ * Order of the end: pollers are asked to stop and joined, so that nothing more is put; then the publisher sends what it
+ * may and says its last words; only then are the parts destroyed, those that are used after those that use them.
+ */
+#include "app/gateway.h"
+#include "ship/announce.h"
+#include "ship/printer.h"
+#include "ship/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define MEMORY_ONLY_BYTES (32u << 20) /* waiting readings until the journal on disk comes */
+#define POLLER_JOIN_US	  1500000
+#define PUBLISHER_JOIN_US 3200000
+
+/* Counts what had no answer on its way to the report. */
+struct tally {
+	struct reading_sink sink;
+	struct reading_sink *next;
+	_Atomic uint64_t unanswered;
+};
+
+struct gateway {
+	const struct plan *plan;
+	struct gateway_options options;
+	struct outbox *outbox;
+	struct printer *printer;
+	struct announce *announce;
+	struct report *report;
+	struct tally tally;
+	struct uplink *uplink;
+	struct publisher *publisher;
+	struct poller **pollers;
+	size_t n_pollers;
+	int64_t started_at;
+};
+
+static void tally_take(struct reading_sink *sink, const struct batch *batch)
+{
+	struct tally *tally = (struct tally *)sink;
+	uint64_t n = 0;
+	for (size_t i = 0; i < batch->n; i++) {
+		enum quality quality = batch->readings[i].quality;
+		n += quality == QUALITY_TIMEOUT || quality == QUALITY_CHECKSUM || quality == QUALITY_OFFLINE;
+	}
+	if (n)
+		atomic_fetch_add_explicit(&tally->unanswered, n, memory_order_relaxed);
+	tally->next->take(tally->next, batch);
+}
+
+static bool uses_qos2(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_metrics; i++)
+		if (plan->metrics[i].delivery.qos == 2)
+			return plan->broker.max_qos >= 2;
+	return false;
+}
+
+static int64_t memory_bytes(const struct plan_buffer *buffer)
+{
+	/* ":none:" means that memory is all there is, and max_size is its bound. */
+	if (!buffer->path && buffer->path_given)
+		return buffer->max_size;
+	return buffer->max_size < MEMORY_ONLY_BYTES ? buffer->max_size : MEMORY_ONLY_BYTES;
+}
+
+static int init_messages(struct gateway *gateway, struct message_sink **ret_messages)
+{
+	int rc;
+	if (gateway->options.print) {
+		rc = printer_init(&gateway->printer);
+		if (rc == 0)
+			*ret_messages = printer_sink(gateway->printer);
+	} else {
+		rc = outbox_init(&gateway->plan->buffer, memory_bytes(&gateway->plan->buffer), &clock_system,
+			&gateway->outbox);
+		if (rc == 0)
+			*ret_messages = outbox_sink(gateway->outbox);
+	}
+	return rc;
+}
+
+static int init_publisher(struct gateway *gateway)
+{
+	if (gateway->options.print)
+		return 0;
+	int rc = uplink_mosquitto_init(&gateway->uplink);
+	if (rc < 0)
+		return rc;
+	return publisher_init(&gateway->plan->broker, uses_qos2(gateway->plan), announce_will_topic(gateway->announce),
+		gateway->outbox, gateway->uplink, announce_publisher_listener(gateway->announce), &clock_system,
+		&gateway->publisher);
+}
+
+static int init_pollers(struct gateway *gateway)
+{
+	size_t n = poller_count(gateway->plan);
+	gateway->pollers = calloc(n + 1, sizeof(struct poller *));
+	if (!gateway->pollers)
+		return -ENOMEM;
+	for (; gateway->n_pollers < n; gateway->n_pollers++) {
+		int rc = poller_init(gateway->plan, gateway->n_pollers, &gateway->tally.sink, &clock_system,
+			gateway->options.once, &gateway->pollers[gateway->n_pollers]);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int gateway_init(const struct plan *plan, const struct gateway_options *options, struct gateway **ret_gateway)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	struct message_sink *messages = NULL;
+	if (!gateway)
+		return -ENOMEM;
+	gateway->plan = plan;
+	gateway->options = *options;
+	int rc = init_messages(gateway, &messages);
+	if (rc == 0)
+		rc = announce_init(plan, &clock_system, messages, &gateway->announce);
+	if (rc == 0)
+		rc = report_init(plan, &clock_system, messages, announce_report_listener(gateway->announce),
+			&gateway->report);
+	if (rc == 0) {
+		gateway->tally.sink.take = tally_take;
+		gateway->tally.next = report_sink(gateway->report);
+		rc = init_publisher(gateway);
+	}
+	if (rc == 0)
+		rc = init_pollers(gateway);
+	if (rc < 0) {
+		gateway_destroy(gateway);
+		return rc;
+	}
+	*ret_gateway = gateway;
+	return 0;
+}
+
+int gateway_start(struct gateway *gateway)
+{
+	gateway->started_at = clock_now(&clock_system);
+	int rc = gateway->publisher ? publisher_start(gateway->publisher) : 0;
+	for (size_t i = 0; i < gateway->n_pollers && rc == 0; i++)
+		rc = poller_start(gateway->pollers[i]);
+	if (rc < 0)
+		gateway_stop(gateway);
+	return rc;
+}
+
+int gateway_stop(struct gateway *gateway)
+{
+	int rc = 0;
+	for (size_t i = 0; i < gateway->n_pollers; i++)
+		poller_stop(gateway->pollers[i]);
+	for (size_t i = 0; i < gateway->n_pollers; i++)
+		if (poller_join(gateway->pollers[i], rc ? 0 : POLLER_JOIN_US) < 0)
+			rc = -ETIMEDOUT;
+	if (gateway->publisher) {
+		publisher_stop(gateway->publisher);
+		if (publisher_join(gateway->publisher, PUBLISHER_JOIN_US) < 0)
+			rc = -ETIMEDOUT;
+	}
+	return rc;
+}
+
+void gateway_destroy(struct gateway *gateway)
+{
+	if (!gateway)
+		return;
+	for (size_t i = 0; i < gateway->n_pollers; i++)
+		poller_destroy(gateway->pollers[i]);
+	free(gateway->pollers);
+	publisher_destroy(gateway->publisher);
+	uplink_mosquitto_destroy(gateway->uplink);
+	report_destroy(gateway->report);
+	announce_destroy(gateway->announce);
+	printer_destroy(gateway->printer);
+	outbox_destroy(gateway->outbox);
+	free(gateway);
+}
+
+bool gateway_polled(struct gateway *gateway)
+{
+	for (size_t i = 0; i < gateway->n_pollers; i++)
+		if (!poller_finished(gateway->pollers[i]))
+			return false;
+	return true;
+}
+
+bool gateway_finished(struct gateway *gateway)
+{
+	if (!gateway_polled(gateway))
+		return false;
+	if (!gateway->publisher)
+		return true;
+	struct publisher_status status;
+	publisher_status(gateway->publisher, &status);
+	return status.connected && outbox_empty(gateway->outbox);
+}
+
+uint64_t gateway_unanswered(const struct gateway *gateway)
+{
+	return atomic_load_explicit(&gateway->tally.unanswered, memory_order_relaxed);
+}
+
+int64_t gateway_alive_until(const struct gateway *gateway)
+{
+	int64_t until = gateway->publisher ? publisher_alive_until(gateway->publisher) : CLOCK_NEVER;
+	for (size_t i = 0; i < gateway->n_pollers; i++)
+		if (poller_alive_until(gateway->pollers[i]) < until)
+			until = poller_alive_until(gateway->pollers[i]);
+	return until;
+}
+
+const struct plan *gateway_plan(const struct gateway *gateway)
+{
+	return gateway->plan;
+}
+
+size_t gateway_n_pollers(const struct gateway *gateway)
+{
+	return gateway->n_pollers;
+}
+
+const struct poller *gateway_poller(const struct gateway *gateway, size_t nth)
+{
+	return gateway->pollers[nth];
+}
+
+struct outbox *gateway_outbox(struct gateway *gateway)
+{
+	return gateway->outbox;
+}
+
+struct publisher *gateway_publisher(struct gateway *gateway)
+{
+	return gateway->publisher;
+}
+
+int64_t gateway_started_at(const struct gateway *gateway)
+{
+	return gateway->started_at;
+}
+
+void gateway_put_stats(struct gateway *gateway, const char *json, size_t n)
+{
+	announce_stats(gateway->announce, json, n);
+}

@@ -1,0 +1,64 @@
+/*
+ * The gateway: wires both wings together and runs their threads.
+ *
+ *   pollers ─► report ─► outbox ─► publisher ─► uplink
+ *
+ * Lifecycle: init start stop destroy, on the main thread.
+ */
+#ifndef APP_GATEWAY_H
+#define APP_GATEWAY_H
+
+#include "field/poller.h"
+#include "model/plan.h"
+#include "ship/outbox.h"
+#include "ship/publisher.h"
+
+#include <stdbool.h>
+
+struct gateway;
+
+struct gateway_options {
+	bool once;  /* poll everything once */
+	bool print; /* "topic payload" lines on stdout instead of publishing */
+};
+
+/* The plan outlives the gateway.  0 and *ret_gateway, or -errno. */
+int gateway_init(const struct plan *plan, const struct gateway_options *options, struct gateway **ret_gateway);
+
+/* Starts all threads; the broker and the ports may be absent.  0, or -errno with nothing running. */
+int gateway_start(struct gateway *gateway);
+
+/*
+ * Stops in order: polling, then publishing (what the broker takes within 2 s is sent).  Bounded in time.
+ * 0; -ETIMEDOUT when a thread hangs in a name look-up or on a port: then gateway and plan must not be destroyed, the
+ * process has to end.
+ */
+int gateway_stop(struct gateway *gateway);
+
+/* NULL is fine. */
+void gateway_destroy(struct gateway *gateway);
+
+/* `once`: everything was polled, and the broker has acknowledged all of it. */
+bool gateway_finished(struct gateway *gateway);
+
+/* `once`: everything was polled, whatever became of the messages. */
+bool gateway_polled(struct gateway *gateway);
+
+/* Readings that had no answer (time-out, checksum, port gone) since the start. */
+uint64_t gateway_unanswered(const struct gateway *gateway);
+
+/* Monotonic µs by which every thread must have made its next step. */
+int64_t gateway_alive_until(const struct gateway *gateway);
+
+/* What health and stats look at.  The publisher is NULL when printing. */
+const struct plan *gateway_plan(const struct gateway *gateway);
+size_t gateway_n_pollers(const struct gateway *gateway);
+const struct poller *gateway_poller(const struct gateway *gateway, size_t nth);
+struct outbox *gateway_outbox(struct gateway *gateway);
+struct publisher *gateway_publisher(struct gateway *gateway);
+int64_t gateway_started_at(const struct gateway *gateway); /* monotonic µs */
+
+/* Puts a text on site/gateway/ID/stats. */
+void gateway_put_stats(struct gateway *gateway, const char *json, size_t n);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * Is the gateway well?  Tells systemd (ready, watchdog, one line of status) and the broker (stats, every minute).
+ * Main thread.
+ */
+#ifndef APP_HEALTH_H
+#define APP_HEALTH_H
+
+#include "app/gateway.h"
+#include "base/clock.h"
+
+struct health {
+	struct gateway *gateway;
+	int64_t watchdog_us; /* how often systemd wants to hear of us; 0 = never */
+	int64_t fed_at, status_at, stats_at;
+	char status[200];
+	bool ready;
+};
+
+void health_init(struct health *health, struct gateway *gateway, int64_t now_us);
+
+/* Does what is due.  Returns when it wants to be called again. */
+int64_t health_step(struct health *health, int64_t now_us);
+
+/* Tells systemd that we are on our way out. */
+void health_stopping(void);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * The raw-text pass over a map: where every key and value stands, and all that libconfig refuses with two words
+ * ("syntax error") or takes wrongly without a word.
+ */
+#ifndef APP_MAPTEXT_H
+#define APP_MAPTEXT_H
+
+#include "app/faults.h"
+#include "app/names.h"
+#include "base/arena.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One setting or element of a list, in the order in which libconfig's tree is walked, parents first. */
+struct maptext_mark {
+	struct place_in_map key; /* in lists the place of the value */
+	struct place_in_map value;
+	bool is_int, hex;
+	int64_t number;		 /* of an int, as written; hex above INT64_MAX as its bits */
+};
+
+struct maptext_edit;
+
+struct maptext {
+	const char *file;
+	const char *folder;	/* of the map: included files are relative to it */
+	struct arena *arena;
+	struct faults *faults;
+
+	struct maptext_mark *marks;
+	size_t n_marks, marks_size;
+	/*
+	 * What libconfig is to read, NUL-terminated: the text without its byte order mark, and with the faults that
+	 * were told mended, so that what else is wrong can be told too.
+	 */
+	const char *text;
+	bool repaired;	/* it was mended: a fault has been told */
+	bool broken;	/* it can't be mended: a fault has been told, go no further with it */
+
+	/* While it is read. */
+	struct maptext_edit *edits;
+	size_t n_edits, edits_size;
+	struct names keys;	/* of each group, by its scope, → mark */
+	uint32_t n_scopes;
+	unsigned depth, n_included;
+	bool unclosed_found, quote_lost;
+	struct place_in_map unclosed;	/* the outermost group or list that is open at the end */
+	struct place_in_map suspect;	/* the one whose brace is missing, by the indentation */
+	char unclosed_by, suspect_by;	/* the brace that is missing; 0 = none */
+	bool in_include;
+	size_t first_error;		/* n_errors before */
+};
+
+/*
+ * Reads a whole text.  Never fails: faults are added and `broken` is set where it must be.  All that *ret holds lives
+ * in the arena.
+ */
+void maptext_read(const char *file, const char *text, size_t n, struct arena *arena, struct faults *faults,
+	struct maptext *ret);
+
+/*
+ * A whole file into memory from the arena.  0; -ENOENT, -EACCES …; -EFBIG beyond 32 MB.
+ */
+int maptext_load(const char *file, struct arena *arena, const char **ret_text, size_t *ret_n);
+
+/* A fault at a place of the text; for the passes of maptext itself. */
+void maptext_fault(struct maptext *map, const struct place_in_map *at, const char *hint, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Replaces n bytes of the text. */
+void maptext_edit(struct maptext *map, size_t at, size_t n, const char *by);
+
+#endif

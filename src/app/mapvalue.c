@@ -1,0 +1,186 @@
+/*
+ * Values of the raw-text pass.  See mapvalue.h.
+ *
+ * People write 10s, mqtt://host and 0,1 without quotes; libconfig cuts that in pieces and complains about the piece
+ * after.  So the pieces are put together again first, and the message says what to write.
+ */
+#include "app/mapvalue.h"
+#include "base/utf8.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+const char *mapvalue_quote(struct maptext *map, const struct tokens *tokens, const struct token *token)
+{
+	size_t n = token->n > 60 ? 60 : token->n;
+	while (n && ((unsigned char)tokens->text[token->at + n - 1] & 0xC0) == 0x80 && n < token->n)
+		n--;
+	return arena_text_n(map->arena, tokens->text + token->at, n);
+}
+
+static bool is_word(const struct token *token)
+{
+	return token->kind == TOKEN_NAME || token->kind == TOKEN_BOOL || token->kind == TOKEN_INT ||
+		token->kind == TOKEN_NUMBER || token->kind == TOKEN_BAD;
+}
+
+static bool is_colon(const struct token *token)
+{
+	return token->kind == TOKEN_MARK && (token->mark == ':' || token->mark == '=');
+}
+
+/* Takes what belongs to an unquoted text: "mqtt" "://host:1883", "9600" "8N1". */
+static bool gather(struct tokens *tokens, struct token *token, bool in_list)
+{
+	bool more = false;
+	for (;;) {
+		size_t at = tokens->at;
+		if (at < tokens->n && strchr(":=", tokens->text[at]) && tokens->text[at] && at + 1 < tokens->n &&
+			!strchr(" \t\r\n\"{([])},;", tokens->text[at + 1])) {
+			while (at < tokens->n && !strchr(" \t\r\n\f,;{}[]()\"", tokens->text[at]))
+				at++;
+			tokens_extend(tokens, token, at);
+			more = true;
+			continue;
+		}
+		if (in_list)
+			return more;
+		struct tokens ahead = *tokens;
+		struct token next = tokens_next(&ahead);
+		struct token after = tokens_peek(&ahead);
+		if (!is_word(&next) || next.first || is_colon(&after) ||
+			(after.kind == TOKEN_MARK && strchr("{[(", after.mark)))
+			return more;
+		tokens_extend(tokens, token, next.at + next.n);
+		*tokens = ahead;
+		more = true;
+	}
+}
+
+/* As a text for libconfig; what the token holds has no double quotes. */
+static void quote(struct maptext *map, const struct tokens *tokens, const struct token *token, size_t cut)
+{
+	char *text = arena_format(map->arena, "\"%.*s\"", (int)(token->n - 2 * cut),
+		tokens->text + token->at + cut);
+	for (char *c = text + 1; c[1]; c++)
+		if (*c == '\\')
+			*c = '/';
+	maptext_edit(map, token->at, token->n, text);
+}
+
+static enum mapvalue_kind bare(struct maptext *map, const struct tokens *tokens, const struct token *token)
+{
+	static const char *const yes[] = {"yes", "on", "no", "off"};
+	const char *text = mapvalue_quote(map, tokens, token);
+	for (size_t i = 0; i < 4; i++)
+		if (strcasecmp(text, yes[i]) == 0) {
+			const char *word = i < 2 ? "true" : "false";
+			maptext_fault(map, &token->place, arena_format(map->arena, "write %s", word),
+				"\"%s\" is neither true nor false", text);
+			maptext_edit(map, token->at, token->n, word);
+			return MAPVALUE_BOOL;
+		}
+	size_t at = strcspn(text, "0123456789");
+	bool unit = at == strspn(text, "+-") && isdigit((unsigned char)text[at]) && !strpbrk(text, " :/");
+	maptext_fault(map, &token->place, arena_format(map->arena, "write \"%s\"", text),
+		unit ? "a number with a unit needs double quotes" : "a text needs double quotes");
+	quote(map, tokens, token, 0);
+	return MAPVALUE_TEXT;
+}
+
+static enum mapvalue_kind whole(struct maptext *map, const struct tokens *tokens, const struct token *token,
+	struct maptext_mark *mark)
+{
+	const char *text = mapvalue_quote(map, tokens, token);
+	int64_t number = (int64_t)token->number;
+	mark->is_int = true;
+	mark->hex = token->hex;
+	mark->number = number;
+	if (token->too_big) {
+		maptext_fault(map, &token->place, NULL, "\"%s\" has more than 64 bits", text);
+		maptext_edit(map, token->at, token->n, "0");
+		return MAPVALUE_INT;
+	}
+	const char *first = text + strspn(text, "+-");
+	if (!token->hex && first[0] == '0' && isdigit((unsigned char)first[1])) {
+		maptext_fault(map, &token->place,
+			arena_format(map->arena, "write %lld: some versions of libconfig take a leading 0 for octal",
+				(long long)number),
+			"a number with a leading zero");
+		maptext_edit(map, token->at, token->n, arena_format(map->arena, "%lldL", (long long)number));
+		return MAPVALUE_INT;
+	}
+	bool fits = token->hex ? token->number <= UINT32_MAX : number >= INT32_MIN && number <= INT32_MAX;
+	if (!token->wide && !fits) {
+		maptext_fault(map, &token->place,
+			arena_format(map->arena, "write %sL: libconfig reads it wrongly without L", text),
+			"a number of more than 31 bits needs an L");
+		maptext_edit(map, token->at + token->n, 0, "L");
+		return MAPVALUE_INT64;
+	}
+	return token->wide ? MAPVALUE_INT64 : MAPVALUE_INT;
+}
+
+/* "0,1": libconfig takes the comma for the end of the setting. */
+static bool comma(struct maptext *map, struct tokens *tokens, struct token *token, bool in_list)
+{
+	size_t at = tokens->at;
+	if (in_list || at + 1 >= tokens->n || tokens->text[at] != ',' ||
+		!isdigit((unsigned char)tokens->text[at + 1]))
+		return false;
+	size_t point = at++;
+	while (at < tokens->n && isdigit((unsigned char)tokens->text[at]))
+		at++;
+	tokens_extend(tokens, token, at);
+	char *text = arena_text_n(map->arena, tokens->text + token->at, token->n);
+	text[point - token->at] = '.';
+	maptext_fault(map, &token->place, arena_format(map->arena, "write %s", text),
+		"a decimal number has a point, not a comma");
+	maptext_edit(map, token->at, token->n, text);
+	return true;
+}
+
+enum mapvalue_kind mapvalue_read(struct maptext *map, struct tokens *tokens, struct token *token, bool in_list,
+	size_t index)
+{
+	enum mapvalue_kind kind = MAPVALUE_OTHER;
+	struct maptext_mark mark = map->marks[index];
+	if (token->kind == TOKEN_TEXT) {
+		struct tokens ahead = *tokens;
+		struct token next = tokens_next(&ahead);
+		while (!in_list && next.kind == TOKEN_TEXT) {
+			struct token after = tokens_peek(&ahead);
+			if (is_colon(&after)) /* a key in quotes: told by who reads keys */
+				break;
+			*tokens = ahead;
+			next = tokens_next(&ahead);
+		}
+		kind = MAPVALUE_TEXT;
+	} else if (token->kind == TOKEN_QUOTED) {
+		size_t n = token->n - 2;
+		maptext_fault(map, &token->place,
+			arena_format(map->arena, "write \"%.*s\"", (int)n, tokens->text + token->at + 1),
+			"a text stands in double quotes, not in single ones");
+		if (memchr(tokens->text + token->at, '"', token->n))
+			map->broken = true;
+		quote(map, tokens, token, 1);
+		kind = MAPVALUE_TEXT;
+	} else if (gather(tokens, token, in_list) || token->kind == TOKEN_NAME || token->kind == TOKEN_BAD) {
+		kind = bare(map, tokens, token);
+	} else if (token->kind == TOKEN_BOOL) {
+		kind = MAPVALUE_BOOL;
+	} else if (comma(map, tokens, token, in_list)) {
+		kind = MAPVALUE_NUMBER;
+	} else if (token->kind == TOKEN_INT) {
+		kind = whole(map, tokens, token, &mark);
+	} else {
+		kind = MAPVALUE_NUMBER;
+	}
+	mark.value = token->place;
+	if (mark.key.line == 0)
+		mark.key = token->place;
+	map->marks[index] = mark;
+	return kind;
+}

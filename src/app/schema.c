@@ -1,0 +1,203 @@
+/*
+ * The tables of the device map: every key that the core knows, its type, its range, what it is when it is not given,
+ * and one sentence about it.  See schema.h.
+ *
+ * These rows are the only place where a key is named: the reader, the messages with their "did you mean" and the
+ * reference of the map are all fed from them.
+ */
+#include "app/schema.h"
+
+#define EVERY_HELP "How often it is read: a duration, \"0s\" as often as the wire has time, \"start\" once"
+#define TIMES	   0, 864000 /* up to ten days */
+
+#define ROW(struct_, field_) offsetof(struct struct_, field_)
+
+const struct bf_key schema_top[] = {
+	{"site", BF_KEY_TEXT, ROW(map_top, site), 0, 0, NULL, NULL, BF_KEY_REQUIRED, "The first part of every topic"},
+	{"broker", BF_KEY_NODE, ROW(map_top, broker), 0, 0, NULL, "group|text", BF_KEY_REQUIRED,
+		"The MQTT broker: a URL such as \"mqtt://localhost\", or a group"},
+	{"gateway", BF_KEY_NODE, ROW(map_top, gateway), 0, 0, NULL, NULL, 0, "The gateway itself"},
+	{"every", BF_KEY_DURATION, ROW(map_top, every_us), TIMES, "10s", "start", 0, EVERY_HELP},
+	{"buses", BF_KEY_NODE, ROW(map_top, buses), 0, 0, NULL, NULL, 0, "The wires, by name"},
+	{"floors", BF_KEY_NODE, ROW(map_top, floors), 0, 0, NULL, NULL, 0, "The tree of levels and devices"},
+	{"topics", BF_KEY_NODE, ROW(map_top, topics), 0, 0, NULL, NULL, 0, "Rules for how readings are published"},
+	{"buffer", BF_KEY_NODE, ROW(map_top, buffer), 0, 0, NULL, NULL, 0,
+		"Where readings wait while the broker is away"},
+	{"control", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "Allows writing"},
+	{"homeassistant", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET,
+		"Announces devices to Home Assistant"},
+	{"sparkplug", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "Publishes Sparkplug B"},
+	{"status_page", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "A page with the state"},
+	{0},
+};
+
+const struct bf_key schema_gateway[] = {
+	{"id", BF_KEY_TEXT, ROW(map_gateway, id), 0, 0, NULL, NULL, 0,
+		"The name in site/gateway/ID; the host name when not given"},
+	{"ids", BF_KEY_BOOL, ROW(map_gateway, ids), 0, 0, "false", NULL, 0, "Adds an id to each json reading"},
+	{0},
+};
+
+const struct bf_key schema_broker[] = {
+	{"url", BF_KEY_NODE, ROW(map_broker, url), 0, 0, NULL, "text|list", BF_KEY_REQUIRED,
+		"mqtt://host:port or mqtts://host:port, or a list of them that is tried in order"},
+	{"protocol", BF_KEY_INT, ROW(map_broker, protocol), 4, 5, "4", NULL, 0, "4 is MQTT 3.1.1, 5 is MQTT 5"},
+	{"client_id", BF_KEY_TEXT, ROW(map_broker, client_id), 0, 0, NULL, NULL, 0,
+		"The client id; made from the machine and the gateway id when not given"},
+	{"user", BF_KEY_TEXT, ROW(map_broker, user), 0, 0, NULL, NULL, 0, "The user name at the broker"},
+	{"password_file", BF_KEY_TEXT, ROW(map_broker, password_file), 0, 0, NULL, NULL, 0,
+		"A file with the password on its first line, which others cannot read"},
+	{"ca_file", BF_KEY_TEXT, ROW(map_broker, ca_file), 0, 0, NULL, NULL, 0,
+		"Certificates of trusted authorities; the system's when not given"},
+	{"cert_file", BF_KEY_TEXT, ROW(map_broker, cert_file), 0, 0, NULL, NULL, 0, "The gateway's own certificate"},
+	{"key_file", BF_KEY_TEXT, ROW(map_broker, key_file), 0, 0, NULL, NULL, 0,
+		"The key of cert_file, which others cannot read"},
+	{"keepalive", BF_KEY_DURATION, ROW(map_broker, keepalive_us), 5, 65535, "30s", NULL, 0,
+		"The longest silence before the connection is tested"},
+	{"inflight", BF_KEY_INT, ROW(map_broker, inflight), 1, 65535, NULL, NULL, 0,
+		"Messages that may await their acknowledgement: 100, at QoS 2 never more than 10 (20 if set)"},
+	{"max_qos", BF_KEY_INT, ROW(map_broker, max_qos), 0, 2, "2", NULL, 0, "The highest QoS that this broker is sent"},
+	{0},
+};
+
+const struct bf_key schema_buffer[] = {
+	{"path", BF_KEY_TEXT, ROW(map_buffer, path), 0, 0, NULL, NULL, 0,
+		"The file, /var/lib/busferry/buffer.db when not given; \":none:\" keeps readings in memory only"},
+	{"max_size", BF_KEY_SIZE, ROW(map_buffer, max_size), 65536, 1e12, "256MB", NULL, 0, "The most that it may hold"},
+	{"max_age", BF_KEY_DURATION, ROW(map_buffer, max_age_us), 1, 864000000, "7d", NULL, 0,
+		"Older readings are dropped"},
+	{"when_full", BF_KEY_CHOICE, ROW(map_buffer, when_full), 0, 0, "drop_oldest", "drop_oldest|drop_newest", 0,
+		"What goes when it is full"},
+	{"sync", BF_KEY_DURATION, ROW(map_buffer, sync_us), 0, 3600, "1s", NULL, 0,
+		"The most that a power cut may take; \"0s\" puts readings on disk before they are published"},
+	{"replay", BF_KEY_INT, ROW(map_buffer, replay), 0, 1000000, "0", NULL, 0,
+		"Messages a second after an outage; 0 is as fast as the broker takes them"},
+	{"order", BF_KEY_CHOICE, ROW(map_buffer, order), 0, 0, "oldest_first", "oldest_first|live_first", 0,
+		"Whether present readings wait for the backlog or go beside it"},
+	{0},
+};
+
+const struct bf_key schema_rule[] = {
+	{"match", BF_KEY_TEXT, ROW(map_rule, match), 0, 0, NULL, NULL, 0, "An MQTT filter on the metric's topic"},
+	{"metric", BF_KEY_TEXT, ROW(map_rule, metric), 0, 0, NULL, NULL, 0, "A shell pattern on the metric's name"},
+	{"qos", BF_KEY_INT, ROW(map_rule, qos), 0, 2, NULL, NULL, 0, "1 when no rule says else"},
+	{"retain", BF_KEY_BOOL, ROW(map_rule, retain), 0, 0, NULL, NULL, 0, "true when no rule says else"},
+	{"payload", BF_KEY_CHOICE, ROW(map_rule, payload), 0, 0, NULL, "json|plain|influx", 0,
+		"\"json\" when no rule says else"},
+	{"per", BF_KEY_CHOICE, ROW(map_rule, per), 0, 0, NULL, "metric|device", 0,
+		"One message a metric, or one a device and round"},
+	{"expire", BF_KEY_DURATION, ROW(map_rule, expire_us), 1, 864000000, NULL, NULL, 0,
+		"After this time the broker forgets the message (MQTT 5)"},
+	{"buffer", BF_KEY_BOOL, ROW(map_rule, buffer), 0, 0, NULL, NULL, 0,
+		"false: waits in memory only, never on disk"},
+	{"backlog", BF_KEY_CHOICE, ROW(map_rule, backlog), 0, 0, NULL, "all|latest", 0,
+		"What is sent of what waited during an outage"},
+	{0},
+};
+
+const struct bf_key schema_bus[] = {
+	{"driver", BF_KEY_TEXT, ROW(map_bus, driver), 0, 0, NULL, NULL, 0, "How its devices speak; \"modbus\""},
+	{"port", BF_KEY_TEXT, ROW(map_bus, port), 0, 0, NULL, NULL, 0,
+		"A serial port, best its /dev/serial/by-id/ link, or tcp://host:port of a serial device server"},
+	{"line", BF_KEY_TEXT, ROW(map_bus, line), 0, 0, "9600 8N1", NULL, 0, "Speed, data bits, parity, stop bits"},
+	{"tcp", BF_KEY_TEXT, ROW(map_bus, tcp), 0, 0, NULL, NULL, 0, "host:port of Modbus TCP"},
+	{"timeout", BF_KEY_DURATION, ROW(map_bus, timeout_us), 0.001, 60, "1s", NULL, 0,
+		"The longest wait for an answer; the wait itself is learnt"},
+	{"gap", BF_KEY_DURATION, ROW(map_bus, gap_us), 0, 1, NULL, NULL, 0,
+		"The silence between frames; 3.5 characters when not given"},
+	{"retries", BF_KEY_INT, ROW(map_bus, retries), 0, 10, "1", NULL, 0,
+		"Further attempts after a checksum error or the exceptions 5 and 6"},
+	{"rs485", BF_KEY_CHOICE, ROW(map_bus, rs485), 0, 0, "auto", "auto|kernel|rts", 0,
+		"Who switches the direction of the transceiver"},
+	{0},
+};
+
+const struct bf_key schema_level[] = {
+	{"every", BF_KEY_DURATION, ROW(map_level, every_us), TIMES, NULL, "start", 0, EVERY_HELP},
+	{"topic", BF_KEY_TEXT, ROW(map_level, topic), 0, 0, NULL, NULL, 0, "Its part of the topic, if not its key"},
+	{"name", BF_KEY_TEXT, ROW(map_level, name), 0, 0, NULL, NULL, 0, "Its name for people"},
+	{0},
+};
+
+const struct bf_key schema_device[] = {
+	{"bus", BF_KEY_TEXT, ROW(map_device, bus), 0, 0, NULL, NULL, 0,
+		"The bus at which it is; may be left out when there is one"},
+	{"driver", BF_KEY_TEXT, ROW(map_device, driver), 0, 0, NULL, NULL, 0, "How it speaks, with a port of its own"},
+	{"port", BF_KEY_TEXT, ROW(map_device, port), 0, 0, NULL, NULL, 0, "A port of its own, as for a bus"},
+	{"tcp", BF_KEY_TEXT, ROW(map_device, tcp), 0, 0, NULL, NULL, 0, "host:port of its own, as for a bus"},
+	{"line", BF_KEY_TEXT, ROW(map_device, line), 0, 0, NULL, NULL, 0, "The line of its own port"},
+	{"profile", BF_KEY_NODE, ROW(map_device, not_yet), 0, 0, NULL, "text", BF_KEY_NOT_YET,
+		"The profile that names its metrics"},
+	{"address", BF_KEY_INT, ROW(map_device, address), 0, 255, NULL, NULL, 0,
+		"Unit address: 1 to 247 on a serial line, 0 to 255 over TCP, where it is 1 when not given"},
+	{"every", BF_KEY_DURATION, ROW(map_device, every_us), TIMES, NULL, "start", 0, EVERY_HELP},
+	{"timeout", BF_KEY_DURATION, ROW(map_device, timeout_us), 0.001, 60, NULL, NULL, 0,
+		"The longest wait for its answer; the bus's when not given"},
+	{"words", BF_KEY_CHOICE, ROW(map_device, words), 0, 0, "big", "big|little", 0,
+		"Order of the words of 32 and 64 bit values: \"big\" is ABCD, \"little\" CDAB"},
+	{"bytes", BF_KEY_CHOICE, ROW(map_device, bytes), 0, 0, "big", "big|little", 0,
+		"\"little\" swaps the bytes of each word"},
+	{"max_registers", BF_KEY_INT, ROW(map_device, max_registers), 1, 125, "125", NULL, 0,
+		"The longest block that it answers"},
+	{"max_gap", BF_KEY_INT, ROW(map_device, max_gap), 0, 124, NULL, NULL, 0,
+		"Unused registers that may be read over; by wire time when not given"},
+	{"name", BF_KEY_TEXT, ROW(map_device, name), 0, 0, NULL, NULL, 0, "Its name for people"},
+	{"topic", BF_KEY_TEXT, ROW(map_device, topic), 0, 0, NULL, NULL, 0, "Its part of the topic, if not its key"},
+	{"enabled", BF_KEY_BOOL, ROW(map_device, enabled), 0, 0, "true", NULL, 0, "false leaves it out"},
+	{"only", BF_KEY_NODE, ROW(map_device, not_yet), 0, 0, NULL, "text|list", BF_KEY_NOT_YET,
+		"Patterns of the profile's metrics that are read"},
+	{"skip", BF_KEY_NODE, ROW(map_device, not_yet), 0, 0, NULL, "text|list", BF_KEY_NOT_YET,
+		"Patterns of the profile's metrics that are not read"},
+	{"publish", BF_KEY_NODE, ROW(map_device, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET,
+		"Changes to single metrics of the profile"},
+	{"metrics", BF_KEY_NODE, ROW(map_device, metrics), 0, 0, NULL, NULL, 0, "What it measures, by name"},
+	{0},
+};
+
+const struct bf_key schema_metric[] = {
+	{"type", BF_KEY_CHOICE, ROW(map_metric, type), 0, 0, NULL,
+		"u16|u8|s8|s16|u24|u32|s32|u64|s64|f16|f32|f64|bcd16|bcd32|string|bool", 0,
+		"What the registers hold; \"u16\""},
+	{"length", BF_KEY_INT, ROW(map_metric, length), 1, 250, NULL, NULL, 0, "Bytes of a string"},
+	{"words", BF_KEY_CHOICE, ROW(map_metric, words), 0, 0, NULL, "big|little", 0, "As for the device"},
+	{"bytes", BF_KEY_CHOICE, ROW(map_metric, bytes), 0, 0, NULL, "big|little", 0, "As for the device"},
+	{"scale", BF_KEY_NUMBER, ROW(map_metric, scale), 0, 0, NULL, NULL, 0, "value = raw × scale + offset"},
+	{"offset", BF_KEY_NUMBER, ROW(map_metric, offset), 0, 0, NULL, NULL, 0, "value = raw × scale + offset"},
+	{"scale_from", BF_KEY_INT, ROW(map_metric, scale_from), 0, 65535, NULL, NULL, 0,
+		"The register that holds the power of ten, in the same table"},
+	{"decimals", BF_KEY_INT, ROW(map_metric, decimals), 0, 12, NULL, NULL, 0,
+		"Digits behind the point; as many as scale has when not given"},
+	{"unit", BF_KEY_TEXT, ROW(map_metric, unit), 0, 0, NULL, NULL, 0, "The unit, such as \"°C\" or \"kWh\""},
+	{"enum", BF_KEY_NODE, ROW(map_metric, words_of), 0, 0, NULL, "list", 0,
+		"The words of the numbers from 0, or \"number=word\""},
+	{"bits", BF_KEY_NODE, ROW(map_metric, bits), 0, 0, NULL, NULL, 0,
+		"Names of single bits (3) or ranges (\"8-10\"); each is a metric of its own"},
+	{"invalid", BF_KEY_NODE, ROW(map_metric, invalid), 0, 0, NULL, "value|text|list", 0,
+		"Raw values that mean that there is none"},
+	{"min", BF_KEY_NUMBER, ROW(map_metric, min), 0, 0, NULL, NULL, 0, "A lower value is not plausible"},
+	{"max", BF_KEY_NUMBER, ROW(map_metric, max), 0, 0, NULL, NULL, 0, "A higher value is not plausible"},
+	{"monotonic", BF_KEY_BOOL, ROW(map_metric, monotonic), 0, 0, "false", NULL, 0, "It only ever grows"},
+	{"max_step", BF_KEY_NUMBER, ROW(map_metric, max_step), 0, 1e300, NULL, NULL, 0,
+		"A greater change from one reading to the next is not plausible"},
+	{"deadband", BF_KEY_SCALAR, ROW(map_metric, deadband), 0, 0, NULL, NULL, 0,
+		"Only a change by more is told: 0.2, or \"2%\"; 0 is any change"},
+	{"heartbeat", BF_KEY_DURATION, ROW(map_metric, heartbeat_us), TIMES, "15m", NULL, 0,
+		"With a deadband, the longest time without telling"},
+	{"reduce", BF_KEY_CHOICE, ROW(map_metric, reduce), 0, 0, "last", "last|mean|min|max", 0,
+		"What is made of several values within every, for sensors that push"},
+	{"every", BF_KEY_DURATION, ROW(map_metric, every_us), TIMES, NULL, "start", 0, EVERY_HELP},
+	{"topic", BF_KEY_TEXT, ROW(map_metric, topic), 0, 0, NULL, NULL, 0, "Its part of the topic, if not its key"},
+	{"qos", BF_KEY_INT, ROW(map_metric, qos), 0, 2, NULL, NULL, 0, "Instead of what the rules say"},
+	{"retain", BF_KEY_BOOL, ROW(map_metric, retain), 0, 0, NULL, NULL, 0, "Instead of what the rules say"},
+	{"payload", BF_KEY_CHOICE, ROW(map_metric, payload), 0, 0, NULL, "json|plain|influx", 0,
+		"Instead of what the rules say"},
+	{"write", BF_KEY_NODE, ROW(map_metric, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "Allows writing it"},
+	{0},
+};
+
+const struct schema_group schema_groups[] = {
+	{"the map", schema_top},     {"gateway", schema_gateway}, {"broker", schema_broker},
+	{"buffer", schema_buffer},   {"a rule", schema_rule},	  {"a bus", schema_bus},
+	{"a level", schema_level},   {"a device", schema_device}, {"a metric", schema_metric},
+	{NULL, NULL},
+};

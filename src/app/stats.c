@@ -1,0 +1,158 @@
+/*
+ * Counters to text.  Reads relaxed atomics only.
+ */
+#include "app/stats.h"
+#include "base/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATS_BASE_BYTES   2048
+#define STATS_BUS_BYTES	   512
+#define STATS_DEVICE_BYTES 512
+
+#define get(counter) ((int64_t)atomic_load_explicit(&(counter), memory_order_relaxed))
+
+static const char *state_word(const struct device_counts *counts)
+{
+	static const char *const words[] = {
+		[AVAILABILITY_SAME] = "unknown", [AVAILABILITY_ONLINE] = "online", [AVAILABILITY_OFFLINE] = "offline"};
+	return words[get(counts->availability)];
+}
+
+void stats_line(struct gateway *gateway, char *text, size_t size)
+{
+	const struct plan *plan = gateway_plan(gateway);
+	struct publisher_status status = {0};
+	struct outbox_counts counts = {0};
+	size_t online = 0;
+	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
+		size_t n;
+		const struct bus *buses = poller_buses(gateway_poller(gateway, p), &n);
+		for (size_t b = 0; b < n; b++)
+			for (uint32_t d = 0; d < buses[b].told->n_devices; d++)
+				online += get(buses[b].devices[d].counts.availability) == AVAILABILITY_ONLINE;
+	}
+	if (gateway_publisher(gateway)) {
+		publisher_status(gateway_publisher(gateway), &status);
+		outbox_counts(gateway_outbox(gateway), &counts);
+	}
+	snprintf(text, size, "%zu of %zu devices answer, %s %s, %llu messages wait", online, plan->n_devices,
+		status.connected ? "connected to" : "no connection to", status.broker_url ? status.broker_url : "a broker",
+		(unsigned long long)counts.waiting);
+}
+
+static void bus_json(struct json *json, const struct bus *bus, int64_t up_us)
+{
+	const struct bus_counts *counts = &bus->counts;
+	char share[BF_NUMBER_SIZE];
+	struct bf_value utilisation = {.kind = BF_FLOAT64,
+		.f64 = up_us > 0 ? (double)get(counts->busy_us) / (double)up_us : 0.0};
+	int n = bf_value_print(&utilisation, 3, share);
+	json_object(json, bus->told->name);
+	json_bool(json, "open", get(counts->open));
+	json_int(json, "requests", get(counts->requests));
+	json_int(json, "answers", get(counts->answers));
+	json_int(json, "timeouts", get(counts->timeouts));
+	json_int(json, "checksum", get(counts->checksum));
+	json_int(json, "exceptions", get(counts->exceptions));
+	json_int(json, "late", get(counts->late));
+	json_int(json, "foreign", get(counts->foreign));
+	json_int(json, "merged", get(counts->merged));
+	if (n > 0)
+		json_raw(json, "utilisation", share, (size_t)n);
+	json_object_end(json);
+}
+
+static void device_json(struct json *json, const struct device *device)
+{
+	const struct device_counts *counts = &device->counts;
+	json_object(json, device->told->path);
+	json_text(json, "state", state_word(counts));
+	json_int(json, "requests", get(counts->requests));
+	json_int(json, "answers", get(counts->answers));
+	json_int(json, "timeouts", get(counts->timeouts));
+	json_int(json, "checksum", get(counts->checksum));
+	json_int(json, "exceptions", get(counts->exceptions));
+	json_int(json, "answer_ms_median", device_answer_time(counts, 50) / 1000);
+	json_int(json, "answer_ms_p95", device_answer_time(counts, 95) / 1000);
+	json_object_end(json);
+}
+
+static void buffer_json(struct json *json, struct outbox *outbox)
+{
+	struct outbox_counts counts;
+	outbox_counts(outbox, &counts);
+	json_object(json, "buffer");
+	json_int(json, "waiting", (int64_t)counts.waiting);
+	json_int(json, "bytes", (int64_t)counts.waiting_bytes);
+	if (counts.oldest_ms)
+		json_int(json, "oldest", counts.oldest_ms);
+	else
+		json_null(json, "oldest");
+	json_object(json, "dropped");
+	json_int(json, "full", (int64_t)counts.dropped_full);
+	json_int(json, "offline", (int64_t)counts.dropped_offline);
+	json_int(json, "refused", (int64_t)counts.dropped_refused);
+	json_int(json, "expired", (int64_t)counts.dropped_expired);
+	json_object_end(json);
+	json_object_end(json);
+}
+
+static void broker_json(struct json *json, struct publisher *publisher)
+{
+	struct publisher_status status;
+	publisher_status(publisher, &status);
+	json_object(json, "broker");
+	json_bool(json, "connected", status.connected);
+	json_text(json, "url", status.broker_url ? status.broker_url : "");
+	json_int(json, "reconnects", (int64_t)status.reconnects);
+	json_int(json, "acknowledged", (int64_t)status.acknowledged);
+	json_int(json, "refused", (int64_t)status.refused);
+	json_int(json, "in_flight", status.in_flight);
+	json_object_end(json);
+}
+
+size_t stats_size(struct gateway *gateway)
+{
+	const struct plan *plan = gateway_plan(gateway);
+	size_t size = STATS_BASE_BYTES;
+	for (size_t i = 0; i < plan->n_buses; i++)
+		size += STATS_BUS_BYTES + 6 * strlen(plan->buses[i].name);
+	for (size_t i = 0; i < plan->n_devices; i++)
+		size += STATS_DEVICE_BYTES + 6 * strlen(plan->devices[i].path);
+	return size;
+}
+
+int stats_json(struct gateway *gateway, char *text, size_t size)
+{
+	struct json json = json_into(text, size);
+	int64_t up_us = clock_now(&clock_system) - gateway_started_at(gateway);
+	json_object(&json, NULL);
+	json_int(&json, "time", clock_system.wall_ms(&clock_system));
+	json_int(&json, "uptime_s", up_us / 1000000);
+	json_object(&json, "buses");
+	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
+		size_t n;
+		const struct bus *buses = poller_buses(gateway_poller(gateway, p), &n);
+		for (size_t b = 0; b < n; b++)
+			bus_json(&json, &buses[b], up_us);
+	}
+	json_object_end(&json);
+	json_object(&json, "devices");
+	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
+		size_t n;
+		const struct bus *buses = poller_buses(gateway_poller(gateway, p), &n);
+		for (size_t b = 0; b < n; b++)
+			for (uint32_t d = 0; d < buses[b].told->n_devices; d++)
+				device_json(&json, &buses[b].devices[d]);
+	}
+	json_object_end(&json);
+	if (gateway_publisher(gateway)) {
+		buffer_json(&json, gateway_outbox(gateway));
+		broker_json(&json, gateway_publisher(gateway));
+	}
+	json_object_end(&json);
+	return json_end(&json);
+}

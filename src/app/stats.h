@@ -1,0 +1,18 @@
+/*
+ * The counters of a gateway, as one line and as the json of site/gateway/ID/stats.  Any thread.
+ */
+#ifndef APP_STATS_H
+#define APP_STATS_H
+
+#include "app/gateway.h"
+
+/* "3 of 4 devices answer, connected to mqtt://…, 0 messages wait" */
+void stats_line(struct gateway *gateway, char *text, size_t size);
+
+/* Bytes that stats_json may need. */
+size_t stats_size(struct gateway *gateway);
+
+/* Returns the length, or -ENOSPC. */
+int stats_json(struct gateway *gateway, char *text, size_t size);
+
+#endif

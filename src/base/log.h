@@ -1,0 +1,49 @@
+/*
+ * Log lines on stderr: one line a state change, not a line a failure.
+ *
+ * Under systemd (stderr is the journal) each line carries its level as "<N>"; on a terminal a time and, unless NO_COLOR
+ * is set, a colour.  Safe from any thread; a line is formatted on the stack and written by one write(), the lock is
+ * held over formatting only for nobody: lines of one write() do not mix.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+
+/* Lines below the level are dropped; default LOG_LEVEL_INFO.  Before the threads start. */
+void log_set_level(enum log_level level);
+
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...)	 log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...)	 log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...)	 log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)	 log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/*
+ * A fault that may last: told at once, then at growing intervals (1 min, doubling to 1 h), its end once.
+ * One owner thread; zero-initialised is "all is well".
+ */
+struct complaint {
+	int64_t since_us; /* 0 = all is well */
+	int64_t next_us;  /* when it may be told again */
+	int64_t wait_us;
+	uint64_t count;	  /* times it happened since it began */
+};
+
+/* Notes one more failure.  True when it is to be logged now. */
+bool complaint_raise(struct complaint *complaint, int64_t now_us);
+
+/* Notes that all is well.  True when a fault was told before; then *ret_lasted_us and *ret_count say how long and how
+ * often (both may be NULL). */
+bool complaint_clear(struct complaint *complaint, int64_t now_us, int64_t *ret_lasted_us, uint64_t *ret_count);
+
+/* How long something lasted, as people say it: "850 ms", "42 s", "12 min", "5 h", "3 d"; whole numbers, rounded. */
+#define LOG_LENGTH_SIZE 32
+const char *log_length(int64_t us, char text[static LOG_LENGTH_SIZE]);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * `busferry check`: reads the map, tells every fault, prints the plan.
+ */
+#include "cli/cli.h"
+#include "cli/map.h"
+#include "cli/plan_text.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+int cli_check(int argc, char **argv)
+{
+	const char *file = CLI_DEFAULT_MAP;
+	bool topics = false, as_json = false;
+	const struct cli_option options[] = {
+		{.letter = 'c', .name = "config", .argument = "FILE", .kind = CLI_TEXT, .into = &file,
+			.help = "the map (" CLI_DEFAULT_MAP ")"},
+		{.name = "topics", .kind = CLI_FLAG, .into = &topics, .help = "every topic with QoS, retain and interval"},
+		{.name = "json", .kind = CLI_FLAG, .into = &as_json, .help = "one JSON object"}, {0}};
+	int first;
+	int rc = cli_parse("check", argc, argv, options, &first);
+	if (rc >= 0)
+		return rc;
+	if (first < argc)
+		return cli_usage_error("check", "unexpected \"%s\"", argv[first]);
+	struct plan plan = {0};
+	rc = map_load(file, &plan);
+	if (rc >= 0)
+		return rc;
+	rc = 0;
+	if (as_json)
+		rc = plan_text_print_json(&plan) < 0 ? EX_SOFTWARE : 0;
+	else if (topics)
+		plan_text_print_topics(&plan);
+	else
+		plan_text_print(&plan);
+	plan_destroy(&plan);
+	return rc;
+}

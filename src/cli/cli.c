@@ -1,0 +1,200 @@
+/*
+ * Dispatch, option tables, help.  One thread.
+ */
+#include "cli/cli.h"
+#include "app/faults.h"
+#include "sdk/key.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define OPTIONS_MAX 24
+#define COMMANDS_MAX 32
+
+const struct cli_command cli_commands[] = {
+	{"run", "[-c FILE] [--once] [--stdout]", "the gateway, in the foreground",
+		"Polls the devices of the map and publishes their readings until SIGTERM or SIGINT.", cli_run},
+	{"check", "[-c FILE] [--topics] [--json]", "reads the map and prints the plan",
+		"Every fault of the map is told with its place. Exit code 78 when there is one.", cli_check},
+	{"read", "PORT TABLE:ADDRESS [OPTIONS]", "one-off reads without a map",
+		"PORT is a serial port (with --line) or tcp://HOST[:PORT]. TABLE is input, holding, coil or discrete,\n"
+		"ADDRESS zero-based or the manual's number.\n\n"
+		"  busferry read /dev/ttyUSB0 --line \"9600 8N1\" -a 1 input:0 -t f32 -n 4\n"
+		"  busferry read tcp://192.168.1.5 holding:40001 --orders",
+		cli_read},
+	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",
+		"Serial buses become ptys, TCP hosts listen on the loopback.", cli_simulate},
+	{"drivers", "[--json]", "the drivers and their keys", NULL, cli_drivers},
+	{0},
+};
+
+bool cli_colour(int fd)
+{
+	const char *no_color = getenv("NO_COLOR");
+	return isatty(fd) && !(no_color && *no_color);
+}
+
+int cli_usage_error(const char *command, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("busferry: error: ", stderr);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\nTry: busferry %s%s--help\n", command ? command : "", command ? " " : "");
+	return EX_USAGE;
+}
+
+static const struct cli_command *find_command(const char *name)
+{
+	for (const struct cli_command *command = cli_commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
+
+static void print_overview(FILE *to)
+{
+	fputs("busferry " BUSFERRY_VERSION
+	      " - carries readings from serial buses to any MQTT broker, and loses none on the way\n\n"
+	      "Usage: busferry COMMAND [OPTIONS]\n\nCommands:\n",
+		to);
+	for (const struct cli_command *command = cli_commands; command->name; command++)
+		fprintf(to, "  %-10s %s\n", command->name, command->summary);
+	fputs("\nbusferry COMMAND --help tells more. The map is " CLI_DEFAULT_MAP " unless -c FILE says otherwise.\n", to);
+}
+
+static void print_options(const struct cli_option *options)
+{
+	puts("\nOptions:");
+	for (const struct cli_option *option = options; option->name; option++) {
+		char names[64];
+		char letter[8] = "    ";
+		if (option->letter)
+			snprintf(letter, sizeof(letter), "-%c, ", option->letter);
+		snprintf(names, sizeof(names), "%s--%s%s%s", letter, option->name, option->argument ? " " : "",
+			option->argument ? option->argument : "");
+		printf("  %-28s %s\n", names, option->help);
+	}
+	puts("      --help                   this text");
+}
+
+static int print_help(const char *name, const struct cli_option *options)
+{
+	const struct cli_command *command = find_command(name);
+	if (!command)
+		return EX_SOFTWARE;
+	printf("busferry %s - %s\n\nUsage: busferry %s %s\n", name, command->summary, name, command->usage);
+	if (command->more)
+		printf("\n%s\n", command->more);
+	print_options(options);
+	return 0;
+}
+
+static int take_number(const char *command, const struct cli_option *option, const char *text)
+{
+	char *end;
+	errno = 0;
+	long number = strtol(text, &end, 0);
+	if (errno || end == text || *end || number < option->min || number > option->max)
+		return cli_usage_error(command, "--%s takes a number from %ld to %ld, not \"%s\"", option->name,
+			option->min, option->max, text);
+	*(long *)option->into = number;
+	return -1;
+}
+
+static int take(const char *command, const struct cli_option *option, const char *text)
+{
+	switch (option->kind) {
+	case CLI_FLAG:
+		*(bool *)option->into = true;
+		return -1;
+	case CLI_TEXT:
+		*(const char **)option->into = text;
+		return -1;
+	case CLI_NUMBER:
+		return take_number(command, option, text);
+	case CLI_DURATION:
+		if (bf_duration_parse(text, option->into) < 0)
+			return cli_usage_error(command, "--%s takes a duration like \"10s\" or \"500ms\", not \"%s\"",
+				option->name, text);
+		return -1;
+	}
+	return -1;
+}
+
+int cli_parse(const char *command, int argc, char **argv, const struct cli_option *options, int *ret_first)
+{
+	struct option names[OPTIONS_MAX + 2] = {0};
+	char letters[2 * OPTIONS_MAX + 2] = ":";
+	size_t n = 0, at = 1;
+	for (; options[n].name && n < OPTIONS_MAX; n++) {
+		bool takes = options[n].kind != CLI_FLAG;
+		names[n] = (struct option){options[n].name, takes ? required_argument : no_argument, NULL, (int)(256 + n)};
+		if (options[n].letter) {
+			letters[at++] = options[n].letter;
+			if (takes)
+				letters[at++] = ':';
+		}
+	}
+	names[n] = (struct option){"help", no_argument, NULL, 'h'};
+	letters[at] = '\0';
+	optind = 0; /* GNU: start anew */
+	opterr = 0;
+	int c;
+	while ((c = getopt_long(argc, argv, letters, names, NULL)) != -1) {
+		size_t which = n;
+		if (c == 'h')
+			return print_help(command, options);
+		if (c == ':')
+			return cli_usage_error(command, "%s needs a value", argv[optind - 1]);
+		if (c == '?')
+			return cli_usage_error(command, "unknown option %s", argv[optind - 1]);
+		if (c >= 256)
+			which = (size_t)c - 256;
+		else
+			for (which = 0; options[which].letter != c; which++)
+				;
+		int rc = take(command, &options[which], optarg);
+		if (rc >= 0)
+			return rc;
+	}
+	*ret_first = optind;
+	return -1;
+}
+
+int cli_main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_overview(stderr);
+		return EX_USAGE;
+	}
+	const char *name = argv[1];
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		print_overview(stdout);
+		return 0;
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+		puts("busferry " BUSFERRY_VERSION);
+		return 0;
+	}
+	const struct cli_command *command = find_command(name);
+	if (command) {
+		int code = command->run(argc - 1, argv + 1);
+		if (fflush(stdout) != 0 && code == 0)
+			return EX_IOERR;
+		return code;
+	}
+	const char *known[COMMANDS_MAX] = {0};
+	for (size_t i = 0; cli_commands[i].name && i + 1 < COMMANDS_MAX; i++)
+		known[i] = cli_commands[i].name;
+	const char *meant = faults_did_you_mean(name, known);
+	return cli_usage_error(NULL, "unknown command \"%s\"%s%s%s", name, meant ? " (did you mean \"" : "",
+		meant ? meant : "", meant ? "\"?)" : "");
+}

@@ -1,0 +1,64 @@
+/*
+ * The command line: a table of commands, each with a table of options from which parsing and --help are fed.
+ * Exit codes are those of sysexits.h, and 130 for interrupted.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define EXIT_INTERRUPTED 130
+
+enum cli_kind {
+	CLI_FLAG,     /* bool * */
+	CLI_TEXT,     /* const char ** */
+	CLI_NUMBER,   /* long *, within min … max */
+	CLI_DURATION, /* int64_t * in µs; a bare number is seconds */
+};
+
+struct cli_option {
+	char letter; /* 0 = none */
+	const char *name;
+	const char *argument; /* as shown in the help; NULL for flags */
+	enum cli_kind kind;
+	void *into;
+	long min, max;
+	const char *help;
+};
+
+struct cli_command {
+	const char *name;
+	const char *usage;   /* what follows "busferry NAME" */
+	const char *summary; /* one line */
+	const char *more;    /* further paragraphs of the help; NULL = none */
+	int (*run)(int argc, char **argv);
+};
+
+extern const struct cli_command cli_commands[]; /* ends with a row without name */
+
+/* Dispatches argv to a command.  Returns the exit code. */
+int cli_main(int argc, char **argv);
+
+/*
+ * Parses the options of a command (argv[0] is its name); --help prints it.  Options end with a row without name.
+ * -1: go on, *ret_first is the first operand; else the exit code to end with (0 after --help, 64 for bad usage).
+ */
+int cli_parse(const char *command, int argc, char **argv, const struct cli_option *options, int *ret_first);
+
+/* Prints "busferry: error: …" with how to get help; returns EX_USAGE. */
+int cli_usage_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* May this stream have colours?  Only a terminal, never with NO_COLOR. */
+bool cli_colour(int fd);
+
+/* The map of -c, or the default one. */
+#define CLI_DEFAULT_MAP "/etc/busferry/busferry.conf"
+
+int cli_run(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_simulate(int argc, char **argv);
+int cli_read(int argc, char **argv);
+int cli_drivers(int argc, char **argv);
+
+#endif

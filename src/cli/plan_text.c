@@ -1,0 +1,254 @@
+/*
+ * What `check` prints.  The rounds and reads shown are made by the very code that polls, so they can't differ.
+ */
+#include "cli/plan_text.h"
+#include "base/json.h"
+#include "field/device.h"
+#include "model/line_text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TURNAROUND_US 5000
+
+static const char *const space_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
+	[BF_SPACE_DISCRETE] = "discrete",
+	[BF_SPACE_INPUT] = "input",
+	[BF_SPACE_HOLDING] = "holding"};
+
+static int64_t round_every(const struct plan *plan, const struct round *round)
+{
+	return plan->metrics[round->items[0].metric].every_us;
+}
+
+static void every_text(int64_t every_us, char text[static BF_DURATION_SIZE])
+{
+	if (every_us == PLAN_EVERY_START)
+		snprintf(text, BF_DURATION_SIZE, "start");
+	else
+		bf_duration_print(every_us, text);
+}
+
+/* Wire time of a round in µs. */
+static int64_t round_us(const struct round *round, const struct planner_cost *cost)
+{
+	int64_t ns = 0;
+	for (uint32_t i = 0; i < round->n_reads; i++)
+		ns += planner_read_ns(cost, &round->reads[i].place);
+	return ns / 1000;
+}
+
+/* The share of the bus's time that a round asks for; "0s" asks for nothing. */
+static double round_share(const struct plan *plan, const struct round *round, const struct planner_cost *cost)
+{
+	int64_t every_us = round_every(plan, round);
+	return every_us > 0 ? (double)round_us(round, cost) / (double)every_us : 0.0;
+}
+
+static void where_text(const struct plan_bus *bus, char *text, size_t size)
+{
+	char line[LINE_TEXT_SIZE];
+	line_text_print(&bus->line, line);
+	switch (bus->wire) {
+	case WIRE_SERIAL:
+		snprintf(text, size, "%s %s", bus->port, line);
+		break;
+	case WIRE_SERIAL_TCP:
+		snprintf(text, size, "serial device server %s:%u, %s", bus->host, bus->tcp_port, line);
+		break;
+	case WIRE_TCP:
+		snprintf(text, size, "Modbus TCP %s:%u", bus->host, bus->tcp_port);
+		break;
+	}
+}
+
+static void print_round(const struct plan *plan, const struct round *round, const struct planner_cost *cost)
+{
+	char every[BF_DURATION_SIZE];
+	every_text(round_every(plan, round), every);
+	for (uint32_t i = 0; i < round->n_reads; i++) {
+		const struct planner_read *read = &round->reads[i];
+		char what[48];
+		snprintf(what, sizeof(what), "%s %u-%u", space_words[read->place.space], read->place.at,
+			read->place.at + read->place.count - 1u);
+		printf("    every %-6s  %-20s %4u cells  %3u metrics  %8.1f ms\n", every, what, read->place.count, read->n,
+			(double)planner_read_ns(cost, &read->place) / 1e6);
+	}
+}
+
+static void print_bus(const struct plan *plan, const struct plan_bus *bus)
+{
+	char where[320];
+	struct arena arena = {0};
+	struct planner_cost cost = planner_cost_of(bus, TURNAROUND_US);
+	double share = 0.0;
+	size_t n_requests = 0;
+	where_text(bus, where, sizeof(where));
+	printf("bus %s: %s, %u device%s\n", bus->name, where, bus->n_devices, bus->n_devices == 1 ? "" : "s");
+	for (uint32_t d = 0; d < bus->n_devices; d++) {
+		struct device device = {0};
+		device_init(&device, plan, bus->devices[d], &cost, NULL, &arena);
+		printf("  %s, unit address %u\n", device.told->path, device.told->address);
+		for (uint32_t r = 0; r < device.n_rounds; r++) {
+			print_round(plan, &device.rounds[r], &cost);
+			share += round_share(plan, &device.rounds[r], &cost);
+			n_requests += device.rounds[r].n_reads;
+		}
+	}
+	printf("  %zu requests, utilisation %.1f %%\n", n_requests, 100.0 * share);
+	arena_free(&arena);
+}
+
+void plan_text_print(const struct plan *plan)
+{
+	printf("site %s, gateway %s, %zu metrics of %zu devices on %zu buses\n", plan->site, plan->gateway_id,
+		plan->n_metrics, plan->n_devices, plan->n_buses);
+	for (size_t i = 0; i < plan->broker.n_endpoints; i++)
+		printf("broker %s\n", plan->broker.endpoints[i].url);
+	for (size_t i = 0; i < plan->n_buses; i++)
+		print_bus(plan, &plan->buses[i]);
+	if (plan->n_metrics == 0)
+		puts("the map has no devices: nothing to do");
+}
+
+static const char *payload_word(const struct plan_metric *metric)
+{
+	static const char *const words[] = {[PAYLOAD_JSON] = "json", [PAYLOAD_PLAIN] = "plain", [PAYLOAD_INFLUX] = "influx"};
+	return words[metric->delivery.payload];
+}
+
+static const char *metric_topic(const struct plan *plan, const struct plan_metric *metric)
+{
+	return metric->delivery.per_device ? plan->devices[metric->device].topic : metric->topic;
+}
+
+void plan_text_print_topics(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_metrics; i++) {
+		const struct plan_metric *metric = &plan->metrics[i];
+		char every[BF_DURATION_SIZE];
+		every_text(metric->every_us, every);
+		printf("%-48s  qos %u  %-8s  every %-6s  %s%s%s%s\n", metric_topic(plan, metric), metric->delivery.qos,
+			metric->delivery.retain ? "retained" : "-", every, payload_word(metric),
+			metric->delivery.per_device ? " (" : "", metric->delivery.per_device ? metric->name : "",
+			metric->delivery.per_device ? ")" : "");
+	}
+}
+
+static void json_read(struct json *json, const struct planner_read *read, const struct planner_cost *cost)
+{
+	json_object(json, NULL);
+	json_text(json, "table", space_words[read->place.space]);
+	json_int(json, "at", read->place.at);
+	json_int(json, "count", read->place.count);
+	json_int(json, "metrics", read->n);
+	json_int(json, "wire_us", planner_read_ns(cost, &read->place) / 1000);
+	json_object_end(json);
+}
+
+static void json_every(struct json *json, int64_t every_us)
+{
+	if (every_us == PLAN_EVERY_START)
+		json_text(json, "every_ms", "start");
+	else
+		json_int(json, "every_ms", every_us / 1000);
+}
+
+static void json_device(struct json *json, const struct plan *plan, const struct device *device,
+	const struct planner_cost *cost)
+{
+	json_object(json, NULL);
+	json_text(json, "path", device->told->path);
+	json_int(json, "address", device->told->address);
+	json_array(json, "rounds");
+	for (uint32_t r = 0; r < device->n_rounds; r++) {
+		const struct round *round = &device->rounds[r];
+		json_object(json, NULL);
+		json_every(json, round_every(plan, round));
+		json_array(json, "requests");
+		for (uint32_t i = 0; i < round->n_reads; i++)
+			json_read(json, &round->reads[i], cost);
+		json_array_end(json);
+		json_object_end(json);
+	}
+	json_array_end(json);
+	json_object_end(json);
+}
+
+static void json_number(struct json *json, const char *key, double number)
+{
+	char text[BF_NUMBER_SIZE];
+	struct bf_value value = {.kind = BF_FLOAT64, .f64 = number};
+	int n = bf_value_print(&value, 5, text);
+	if (n > 0)
+		json_raw(json, key, text, (size_t)n);
+}
+
+static void json_bus(struct json *json, const struct plan *plan, const struct plan_bus *bus)
+{
+	struct arena arena = {0};
+	struct planner_cost cost = planner_cost_of(bus, TURNAROUND_US);
+	char where[320];
+	double share = 0.0;
+	where_text(bus, where, sizeof(where));
+	json_object(json, NULL);
+	json_text(json, "name", bus->name);
+	json_text(json, "where", where);
+	json_array(json, "devices");
+	for (uint32_t d = 0; d < bus->n_devices; d++) {
+		struct device device = {0};
+		device_init(&device, plan, bus->devices[d], &cost, NULL, &arena);
+		json_device(json, plan, &device, &cost);
+		for (uint32_t r = 0; r < device.n_rounds; r++)
+			share += round_share(plan, &device.rounds[r], &cost);
+	}
+	json_array_end(json);
+	json_number(json, "utilisation", share);
+	json_object_end(json);
+	arena_free(&arena);
+}
+
+static void json_topics(struct json *json, const struct plan *plan)
+{
+	json_array(json, "topics");
+	for (size_t i = 0; i < plan->n_metrics; i++) {
+		const struct plan_metric *metric = &plan->metrics[i];
+		json_object(json, NULL);
+		json_text(json, "topic", metric_topic(plan, metric));
+		json_text(json, "metric", metric->name);
+		json_int(json, "qos", metric->delivery.qos);
+		json_bool(json, "retain", metric->delivery.retain);
+		json_every(json, metric->every_us);
+		json_text(json, "payload", payload_word(metric));
+		json_text(json, "per", metric->delivery.per_device ? "device" : "metric");
+		if (metric->unit)
+			json_text(json, "unit", metric->unit);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
+int plan_text_print_json(const struct plan *plan)
+{
+	size_t size = 64 * 1024 + plan->n_metrics * 2048 + plan->n_devices * 2048 + plan->n_buses * 4096;
+	char *text = malloc(size);
+	if (!text)
+		return -ENOMEM;
+	struct json json = json_into(text, size);
+	json_object(&json, NULL);
+	json_text(&json, "site", plan->site);
+	json_text(&json, "gateway", plan->gateway_id);
+	json_array(&json, "buses");
+	for (size_t i = 0; i < plan->n_buses; i++)
+		json_bus(&json, plan, &plan->buses[i]);
+	json_array_end(&json);
+	json_topics(&json, plan);
+	json_object_end(&json);
+	int rc = json_end(&json);
+	if (rc >= 0)
+		puts(text);
+	free(text);
+	return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,15 @@
+/*
+ * The plan of a map for people and as json: buses with their requests, wire time and utilisation; topics.
+ */
+#ifndef CLI_PLAN_TEXT_H
+#define CLI_PLAN_TEXT_H
+
+#include "model/plan.h"
+
+void plan_text_print(const struct plan *plan);
+void plan_text_print_topics(const struct plan *plan);
+
+/* One JSON object of both.  0, or -ENOMEM. */
+int plan_text_print_json(const struct plan *plan);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * `busferry run`: the gateway in the foreground, until a signal or, with --once, until everything was polled and
+ * acknowledged.  Signals arrive by signalfd on the main thread; all other threads have them blocked.
+ */
+#include "app/gateway.h"
+#include "app/health.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/map.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ONCE_LOOK_US   20000
+#define ONCE_BROKER_US 30000000 /* how long --once waits for the broker after everything was polled */
+
+static int block_signals(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Waits for a signal until an instant.  Its number, or 0. */
+static int wait_signal(int fd, int64_t until_us)
+{
+	int64_t left = until_us - clock_now(&clock_system);
+	if (left < 0)
+		left = 0;
+	struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000};
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	struct signalfd_siginfo info;
+	if (ppoll(&ready, 1, &timeout, NULL) == 1 && read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		return (int)info.ssi_signo;
+	return 0;
+}
+
+static void run_until_signal(struct gateway *gateway, int signals)
+{
+	struct health health;
+	health_init(&health, gateway, clock_now(&clock_system));
+	for (;;) {
+		int which = wait_signal(signals, health_step(&health, clock_now(&clock_system)));
+		if (which == SIGHUP)
+			log_notice("SIGHUP: this version reads the map at its start only; restart to apply a change");
+		else if (which)
+			break;
+	}
+	log_info("stopping");
+	health_stopping();
+}
+
+/* 0; 69 when something did not answer or the broker did not acknowledge; 130. */
+static int run_once(struct gateway *gateway, int signals)
+{
+	int64_t give_up = CLOCK_NEVER;
+	while (!gateway_finished(gateway)) {
+		int64_t now_us = clock_now(&clock_system);
+		if (give_up == CLOCK_NEVER && gateway_polled(gateway))
+			give_up = now_us + ONCE_BROKER_US;
+		if (now_us >= give_up) {
+			log_error("the broker has not acknowledged everything within %d s", ONCE_BROKER_US / 1000000);
+			return EX_UNAVAILABLE;
+		}
+		if (wait_signal(signals, now_us + ONCE_LOOK_US))
+			return EXIT_INTERRUPTED;
+	}
+	uint64_t unanswered = gateway_unanswered(gateway);
+	if (unanswered)
+		log_error("%llu metrics had no answer", (unsigned long long)unanswered);
+	return unanswered ? EX_UNAVAILABLE : 0;
+}
+
+static int run_gateway(const struct plan *plan, const struct gateway_options *options, int signals)
+{
+	struct gateway *gateway = NULL;
+	int rc = gateway_init(plan, options, &gateway);
+	if (rc < 0) {
+		log_error("can't start: %s", strerror(-rc));
+		return EX_OSERR;
+	}
+	if (plan->n_metrics == 0)
+		log_notice("the map has no devices: nothing to do");
+	rc = gateway_start(gateway);
+	if (rc < 0) {
+		log_error("can't start: %s", strerror(-rc));
+		gateway_destroy(gateway);
+		return EX_OSERR;
+	}
+	log_info("busferry %s runs: %zu devices on %zu buses, %zu metrics", BUSFERRY_VERSION, plan->n_devices,
+		plan->n_buses, plan->n_metrics);
+	int code = 0;
+	if (options->once)
+		code = run_once(gateway, signals);
+	else
+		run_until_signal(gateway, signals);
+	if (gateway_stop(gateway) < 0) {
+		/* A thread hangs outside of our reach; what is left of it must not be pulled from under its feet. */
+		log_warning("a thread does not end in time: leaving without it");
+		_exit(code);
+	}
+	gateway_destroy(gateway);
+	return code;
+}
+
+int cli_run(int argc, char **argv)
+{
+	const char *file = CLI_DEFAULT_MAP;
+	bool verbose = false;
+	struct gateway_options how = {0};
+	const struct cli_option options[] = {
+		{.letter = 'c', .name = "config", .argument = "FILE", .kind = CLI_TEXT, .into = &file,
+			.help = "the map (" CLI_DEFAULT_MAP ")"},
+		{.name = "once", .kind = CLI_FLAG, .into = &how.once,
+			.help = "poll everything once, wait for the broker's acknowledgement, end"},
+		{.name = "stdout", .kind = CLI_FLAG, .into = &how.print,
+			.help = "print \"topic payload\" lines instead of publishing"},
+		{.letter = 'v', .name = "verbose", .kind = CLI_FLAG, .into = &verbose, .help = "log more"}, {0}};
+	int first;
+	int rc = cli_parse("run", argc, argv, options, &first);
+	if (rc >= 0)
+		return rc;
+	if (first < argc)
+		return cli_usage_error("run", "unexpected \"%s\"", argv[first]);
+	if (verbose)
+		log_set_level(LOG_LEVEL_DEBUG);
+	struct plan plan = {0};
+	rc = map_load(file, &plan);
+	if (rc >= 0)
+		return rc;
+	int signals = block_signals();
+	rc = run_gateway(&plan, &how, signals);
+	close(signals);
+	plan_destroy(&plan);
+	return rc;
+}

@@ -1,0 +1,68 @@
+/*
+ * One bus: a line, its devices, and whose turn it is.  A state machine driven by bus_step; it never blocks and never
+ * sleeps, so one thread may drive many (TCP hosts) as well as one (a serial port).  One owner thread; counters by any.
+ */
+#ifndef FIELD_BUS_H
+#define FIELD_BUS_H
+
+#include "field/device.h"
+#include "field/line.h"
+#include "field/schedule.h"
+
+#include <stdatomic.h>
+
+struct bus_counts {
+	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late, foreign, merged, reopened;
+	_Atomic int64_t busy_us; /* the wire's time in transactions, silences included */
+	_Atomic int open;
+};
+
+enum bus_state { BUS_CLOSED, BUS_OPENING, BUS_IDLE, BUS_ASKED };
+
+struct bus {
+	const struct plan *plan;
+	const struct plan_bus *told;
+	const struct clock *clock;
+	struct line *line;
+	struct device *devices;
+	struct schedule_entry *entries; /* one a round */
+	struct round **rounds;
+	size_t n_rounds;
+
+	enum bus_state state;
+	int64_t reopen_at; /* CLOSED */
+	int64_t free_at;   /* IDLE: when the silence is over */
+	int64_t gap_us;
+	int current;	   /* the round being served, -1 = none */
+	unsigned tries;	   /* of the read being asked */
+	int64_t asked_at, deadline;
+	struct backoff reopening;
+	struct complaint closed;
+	bool once;	   /* each round once, then never again */
+	size_t n_unserved; /* rounds that were not served yet, for `once` */
+	struct bus_counts counts;
+};
+
+/* The line becomes the bus's.  Memory from the arena. */
+void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct line *line, struct reading_sink *sink,
+	const struct clock *clock, bool once, struct arena *arena);
+
+/* Makes every round due; `first` of `n_all` rounds of the same thread come before this bus's. */
+void bus_schedule(struct bus *bus, size_t first, size_t n_all, int64_t now_us);
+
+/* Closes and frees the line. */
+void bus_destroy(struct bus *bus);
+
+/*
+ * Does what is due.  ready: the line's fd has what it was polled for.  Returns the instant at which it wants to run
+ * again if the fd stays silent; poll bus->line->fd for bus_events() meanwhile.
+ */
+int64_t bus_step(struct bus *bus, bool ready, int64_t now_us);
+
+/* What to poll the line's fd for; 0 = nothing. */
+short bus_events(const struct bus *bus);
+
+/* `once`: every round has been served or given up. */
+bool bus_finished(const struct bus *bus);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * Decode, sentinel, bits, scale: see convert.h.
+ */
+#include "field/convert.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool is_bits(enum bf_space space)
+{
+	return space == BF_SPACE_COIL || space == BF_SPACE_DISCRETE;
+}
+
+struct bf_place convert_place(const struct plan_metric *metric)
+{
+	struct bf_place place = metric->place;
+	if (metric->scale_from) {
+		uint32_t end = (uint32_t)place.at + place.count;
+		uint32_t scale_end = (uint32_t)metric->scale_place.at + metric->scale_place.count;
+		if (metric->scale_place.at < place.at)
+			place.at = metric->scale_place.at;
+		place.count = (uint16_t)((end > scale_end ? end : scale_end) - place.at);
+	}
+	return place;
+}
+
+static bool is_sentinel(const struct plan_metric *metric, const uint8_t *bytes, size_t n, const struct bf_value *value)
+{
+	if (metric->n_invalid) {
+		uint64_t raw = bf_decode_raw(&metric->shape, bytes, n);
+		for (size_t i = 0; i < metric->n_invalid; i++)
+			if (metric->invalid[i] == raw)
+				return true;
+	}
+	if (value->kind == BF_TEXT)
+		for (size_t i = 0; i < metric->invalid_texts.n; i++)
+			if (strlen(metric->invalid_texts.at[i]) == value->text.n &&
+				memcmp(metric->invalid_texts.at[i], value->text.at, value->text.n) == 0)
+				return true;
+	return false;
+}
+
+static struct bf_value take_bits(const struct plan_metric *metric, const struct bf_value *whole)
+{
+	uint64_t bits = (whole->kind == BF_SIGNED ? (uint64_t)whole->i : whole->u) >> metric->bit;
+	if (metric->n_bits == 1)
+		return (struct bf_value){.kind = BF_BOOLEAN, .yes = bits & 1};
+	uint64_t mask = metric->n_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << metric->n_bits) - 1;
+	return (struct bf_value){.kind = BF_UNSIGNED, .u = bits & mask};
+}
+
+/* value × scale + offset; integers stay integers where nothing is scaled. */
+static enum quality scale_value(const struct plan_metric *metric, double power, struct bf_value *value)
+{
+	if (!metric->scaled && power == 1.0)
+		return QUALITY_GOOD;
+	if (value->kind == BF_TEXT || value->kind == BF_BOOLEAN || metric->n_words)
+		return QUALITY_GOOD;
+	double number = bf_value_number(value) * metric->scale * power + metric->offset;
+	if (!isfinite(number))
+		return QUALITY_INVALID;
+	*value = (struct bf_value){.kind = BF_FLOAT64, .f64 = number};
+	return QUALITY_GOOD;
+}
+
+/* 10 to the signed 16 bit exponent in a register; 0.0 when it is out of all reason (SunSpec: -10..10). */
+static double power_of(const uint8_t *bytes)
+{
+	int exponent = (int16_t)(uint16_t)(bytes[0] << 8 | bytes[1]);
+	if (exponent < -10 || exponent > 10)
+		return 0.0;
+	double power = 1.0;
+	for (int i = exponent < 0 ? -exponent : exponent; i > 0; i--)
+		power *= 10.0;
+	return exponent < 0 ? 1.0 / power : power;
+}
+
+enum quality convert_metric(const struct plan_metric *metric, const struct bf_place *asked, const uint8_t *bytes,
+	char text[static BF_STRING_MAX + 1], struct bf_value *ret_value)
+{
+	*ret_value = (struct bf_value){.kind = BF_NONE};
+	size_t at = (size_t)(metric->place.at - asked->at);
+	if (is_bits(metric->place.space)) {
+		*ret_value = (struct bf_value){.kind = BF_BOOLEAN, .yes = bytes[at / 8] >> (at % 8) & 1};
+		return QUALITY_GOOD;
+	}
+	const uint8_t *own = bytes + 2 * at;
+	size_t n = (size_t)metric->place.count * 2;
+	struct bf_value value;
+	if (bf_decode(&metric->shape, own, n, text, &value) < 0 || is_sentinel(metric, own, n, &value))
+		return QUALITY_INVALID;
+	if (metric->n_bits)
+		value = take_bits(metric, &value);
+	double power = 1.0;
+	if (metric->scale_from) {
+		power = power_of(bytes + (size_t)(metric->scale_place.at - asked->at) * 2);
+		if (power == 0.0)
+			return QUALITY_INVALID;
+	}
+	enum quality quality = scale_value(metric, power, &value);
+	if (quality == QUALITY_GOOD)
+		*ret_value = value;
+	return quality;
+}

@@ -1,0 +1,167 @@
+/*
+ * Serial ports.  The only door to libserialport.
+ *
+ * libserialport 0.1.1 looks ports up in /sys by their own name, so links (/dev/serial/by-id/…) are resolved first, and
+ * it refuses ptys: what it can't open is opened with termios, with the same result for the caller, a raw, non-blocking
+ * fd.  Neither library locks: flock keeps other copies of ourselves and well-behaved programs away, TIOCEXCL on real
+ * ports the others (not on a pty: the flag would outlive us there while the other side holds it open).
+ */
+#include "field/line.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libserialport.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+static const struct {
+	uint32_t baud;
+	speed_t speed;
+} serial_speeds[] = {{300, B300}, {600, B600}, {1200, B1200}, {2400, B2400}, {4800, B4800}, {9600, B9600},
+	{19200, B19200}, {38400, B38400}, {57600, B57600}, {115200, B115200}, {230400, B230400}, {460800, B460800},
+	{921600, B921600}};
+
+static speed_t serial_speed(uint32_t baud)
+{
+	for (size_t i = 0; i < sizeof(serial_speeds) / sizeof(serial_speeds[0]); i++)
+		if (serial_speeds[i].baud == baud)
+			return serial_speeds[i].speed;
+	return B38400; /* only ptys get here, which have no speed */
+}
+
+static int serial_lock(int fd)
+{
+	if (fd >= FD_SETSIZE) /* libmodbus waits with select() */
+		return -EMFILE;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return 0;
+}
+
+/* What libserialport can't open: ptys. */
+static int serial_open_termios(const char *path, const struct plan_line *settings)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	struct termios tio;
+	int rc = serial_lock(fd);
+	if (rc == 0 && tcgetattr(fd, &tio) < 0)
+		rc = errno == ENOTTY ? -EINVAL : -errno;
+	if (rc == 0) {
+		cfmakeraw(&tio);
+		tio.c_cflag |= CREAD | CLOCAL;
+		cfsetspeed(&tio, serial_speed(settings->baud));
+		if (tcsetattr(fd, TCSANOW, &tio) < 0)
+			rc = -errno;
+	}
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static int serial_configure(struct sp_port *port, const struct plan_line *settings)
+{
+	enum sp_parity parity = settings->parity == 'E' ? SP_PARITY_EVEN
+		: settings->parity == 'O'		? SP_PARITY_ODD
+							: SP_PARITY_NONE;
+	if (sp_set_baudrate(port, (int)settings->baud) != SP_OK || sp_set_bits(port, settings->data_bits) != SP_OK ||
+		sp_set_parity(port, parity) != SP_OK || sp_set_stopbits(port, settings->stop_bits) != SP_OK ||
+		sp_set_flowcontrol(port, SP_FLOWCONTROL_NONE) != SP_OK)
+		return -EINVAL;
+	return 0;
+}
+
+/* libserialport sets VMIN 0, with which an empty input reads as 0 bytes, as an unplugged port does.  With 1 only the
+ * unplugged one does. */
+static int serial_tell_hangup(int fd)
+{
+	struct termios tio;
+	if (tcgetattr(fd, &tio) < 0)
+		return -errno;
+	tio.c_cc[VMIN] = 1;
+	tio.c_cc[VTIME] = 0;
+	return tcsetattr(fd, TCSANOW, &tio) < 0 ? -errno : 0;
+}
+
+/* Opens with libserialport and keeps only a duplicate of the fd, so that the caller has one kind of thing to close. */
+static int serial_open_library(const char *path, const struct plan_line *settings)
+{
+	struct sp_port *port = NULL;
+	if (sp_get_port_by_name(path, &port) != SP_OK)
+		return -ENOTTY;
+	int fd = -1, rc = 0;
+	enum sp_return opened = sp_open(port, SP_MODE_READ_WRITE);
+	if (opened != SP_OK) {
+		int error = errno;
+		sp_free_port(port);
+		return opened == SP_ERR_FAIL && error ? -error : -ENOTTY;
+	}
+	int handle = -1;
+	if (sp_get_port_handle(port, &handle) != SP_OK)
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = serial_lock(handle);
+	if (rc == 0)
+		rc = serial_configure(port, settings);
+	if (rc == 0)
+		rc = serial_tell_hangup(handle);
+	if (rc == 0) {
+		ioctl(handle, TIOCEXCL);
+		fd = fcntl(handle, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			rc = -errno;
+		else if (fd >= FD_SETSIZE)
+			rc = -EMFILE;
+		else
+			fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	}
+	if (rc < 0 && fd >= 0)
+		close(fd);
+	sp_close(port);
+	sp_free_port(port);
+	return rc < 0 ? rc : fd;
+}
+
+int line_serial_open(const char *path, const struct plan_line *settings)
+{
+	char real[PATH_MAX];
+	if (!realpath(path, real))
+		return -errno;
+	int fd = serial_open_library(real, settings);
+	if (fd == -ENOTTY)
+		fd = serial_open_termios(real, settings);
+	if (fd >= 0)
+		tcflush(fd, TCIOFLUSH);
+	return fd;
+}
+
+void line_serial_close(int fd)
+{
+	if (fd < 0)
+		return;
+	ioctl(fd, TIOCNXCL);
+	close(fd); /* an unplugged port fails here, which changes nothing */
+}
+
+int line_drain(int fd)
+{
+	char bytes[512];
+	for (int i = 0; i < 16; i++) {
+		ssize_t n = read(fd, bytes, sizeof(bytes));
+		if (n > 0)
+			continue;
+		if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+			return -ENODEV;
+		return 0;
+	}
+	return 0;
+}

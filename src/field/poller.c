@@ -1,0 +1,232 @@
+/*
+ * The wire thread: a loop around poller_step.
+ *
+ * Which thread drives a bus follows from the plan alone: serial wires come first, one thread each; TCP hosts share the
+ * rest in runs of equal length.  The thread waits in ppoll, to the microsecond, on the fds of those buses that wait for
+ * something; its timer slack is 1 µs, for the silences of a serial line.
+ */
+#include "field/poller.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HOSTS_A_THREAD 128
+#define THREADS_MAX    4
+#define SLEEP_MAX_US   5000000	/* a step at least this often, for the watchdog */
+#define ALIVE_US       20000000
+
+struct poller {
+	const struct clock *clock;
+	struct bus *buses;
+	int64_t *wake_at;
+	struct pollfd *fds; /* [0] is the stop eventfd, then the buses that wait, in fd_bus */
+	size_t *fd_bus;
+	size_t n_buses, n_fds;
+	int stop_fd;
+	bool scheduled, started;
+	pthread_t thread;
+	_Atomic int64_t alive_until;
+	_Atomic int stopping, finished;
+	struct arena arena;
+};
+
+static bool shares_thread(const struct plan_bus *bus)
+{
+	return bus->wire == WIRE_TCP;
+}
+
+static size_t tcp_threads(size_t n_hosts)
+{
+	size_t n = (n_hosts + HOSTS_A_THREAD - 1) / HOSTS_A_THREAD;
+	return n < THREADS_MAX ? n : THREADS_MAX;
+}
+
+static size_t count_shared(const struct plan *plan)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < plan->n_buses; i++)
+		n += shares_thread(&plan->buses[i]);
+	return n;
+}
+
+size_t poller_count(const struct plan *plan)
+{
+	size_t shared = count_shared(plan);
+	return plan->n_buses - shared + tcp_threads(shared);
+}
+
+/* Is the bus driven by the n-th poller?  `before` counts the buses of its kind that stand before it in the plan. */
+static bool belongs(const struct plan *plan, const struct plan_bus *bus, size_t before, size_t nth)
+{
+	size_t shared = count_shared(plan), own = plan->n_buses - shared;
+	if (!shares_thread(bus))
+		return before == nth;
+	return nth >= own && before * tcp_threads(shared) / shared == nth - own;
+}
+
+static void poller_add_bus(struct poller *poller, const struct plan *plan, size_t index, struct reading_sink *sink,
+	bool once, int *failure)
+{
+	struct line *line = NULL;
+	int rc = line_modbus_init(&plan->buses[index], &line);
+	if (rc < 0) {
+		*failure = rc;
+		return;
+	}
+	bus_init(&poller->buses[poller->n_buses++], plan, index, line, sink, poller->clock, once, &poller->arena);
+}
+
+int poller_init(const struct plan *plan, size_t nth, struct reading_sink *sink, const struct clock *clock, bool once,
+	struct poller **ret_poller)
+{
+	struct poller *poller = calloc(1, sizeof(*poller));
+	if (!poller)
+		return -ENOMEM;
+	poller->clock = clock;
+	poller->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int rc = poller->stop_fd < 0 ? -errno : 0;
+	poller->buses = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->buses));
+	poller->wake_at = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->wake_at));
+	poller->fd_bus = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->fd_bus));
+	poller->fds = arena_array(&poller->arena, plan->n_buses + 1, sizeof(*poller->fds));
+	size_t before[2] = {0, 0};
+	for (size_t i = 0; i < plan->n_buses && rc == 0; i++) {
+		const struct plan_bus *bus = &plan->buses[i];
+		if (belongs(plan, bus, before[shares_thread(bus)]++, nth))
+			poller_add_bus(poller, plan, i, sink, once, &rc);
+	}
+	if (rc < 0) {
+		poller_destroy(poller);
+		return rc;
+	}
+	*ret_poller = poller;
+	return 0;
+}
+
+static void poller_schedule(struct poller *poller, int64_t now_us)
+{
+	size_t n = 0, first = 0;
+	poller->scheduled = true;
+	for (size_t i = 0; i < poller->n_buses; i++)
+		n += poller->buses[i].n_rounds;
+	for (size_t i = 0; i < poller->n_buses; i++) {
+		bus_schedule(&poller->buses[i], first, n, now_us);
+		first += poller->buses[i].n_rounds;
+	}
+}
+
+int64_t poller_step(struct poller *poller, int64_t now_us)
+{
+	if (!poller->scheduled)
+		poller_schedule(poller, now_us);
+	atomic_store_explicit(&poller->alive_until, now_us + ALIVE_US, memory_order_relaxed);
+	for (size_t f = 1; f < poller->n_fds; f++)
+		if (poller->fds[f].revents)
+			poller->wake_at[poller->fd_bus[f - 1]] = bus_step(&poller->buses[poller->fd_bus[f - 1]], true, now_us);
+	int64_t wake = now_us + SLEEP_MAX_US;
+	bool finished = true;
+	size_t n = 1;
+	for (size_t i = 0; i < poller->n_buses; i++) {
+		struct bus *bus = &poller->buses[i];
+		if (poller->wake_at[i] <= now_us)
+			poller->wake_at[i] = bus_step(bus, false, now_us);
+		if (poller->wake_at[i] < wake)
+			wake = poller->wake_at[i];
+		finished = finished && bus_finished(bus);
+		short events = bus_events(bus);
+		if (events) {
+			poller->fd_bus[n - 1] = i;
+			poller->fds[n++] = (struct pollfd){.fd = bus->line->fd, .events = events};
+		}
+	}
+	poller->n_fds = n;
+	if (finished)
+		atomic_store_explicit(&poller->finished, 1, memory_order_relaxed);
+	return wake;
+}
+
+static void poller_wait(struct poller *poller, int64_t until_us)
+{
+	int64_t left = until_us - clock_now(poller->clock);
+	if (left < 0)
+		left = 0;
+	struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000};
+	poller->fds[0] = (struct pollfd){.fd = poller->stop_fd, .events = POLLIN};
+	if (ppoll(poller->fds, poller->n_fds, &timeout, NULL) <= 0)
+		for (size_t f = 0; f < poller->n_fds; f++)
+			poller->fds[f].revents = 0;
+}
+
+static void *poller_run(void *argument)
+{
+	struct poller *poller = argument;
+	prctl(PR_SET_TIMERSLACK, 1000UL);
+	while (!atomic_load_explicit(&poller->stopping, memory_order_relaxed))
+		poller_wait(poller, poller_step(poller, clock_now(poller->clock)));
+	return NULL;
+}
+
+int poller_start(struct poller *poller)
+{
+	int rc = pthread_create(&poller->thread, NULL, poller_run, poller);
+	poller->started = rc == 0;
+	return -rc;
+}
+
+void poller_stop(struct poller *poller)
+{
+	uint64_t one = 1;
+	atomic_store_explicit(&poller->stopping, 1, memory_order_relaxed);
+	ssize_t n = write(poller->stop_fd, &one, sizeof(one));
+	(void)n; /* full means that it is readable already */
+}
+
+int poller_join(struct poller *poller, int64_t timeout_us)
+{
+	if (!poller->started)
+		return 0;
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	int64_t ns = until.tv_nsec + timeout_us % 1000000 * 1000;
+	until.tv_sec += timeout_us / 1000000 + ns / 1000000000;
+	until.tv_nsec = ns % 1000000000;
+	int rc = pthread_timedjoin_np(poller->thread, NULL, &until);
+	if (rc == 0)
+		poller->started = false;
+	return -rc;
+}
+
+void poller_destroy(struct poller *poller)
+{
+	if (!poller)
+		return;
+	for (size_t i = 0; i < poller->n_buses; i++)
+		bus_destroy(&poller->buses[i]);
+	if (poller->stop_fd >= 0)
+		close(poller->stop_fd);
+	arena_free(&poller->arena);
+	free(poller);
+}
+
+bool poller_finished(const struct poller *poller)
+{
+	return atomic_load_explicit(&poller->finished, memory_order_relaxed);
+}
+
+int64_t poller_alive_until(const struct poller *poller)
+{
+	return atomic_load_explicit(&poller->alive_until, memory_order_relaxed);
+}
+
+const struct bus *poller_buses(const struct poller *poller, size_t *ret_n)
+{
+	*ret_n = poller->n_buses;
+	return poller->buses;
+}

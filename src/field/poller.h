@@ -1,0 +1,40 @@
+/*
+ * A wire thread: drives one serial port, or many TCP hosts, none of which can hold up the others.
+ *
+ * Lifecycle: init start stop join destroy.  poller_step is what the thread loops around; tests call it themselves.
+ */
+#ifndef FIELD_POLLER_H
+#define FIELD_POLLER_H
+
+#include "field/bus.h"
+
+#include <stdbool.h>
+
+struct poller;
+
+/* How many threads a plan's buses need: one a serial port, few for all TCP hosts. */
+size_t poller_count(const struct plan *plan);
+
+/* The n-th of poller_count pollers.  once: every round is polled once.  0 and *ret_poller, or -errno. */
+int poller_init(const struct plan *plan, size_t nth, struct reading_sink *sink, const struct clock *clock, bool once,
+	struct poller **ret_poller);
+
+/* One turn over all its buses.  Returns the instant at which it wants to run next. */
+int64_t poller_step(struct poller *poller, int64_t now_us);
+
+int poller_start(struct poller *poller);
+void poller_stop(struct poller *poller); /* asks only */
+/* 0, or -ETIMEDOUT when the thread hangs: then it must not be destroyed. */
+int poller_join(struct poller *poller, int64_t timeout_us);
+void poller_destroy(struct poller *poller);
+
+/* `once`: everything was served or given up.  Any thread. */
+bool poller_finished(const struct poller *poller);
+
+/* By when the next step must have happened, for the watchdog.  Any thread. */
+int64_t poller_alive_until(const struct poller *poller);
+
+/* Its buses, for their counters.  Any thread. */
+const struct bus *poller_buses(const struct poller *poller, size_t *ret_n);
+
+#endif

@@ -1,0 +1,60 @@
+# What every target is compiled with.  The default build is the one that is shipped: optimised, with debug information
+# and hardened; a sanitizer build leaves out the hardening that would get in its way.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT BUSFERRY_SANITIZE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+
+include(CheckPIESupported)
+check_pie_supported()
+
+add_library(busferry_flags INTERFACE)
+target_compile_definitions(busferry_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64 _TIME_BITS=64
+  BUSFERRY_VERSION="${PROJECT_VERSION}")
+target_compile_options(busferry_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wformat=2
+  -Wnull-dereference -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
+  -Werror=format-security -Werror=implicit-function-declaration -fno-strict-overflow
+  -fno-delete-null-pointer-checks)
+target_include_directories(busferry_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+
+if(BUSFERRY_WERROR)
+  target_compile_options(busferry_flags INTERFACE -Werror)
+endif()
+
+if(BUSFERRY_SANITIZE)
+  set(sanitize -fsanitize=${BUSFERRY_SANITIZE})
+  if(BUSFERRY_SANITIZE STREQUAL "address")
+    set(sanitize -fsanitize=address,undefined)
+  endif()
+  list(APPEND sanitize -fno-sanitize-recover=all)
+  target_compile_options(busferry_flags INTERFACE ${sanitize} -O1 -g -fno-omit-frame-pointer)
+  target_link_options(busferry_flags INTERFACE ${sanitize})
+else()
+  set(fortify 2)
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_C_COMPILER_VERSION VERSION_GREATER_EQUAL 12)
+    set(fortify 3)
+    target_compile_options(busferry_flags INTERFACE -ftrivial-auto-var-init=zero)
+  endif()
+  target_compile_options(busferry_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=${fortify}
+    -fstack-protector-strong -fstack-clash-protection)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+    target_compile_options(busferry_flags INTERFACE -fcf-protection=full)
+  elseif(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+    target_compile_options(busferry_flags INTERFACE -mbranch-protection=standard)
+  endif()
+  target_link_options(busferry_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs,--as-needed)
+endif()
+
+# busferry_floor(NAME SOURCES... LINK lower floors and libraries...): one floor of the house.
+function(busferry_floor name)
+  cmake_parse_arguments(floor "" "" "SOURCES;LINK;DOORS" ${ARGN})
+  add_library(busferry_${name} STATIC ${floor_SOURCES})
+  target_link_libraries(busferry_${name} PUBLIC busferry_flags ${floor_LINK} PRIVATE ${floor_DOORS})
+endfunction()

@@ -1,0 +1,39 @@
+/*
+ * A message on its way to the broker, and the sink that takes one.
+ */
+#ifndef MODEL_MESSAGE_H
+#define MODEL_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_TOPIC_MAX   1024	  /* bytes; the map is checked against it */
+#define MESSAGE_PAYLOAD_MAX (256u * 1024) /* bytes */
+
+enum message_kind {
+	MESSAGE_READING,  /* counted, buffered, marked when replayed */
+	MESSAGE_STANDING, /* availability, state, info: announced anew on every connect, so never buffered */
+};
+
+struct message {
+	const char *topic;   /* NUL-terminated */
+	const void *payload;
+	size_t payload_n;
+	int64_t time_ms;     /* wall time of the reading */
+	uint32_t expire_s;   /* 0 = never */
+	uint8_t qos;
+	bool retain;
+	bool json;	     /* the payload is a JSON object: marks may be added before its closing brace */
+	bool buffer;	     /* may wait on disk */
+	enum message_kind kind;
+};
+
+struct message_sink {
+	/* Copies the message.  0, or -ENOBUFS when it was dropped and counted.  Never blocks, any thread. */
+	int (*put)(struct message_sink *sink, const struct message *message);
+	/* What was put since the last call may leave: one wake-up for many messages. */
+	void (*flush)(struct message_sink *sink);
+};
+
+#endif

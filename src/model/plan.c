@@ -1,0 +1,30 @@
+/*
+ * The few facts that follow from a plan.  Pure; any thread.
+ */
+#include "model/plan.h"
+
+void plan_destroy(struct plan *plan)
+{
+	if (!plan)
+		return;
+	struct arena arena = plan->arena;
+	*plan = (struct plan){0};
+	arena_free(&arena);
+}
+
+int64_t plan_line_char_ns(const struct plan_line *line)
+{
+	int64_t bits = 1 + line->data_bits + (line->parity == 'N' ? 0 : 1) + line->stop_bits;
+	return line->baud ? bits * 1000000000 / line->baud : 0;
+}
+
+int64_t plan_bus_gap_us(const struct plan_bus *bus)
+{
+	if (bus->wire == WIRE_TCP)
+		return 0;
+	if (bus->gap_us != PLAN_ADAPTIVE)
+		return bus->gap_us;
+	if (bus->line.baud > 19200)
+		return 1750;
+	return (plan_line_char_ns(&bus->line) * 7 / 2 + 999) / 1000;
+}

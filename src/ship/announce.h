@@ -1,0 +1,41 @@
+/*
+ * What stands: that the gateway is there, what it consists of, which devices answer.  Told anew on each connect, since
+ * a broker may have forgotten or never known it; the last will takes the word back when the gateway falls silent.
+ *
+ * Topics (contract, section 2): GATEWAY/state and GATEWAY/info, DEVICE/availability, all retained at QoS 1;
+ * GATEWAY/stats at QoS 0, not retained.
+ *
+ * Threads: the publisher's listener is called on the publisher's thread, the report's on that of the device's bus,
+ * announce_stats on one thread of its caller.
+ */
+#ifndef SHIP_ANNOUNCE_H
+#define SHIP_ANNOUNCE_H
+
+#include "base/clock.h"
+#include "model/message.h"
+#include "model/plan.h"
+#include "ship/publisher.h"
+#include "ship/report.h"
+
+#include <stddef.h>
+
+struct announce;
+
+/* 0 and *ret_announce, or -ENOMEM.  plan, clock and messages outlive it; its start time is now. */
+int announce_init(
+	const struct plan *plan, const struct clock *clock, struct message_sink *messages, struct announce **ret_announce);
+void announce_destroy(struct announce *announce);
+
+/* For publisher_init: `online`, info and all known availabilities after each CONNACK, `offline` before leaving. */
+struct publisher_listener *announce_publisher_listener(struct announce *announce);
+
+/* For report_init: changes of availability. */
+struct report_listener *announce_report_listener(struct announce *announce);
+
+/* GATEWAY/state, for the will. */
+const char *announce_will_topic(const struct announce *announce);
+
+/* Puts a json text of n bytes as GATEWAY/stats.  What the sink's put returns. */
+int announce_stats(struct announce *announce, const char *json, size_t n);
+
+#endif

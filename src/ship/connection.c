@@ -1,0 +1,250 @@
+/*
+ * The state machine of the broker connection.  See connection.h.
+ *
+ * Why a purge: a broker that remembers the packet ids of an earlier session swallows new QoS 2 messages that happen to
+ * have the same ids (EMQX, ejabberd, aedes).  So before a new object of the uplink speaks QoS 2, one connection with a
+ * clean session clears what the broker remembers: at process start, when the endpoint changes, and when a session was
+ * lost with QoS 2 outstanding.  Without QoS 2 every session is a clean one and nothing is purged.
+ *
+ * Why the object is kept (`held`) over a loss with QoS 2 outstanding: only it can go on with the handshakes, which makes
+ * the delivery exactly once.  If the broker then says that it has no session, the object is forgotten before it writes
+ * anything: libmosquitto would send PUBREL for messages that the broker no longer has, and call them delivered.
+ *
+ * Invariants: the window is empty unless there is an object; the uplink's `connected` and `lost` are only noted when
+ * they come, and acted on when the uplink has returned.
+ */
+#include "ship/connection.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_US  (10 * (int64_t)1000000) /* TCP, TLS and CONNACK */
+#define LOOKUP_US   (30 * (int64_t)1000000) /* what a name look-up may block */
+#define KEEP_LOSSES 6 /* in a row; then messages have to go one by one, also out of a held object */
+
+static void note_connected(void *user, bool session_present, const struct uplink_limits *limits)
+{
+	struct connection *connection = user;
+	connection->noted.connected = true;
+	connection->noted.session_present = session_present;
+	connection->noted.limits = *limits;
+}
+
+static void note_lost(void *user, enum uplink_fault fault, const char *what)
+{
+	struct connection *connection = user;
+	if (connection->noted.lost)
+		return;
+	connection->noted.lost = true;
+	connection->noted.fault = fault;
+	snprintf(connection->noted.what, sizeof(connection->noted.what), "%s", what);
+}
+
+static void on_acknowledged(void *user, int message_id, int reason)
+{
+	struct connection *connection = user;
+	sender_acknowledged(&connection->sender, message_id, reason, connection->now_us);
+}
+
+static bool connection_speaks_qos2(const struct connection *connection)
+{
+	return connection->uses_qos2 && connection->max_qos[connection->retry.endpoint] == 2;
+}
+
+/* Forgets the uplink's object with all that it holds. */
+static void connection_forget(struct connection *connection)
+{
+	if (connection->held || connection->sender.window.n[2])
+		connection->purge_due = true;
+	sender_lost(&connection->sender, false);
+	connection->uplink->ops->forget(connection->uplink);
+	connection->held = false;
+}
+
+static void connection_open(struct connection *connection)
+{
+	const struct plan_endpoint *endpoint = retry_endpoint(&connection->retry);
+	bool qos2 = connection_speaks_qos2(connection), moved = connection->opened != connection->retry.endpoint;
+	if (connection->held && (moved || !qos2))
+		connection_forget(connection);
+	connection->purge_due = qos2 && (connection->purge_due || moved);
+	connection->opened = connection->retry.endpoint;
+	atomic_store_explicit(&connection->url, endpoint->url, memory_order_relaxed);
+
+	connection_alive(connection, clock_now(connection->clock) + LOOKUP_US + CONNECTION_GRACE_US);
+	int error;
+	if (connection->held) {
+		connection->state = CONNECTION_CONNECTING;
+		error = connection->uplink->ops->reopen(connection->uplink);
+	} else {
+		connection->state = connection->purge_due ? CONNECTION_PURGING : CONNECTION_CONNECTING;
+		struct uplink_target target = {
+			.broker = connection->broker,
+			.endpoint = endpoint,
+			.clean_session = connection->purge_due || !qos2,
+			.will_topic = connection->purge_due ? NULL : connection->will_topic,
+		};
+		error = connection->uplink->ops->open(connection->uplink, &target);
+	}
+	if (error < 0 && !connection->noted.lost)
+		note_lost(connection, UPLINK_REFUSED, strerror(-error));
+	connection->now_us = clock_now(connection->clock); /* a look-up takes its time */
+	connection->deadline_us = connection->now_us + CONNECT_US;
+	connection_alive(connection, connection->now_us + CONNECTION_GRACE_US);
+}
+
+static void connection_connected(struct connection *connection)
+{
+	struct uplink *uplink = connection->uplink;
+	if (connection->state == CONNECTION_PURGING) {
+		uplink->ops->close(uplink, true);
+		uplink->ops->forget(uplink);
+		connection->purge_due = false;
+		connection_open(connection);
+		return;
+	}
+	if (connection->held && !connection->noted.session_present) {
+		log_notice("broker %s: has lost the session, %u messages are sent again",
+			retry_endpoint(&connection->retry)->url, window_kept(&connection->sender.window));
+		connection_forget(connection);
+		connection_open(connection);
+		return;
+	}
+	bool resumed = connection->held;
+	connection->held = false;
+	connection->state = CONNECTION_ACTIVE;
+	retry_connected(&connection->retry, connection->now_us);
+	const char *url = retry_endpoint(&connection->retry)->url;
+	sender_connected(&connection->sender, &connection->noted.limits, &connection->max_qos[connection->opened], url, resumed,
+		connection->now_us);
+	atomic_store_explicit(&connection->is_connected, true, memory_order_relaxed);
+	atomic_fetch_add_explicit(&connection->n_connects, 1, memory_order_relaxed);
+	outbox_connected(connection->outbox);
+	if (connection->listener && connection->listener->connected)
+		connection->listener->connected(connection->listener, url);
+}
+
+/* A broker that can't do QoS 2 (RabbitMQ answers PUBACK) breaks the protocol at each and has never completed one. */
+static bool connection_caps_qos(struct connection *connection, enum uplink_fault fault)
+{
+	if (connection->sender.qos2_works)
+		connection->n_protocol_faults = 0;
+	if (fault != UPLINK_PROTOCOL || connection->sender.window.n[2] == 0 || connection->sender.qos2_works)
+		return false;
+	if (++connection->n_protocol_faults >= 2) {
+		connection->n_protocol_faults = 0;
+		connection->max_qos[connection->opened] = 1;
+		log_warning("broker %s: can't do QoS 2, QoS 1 is used instead", retry_endpoint(&connection->retry)->url);
+	}
+	return true;
+}
+
+static void connection_lost(struct connection *connection, enum uplink_fault fault, const char *what)
+{
+	bool active = connection->state == CONNECTION_ACTIVE;
+	struct sender *sender = &connection->sender;
+	if (active && !connection_caps_qos(connection, fault) && (fault == UPLINK_CLOSED || fault == UPLINK_PROTOCOL) &&
+		poison_lost(&sender->poison, &sender->window, connection->now_us)) {
+		connection->purge_due |= sender->window.n[2] > 0;
+		sender_refuse_suspect(sender, what, connection->now_us);
+	}
+	connection->held = connection_speaks_qos2(connection) && connection->state != CONNECTION_PURGING &&
+			  sender->window.n[2] > 0 && sender->poison.losses < KEEP_LOSSES;
+	if (connection->held)
+		sender_lost(sender, true);
+	else
+		connection_forget(connection);
+	outbox_lost(connection->outbox);
+	connection->state = CONNECTION_DOWN;
+	atomic_store_explicit(&connection->is_connected, false, memory_order_relaxed);
+	retry_failed(&connection->retry, fault, what, active, connection->now_us);
+}
+
+/* Acts on what was noted, until an attempt is under way, stands, or has failed. */
+static void connection_digest(struct connection *connection)
+{
+	while (connection->noted.connected || connection->noted.lost) {
+		if (connection->noted.connected) {
+			connection->noted.connected = false;
+			bool lost_too = connection->noted.lost;
+			if (!lost_too || connection->state == CONNECTION_CONNECTING) {
+				connection->noted.lost = false;
+				connection_connected(connection);
+				/* The loss is that of the connection just told, unless another was opened since. */
+				if (lost_too && connection->state == CONNECTION_ACTIVE)
+					connection->noted.lost = true;
+				continue;
+			}
+		}
+		if (connection->noted.lost) {
+			connection->noted.lost = false;
+			connection_lost(connection, connection->noted.fault, connection->noted.what);
+		}
+	}
+}
+
+static void connection_give_up(struct connection *connection, const char *what)
+{
+	connection->uplink->ops->close(connection->uplink, false);
+	connection_lost(connection, UPLINK_REFUSED, what);
+}
+
+int connection_init(struct connection *connection)
+{
+	const struct plan_broker *broker = connection->broker;
+	connection->opened = broker->n_endpoints;
+	connection->max_qos = malloc(broker->n_endpoints);
+	if (!connection->max_qos)
+		return -ENOMEM;
+	memset(connection->max_qos, broker->max_qos, broker->n_endpoints);
+	int error = sender_init(&connection->sender, broker, connection->outbox, connection->uplink);
+	if (error < 0)
+		return error;
+	uint64_t seed = (uint64_t)clock_now(connection->clock) ^ (uintptr_t)connection ^ (uint64_t)getpid() << 32;
+	retry_init(&connection->retry, broker, seed);
+	atomic_store_explicit(&connection->url, broker->endpoints[0].url, memory_order_relaxed);
+	connection_alive(connection, CLOCK_NEVER);
+	connection->uplink->events = (struct uplink_events){
+		.user = connection, .connected = note_connected, .lost = note_lost, .acknowledged = on_acknowledged};
+	return 0;
+}
+
+void connection_destroy(struct connection *connection)
+{
+	sender_destroy(&connection->sender);
+	free(connection->max_qos);
+	connection->max_qos = NULL;
+}
+
+void connection_step(struct connection *connection, bool readable, bool writable, bool may_connect)
+{
+	if (connection->state != CONNECTION_DOWN)
+		connection->uplink->ops->step(connection->uplink, readable, writable);
+	else if (may_connect && connection->now_us >= connection->retry.next_at_us)
+		connection_open(connection);
+	connection_digest(connection);
+	bool opening = connection->state == CONNECTION_PURGING || connection->state == CONNECTION_CONNECTING;
+	if (opening && connection->now_us >= connection->deadline_us)
+		connection_give_up(connection, "no answer within 10 s");
+	if (connection->state == CONNECTION_ACTIVE && sender_stalled(&connection->sender, connection->now_us))
+		connection_give_up(connection, "nothing acknowledged for 90 s");
+}
+
+void connection_write(struct connection *connection)
+{
+	connection->uplink->ops->step(connection->uplink, false, true);
+	connection_digest(connection);
+}
+
+void connection_end(struct connection *connection)
+{
+	connection->uplink->ops->close(connection->uplink, connection->state == CONNECTION_ACTIVE);
+	connection_forget(connection);
+	outbox_lost(connection->outbox);
+	connection->state = CONNECTION_ENDED;
+	atomic_store_explicit(&connection->is_connected, false, memory_order_relaxed);
+}

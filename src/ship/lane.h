@@ -1,0 +1,91 @@
+/*
+ * A lane: messages in the order in which they were put, in memory.  The outbox keeps two of them and decides what may
+ * leave and what must go; a lane only knows where each message lies.
+ *
+ * No lock: everything here is called under the outbox's mutex.
+ */
+#ifndef SHIP_LANE_H
+#define SHIP_LANE_H
+
+#include "model/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct segment;
+
+enum record_state { RECORD_WAITING, RECORD_IN_FLIGHT, RECORD_DONE };
+
+enum record_flags {
+	RECORD_RETAIN = 1,
+	RECORD_JSON = 2,
+	RECORD_BUFFER = 4,
+	RECORD_HANDED = 8,    /* given to the publisher before, and not given back unsent */
+	RECORD_REPLAYED = 16, /* decided at the first hand-over */
+	RECORD_AGAIN = 32,    /* the broker may have it */
+};
+
+/* One message where it lies.  `bytes` holds the topic with its NUL, then the payload. */
+struct record {
+	uint64_t sequence;
+	struct segment *segment;
+	int64_t time_ms;   /* wall time of the reading */
+	int64_t put_us;	   /* monotonic */
+	uint32_t size;	   /* of the whole record, a multiple of 8 */
+	uint32_t payload_n;
+	uint32_t expire_s;
+	uint32_t epoch;	   /* connection at put; 0 = none */
+	uint16_t topic_n;  /* without its NUL */
+	uint8_t state, qos, flags;
+	char bytes[];
+};
+
+struct lane {
+	struct segment *head, *tail; /* in the order of sequences; a segment without live records is not kept */
+	struct segment *spare;
+	unsigned n_spare;
+
+	/* No record before the cursor is WAITING; records with a sequence >= cursor_sequence lie at or after it. */
+	struct segment *cursor;
+	size_t cursor_at;
+	uint64_t cursor_sequence;
+
+	struct record **in_flight; /* hash of the sequence, open addressing */
+	size_t n_slots, n_in_flight;
+
+	uint64_t last_sequence;
+	uint64_t n_live, live_bytes; /* WAITING or IN_FLIGHT */
+};
+
+/* A zeroed lane is an empty one. */
+void lane_destroy(struct lane *lane);
+
+/* What a message will take of the limit. */
+size_t lane_size_of(size_t topic_n, size_t payload_n);
+
+/* Copies the message to the end.  The record, or NULL without memory.  topic_n <= MESSAGE_TOPIC_MAX. */
+struct record *lane_append(struct lane *lane, const struct message *message, size_t topic_n);
+
+/* The oldest WAITING record, or NULL.  Amortised O(1).  Valid until the next call that changes the lane. */
+struct record *lane_first(struct lane *lane);
+
+/* The oldest record that is not DONE, or NULL. */
+const struct record *lane_oldest(const struct lane *lane);
+
+/* WAITING → IN_FLIGHT.  0, or -ENOMEM and nothing changed. */
+int lane_take(struct lane *lane, struct record *record);
+
+/* The record in flight with that sequence, or NULL. */
+struct record *lane_find(const struct lane *lane, uint64_t sequence);
+
+/* IN_FLIGHT → WAITING, at its old place. */
+void lane_return(struct lane *lane, struct record *record);
+
+/* Gone for good, from either state; its memory is free once its whole segment is. */
+void lane_remove(struct lane *lane, struct record *record);
+
+/* Removes all WAITING records up to that QoS.  Returns how many. */
+uint64_t lane_drop_waiting(struct lane *lane, unsigned max_qos);
+
+#endif

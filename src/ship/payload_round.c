@@ -1,0 +1,241 @@
+/*
+ * Rounds of devices.
+ *
+ * Why the head is written last: json begins with the time of the last answer, which is known at the end only.  So the
+ * values start at a fixed place with room before them, the head is set right before it, and nothing is moved.
+ *
+ * Invariant: `n` never exceeds what payload_round_init has counted for each metric once, and leaves the room for the
+ * tail; a metric that comes twice in a round and finds no room is left out.
+ *
+ * Thread: that of the device's bus.
+ */
+#include "ship/payload_round.h"
+#include "ship/pen.h"
+
+/* `{"time":-9223372036854775808,"values":{`, and the end: qualities' frame, clock, id, braces. */
+#define ROUND_HEAD 48
+#define ROUND_TAIL 128
+
+struct payload_round {
+	const struct plan_delivery *delivery;
+	char *text;		 /* head room, values, room for qualities and the tail */
+	struct payload_part *labels; /* of each metric of the device: json `"voltage":`, influx `voltage=` */
+	uint32_t first_metric;
+	size_t first, size;	 /* where the values begin; up to where they may grow */
+	size_t whole;		 /* of text */
+	struct pen values, quality;
+	bool worth, answered;
+	int64_t time_ms;
+};
+
+static bool round_is_influx(const struct payload_round *round)
+{
+	return round->delivery->payload == PAYLOAD_INFLUX;
+}
+
+static void round_clear(struct payload_round *round)
+{
+	round->values = (struct pen){.text = round->text, .size = round->size, .n = round->first};
+	round->quality.n = 0;
+	round->worth = round->answered = false;
+	round->time_ms = 0;
+}
+
+/* The longest text that a value of the metric can take: each byte of a text may become \uXXXX. */
+static size_t round_value_max(const struct plan_metric *metric)
+{
+	size_t longest = metric->shape.type == BF_TYPE_STRING ? metric->shape.length : 0;
+	for (size_t i = 0; i < metric->n_words; i++)
+		if (strlen(metric->words[i].word) > longest)
+			longest = strlen(metric->words[i].word);
+	longest = longest * 6 + 3;
+	return longest > BF_NUMBER_SIZE ? longest : BF_NUMBER_SIZE;
+}
+
+static struct payload_part round_label(struct payload_rounds *rounds, const struct plan_metric *metric, bool influx)
+{
+	char text[PAYLOAD_READING_MAX];
+	struct pen pen = {.text = text, .size = sizeof(text)};
+	const char *label = payload_label(rounds->payload->plan, metric);
+	if (influx)
+		pen_escape(&pen, label, strlen(label), ", =");
+	else
+		pen_json(&pen, label, strlen(label));
+	pen_put(&pen, influx ? "=" : ":", 1);
+	return (struct payload_part){arena_text_n(&rounds->arena, text, pen.n), pen.n};
+}
+
+static const struct plan_delivery *round_delivery(const struct plan *plan, const struct plan_device *device)
+{
+	for (uint32_t i = device->first_metric; i < device->first_metric + device->n_metrics; i++)
+		if (plan->metrics[i].delivery.per_device)
+			return &plan->metrics[i].delivery;
+	return NULL;
+}
+
+static struct payload_round *payload_round_init(struct payload_rounds *rounds, uint32_t index)
+{
+	const struct plan *plan = rounds->payload->plan;
+	const struct plan_device *device = &plan->devices[index];
+	const struct plan_delivery *delivery = round_delivery(plan, device);
+	if (!delivery)
+		return NULL;
+	struct payload_round *round = arena_alloc(&rounds->arena, sizeof(*round));
+	round->delivery = delivery;
+	round->first_metric = device->first_metric;
+	round->labels = arena_array(&rounds->arena, device->n_metrics, sizeof(*round->labels));
+	size_t values = 0, quality = 0;
+	for (uint32_t i = 0; i < device->n_metrics; i++) {
+		const struct plan_metric *metric = &plan->metrics[device->first_metric + i];
+		if (!metric->delivery.per_device)
+			continue;
+		round->labels[i] = round_label(rounds, metric, round_is_influx(round));
+		values += round->labels[i].n + round_value_max(metric) + 1;
+		quality += round->labels[i].n + sizeof("\"exception\",");
+	}
+	round->first = round_is_influx(round) ? rounds->payload->devices[index].n + 1 : ROUND_HEAD;
+	round->size = round->first + values;
+	round->whole = round->size + quality + ROUND_TAIL;
+	round->text = arena_alloc(&rounds->arena, round->whole);
+	round->quality = (struct pen){.text = arena_alloc(&rounds->arena, quality), .size = quality};
+	if (round_is_influx(round)) {
+		memcpy(round->text, rounds->payload->devices[index].text, round->first - 1);
+		round->text[round->first - 1] = ' ';
+	}
+	round_clear(round);
+	return round;
+}
+
+void payload_rounds_init(struct payload_rounds *rounds, struct payload *payload)
+{
+	const struct plan *plan = payload->plan;
+	*rounds = (struct payload_rounds){.payload = payload};
+	rounds->devices = arena_array(&rounds->arena, plan->n_devices, sizeof(struct payload_round *));
+	for (uint32_t i = 0; i < plan->n_devices; i++)
+		rounds->devices[i] = payload_round_init(rounds, i);
+}
+
+void payload_rounds_destroy(struct payload_rounds *rounds)
+{
+	arena_free(&rounds->arena);
+}
+
+/* Writes `label value`, with a comma before all but the first.  False and nothing written without room. */
+static bool round_write(
+	struct pen *pen, size_t first, const struct payload_part *label, const char *text, size_t n)
+{
+	size_t before = pen->n;
+	if (pen->n > first)
+		pen_put(pen, ",", 1);
+	pen_put(pen, label->text, label->n);
+	pen_put(pen, text, n);
+	if (!pen->overflow)
+		return true;
+	pen->n = before;
+	pen->overflow = false;
+	return false;
+}
+
+static bool is_answer(enum quality quality)
+{
+	return quality != QUALITY_TIMEOUT && quality != QUALITY_OFFLINE && quality != QUALITY_CHECKSUM;
+}
+
+static void round_time(struct payload_round *round, const struct reading *reading)
+{
+	bool answer = is_answer(reading->quality);
+	if (answer == round->answered ? reading->time_ms > round->time_ms : answer)
+		round->time_ms = reading->time_ms;
+	round->answered |= answer;
+}
+
+void payload_round_add(struct payload_rounds *rounds, const struct reading *reading, bool worth)
+{
+	const struct plan_metric *metric = &rounds->payload->plan->metrics[reading->metric];
+	struct payload_round *round = rounds->devices[metric->device];
+	const struct payload_part *label = &round->labels[reading->metric - round->first_metric];
+	bool influx = round_is_influx(round);
+	round_time(round, reading);
+	enum quality quality = reading->quality;
+	if (quality == QUALITY_GOOD) {
+		char value[PAYLOAD_READING_MAX];
+		int n = payload_value(
+			metric, &reading->value, influx ? PAYLOAD_INFLUX : PAYLOAD_JSON, value, sizeof(value));
+		if (n >= 0) {
+			if (round_write(&round->values, round->first, label, value, (size_t)n))
+				round->worth |= worth;
+			return;
+		}
+		quality = QUALITY_INVALID;
+	}
+	if (influx) /* has no words for it */
+		return;
+	char word[16];
+	struct pen pen = {.text = word, .size = sizeof(word)};
+	pen_put(&pen, "\"", 1);
+	pen_text(&pen, quality_word(quality));
+	pen_put(&pen, "\"", 1);
+	if (round_write(&round->quality, 0, label, word, pen.n))
+		round->worth |= worth;
+}
+
+static void round_finish_influx(struct payload_round *round)
+{
+	struct pen *text = &round->values;
+	pen_put(text, " ", 1);
+	pen_int(text, round->time_ms);
+	pen_text(text, "000000");
+}
+
+/* Returns where the text begins. */
+static const char *round_finish_json(struct payload_rounds *rounds, struct payload_round *round)
+{
+	struct pen *text = &round->values;
+	pen_put(text, "}", 1);
+	if (round->quality.n) {
+		pen_text(text, ",\"quality\":{");
+		pen_put(text, round->quality.text, round->quality.n);
+		pen_put(text, "}", 1);
+	}
+	payload_close(rounds->payload, round->time_ms, text);
+
+	char head[ROUND_HEAD];
+	struct pen pen = {.text = head, .size = sizeof(head)};
+	pen_text(&pen, "{\"time\":");
+	pen_int(&pen, round->time_ms);
+	pen_text(&pen, ",\"values\":{");
+	return memcpy(round->text + round->first - pen.n, head, pen.n);
+}
+
+int payload_round_end(struct payload_rounds *rounds, uint32_t device, struct message *ret_message)
+{
+	struct payload_round *round = rounds->devices[device];
+	if (!round)
+		return -ENOMSG;
+	bool influx = round_is_influx(round);
+	if (!round->worth || (influx && round->values.n == round->first)) {
+		round_clear(round);
+		return -ENOMSG;
+	}
+	const char *start = round->text;
+	round->values.size = round->whole;
+	if (influx)
+		round_finish_influx(round);
+	else
+		start = round_finish_json(rounds, round);
+	const struct plan_delivery *delivery = round->delivery;
+	*ret_message = (struct message){
+		.topic = rounds->payload->plan->devices[device].topic,
+		.payload = start,
+		.payload_n = (size_t)(round->text + round->values.n - start),
+		.time_ms = round->time_ms,
+		.expire_s = delivery->expire_s,
+		.qos = delivery->qos,
+		.retain = delivery->retain,
+		.json = !influx,
+		.buffer = delivery->buffer,
+		.kind = MESSAGE_READING,
+	};
+	round_clear(round);
+	return 0;
+}

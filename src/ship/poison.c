@@ -1,0 +1,102 @@
+/*
+ * Which message makes the broker drop the connection?  See poison.h.
+ *
+ * Standing messages go first on every connection and are new each time, so their acknowledgements say nothing about the
+ * reading behind them: only a reading's own acknowledgement ends a suspicion.
+ */
+#include "ship/poison.h"
+
+/* FNV-1a over the part of a topic that the window keeps; never 0. */
+static uint32_t topic_hash(const char *topic)
+{
+	uint32_t hash = 2166136261u;
+	for (unsigned i = 0; topic[i] && i < WINDOW_TOPIC_MAX - 1; i++)
+		hash = (hash ^ (unsigned char)topic[i]) * 16777619u;
+	return hash ? hash : 1;
+}
+
+static struct poison_topic *topic_find(struct poison *poison, uint32_t hash)
+{
+	for (unsigned i = 0; i < POISON_TOPICS; i++)
+		if (poison->topics[i].hash == hash)
+			return &poison->topics[i];
+	return NULL;
+}
+
+static void topic_refused(struct poison *poison, uint32_t hash, int64_t now_us)
+{
+	struct poison_topic *topic = topic_find(poison, hash);
+	if (!topic && (topic = topic_find(poison, 0)))
+		poison->n_topics++;
+	if (!topic) { /* all taken: the one that was refused longest ago makes room */
+		topic = &poison->topics[0];
+		for (unsigned i = 1; i < POISON_TOPICS; i++)
+			if (poison->topics[i].until_us < topic->until_us)
+				topic = &poison->topics[i];
+	}
+	if (topic->hash != hash)
+		*topic = (struct poison_topic){.hash = hash};
+	topic->refused++;
+	topic->until_us = now_us + POISON_OUTCAST_US;
+}
+
+bool poison_lost(struct poison *poison, const struct window *window, int64_t now_us)
+{
+	if (window_kept(window) == 0) {
+		poison->losses = 0;
+		poison->strikes = 0;
+		return false;
+	}
+	poison->losses++;
+	if (window_kept(window) > 1) {
+		poison->strikes = 0;
+		return false;
+	}
+	const struct window_entry *entry = window_oldest(window);
+	while (entry->qos == 0)
+		entry = &window->entries[entry->newer];
+	uint32_t hash = topic_hash(entry->topic);
+	uint64_t key = entry->standing ? hash : entry->sequence;
+	if (poison->strikes == 0 || poison->suspect != key || poison->standing != entry->standing) {
+		poison->suspect = key;
+		poison->standing = entry->standing;
+		poison->strikes = 0;
+	}
+	if (++poison->strikes < POISON_STRIKES)
+		return false;
+	topic_refused(poison, hash, now_us);
+	poison->losses = 0;
+	poison->strikes = 0;
+	return true;
+}
+
+void poison_acknowledged(struct poison *poison, const struct window_entry *entry)
+{
+	if (entry->qos == 0)
+		return;
+	if (!entry->standing) {
+		poison->losses = 0;
+		poison->strikes = 0;
+	}
+	if (poison->n_topics == 0)
+		return;
+	struct poison_topic *topic = topic_find(poison, topic_hash(entry->topic));
+	if (topic) {
+		*topic = (struct poison_topic){0};
+		poison->n_topics--;
+	}
+}
+
+bool poison_outcast(const struct poison *poison, const char *topic, bool standing, int64_t now_us)
+{
+	if (poison->n_topics == 0)
+		return false;
+	uint32_t hash = topic_hash(topic);
+	for (unsigned i = 0; i < POISON_TOPICS; i++) {
+		const struct poison_topic *t = &poison->topics[i];
+		/* A standing message comes anew with every connection: once is enough. */
+		if (t->hash == hash && now_us < t->until_us)
+			return standing || t->refused >= POISON_STRIKES;
+	}
+	return false;
+}

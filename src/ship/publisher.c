@@ -1,0 +1,269 @@
+/*
+ * The publisher's turn and its thread: connect, hand over, collect acknowledgements, and on request leave in order.
+ *
+ * Why one thread owns all of it and no call ever waits: libmosquitto's own thread ends for good on a dozen ordinary
+ * faults, publishes before CONNECT while it reconnects, and can't be stopped while it connects.  Only a name look-up
+ * blocks; it is announced to the watchdog, and a publisher that hangs in it is left behind at the end, not joined.
+ *
+ * Invariant: messages are handed over while the connection is ACTIVE only.
+ *
+ * Threads: one runs publisher_step; stop, join, status and alive_until are for others.
+ */
+#include "ship/publisher.h"
+#include "ship/connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define TICK_US	      (1 * (int64_t)1000000) /* keepalive of the uplink */
+#define DRAIN_US      (2 * (int64_t)1000000)
+#define LAST_WORDS_US (1 * (int64_t)1000000)
+#define ROUNDS	      8 /* of handing over and writing in one step */
+
+enum publisher_stop { STOP_NO, STOP_DRAINING, STOP_LAST_WORDS };
+
+struct publisher {
+	struct connection connection;
+	enum sender_state sender_state; /* while ACTIVE */
+	bool readable, writable;	/* what poll() said; true when nobody asked it */
+
+	enum publisher_stop stop;
+	int64_t stop_at_us;
+	_Atomic bool stop_asked;
+	int stop_fd, ended_fd;
+	pthread_t thread;
+	bool started;
+};
+
+static void publisher_work(struct publisher *publisher)
+{
+	struct connection *connection = &publisher->connection;
+	for (int round = 0; round < ROUNDS; round++) {
+		unsigned n;
+		publisher->sender_state = sender_hand_over(
+			&connection->sender, publisher->stop == STOP_LAST_WORDS, connection->now_us, &n);
+		if (n == 0)
+			return;
+		unsigned before = connection->sender.window.n[0];
+		connection_write(connection);
+		if (connection->state != CONNECTION_ACTIVE || publisher->sender_state == SENDER_IDLE)
+			return;
+		if (publisher->sender_state == SENDER_FULL && connection->sender.window.n[0] == before)
+			return;
+	}
+	publisher->sender_state = SENDER_MORE;
+}
+
+/* Sends what the broker takes, says the last words, ends. */
+static void publisher_stopping(struct publisher *publisher)
+{
+	struct connection *connection = &publisher->connection;
+	int64_t now_us = connection->now_us;
+	if (publisher->stop == STOP_NO) {
+		publisher->stop = STOP_DRAINING;
+		publisher->stop_at_us = now_us + DRAIN_US;
+	}
+	if (publisher->stop == STOP_DRAINING) {
+		if (connection->state == CONNECTION_DOWN) {
+			connection_end(connection);
+		} else if (connection->state != CONNECTION_ACTIVE) {
+			if (now_us >= publisher->stop_at_us)
+				connection_end(connection);
+		} else if (now_us >= publisher->stop_at_us || outbox_empty(connection->outbox)) {
+			publisher->stop = STOP_LAST_WORDS;
+			publisher->stop_at_us = now_us + LAST_WORDS_US;
+			if (connection->listener && connection->listener->leaving)
+				connection->listener->leaving(connection->listener);
+			publisher_work(publisher);
+		}
+	}
+	if (publisher->stop == STOP_LAST_WORDS && connection->state != CONNECTION_ENDED &&
+		(connection->state != CONNECTION_ACTIVE || now_us >= publisher->stop_at_us ||
+			(publisher->sender_state == SENDER_IDLE && !sender_standing_in_flight(&connection->sender))))
+		connection_end(connection);
+}
+
+static int64_t publisher_wake(const struct publisher *publisher)
+{
+	const struct connection *connection = &publisher->connection;
+	int64_t wake_us = connection->now_us + TICK_US, other_us = CLOCK_NEVER;
+	switch (connection->state) {
+	case CONNECTION_ENDED:
+		return CLOCK_NEVER;
+	case CONNECTION_DOWN:
+		wake_us = connection->retry.next_at_us;
+		break;
+	case CONNECTION_PURGING:
+	case CONNECTION_CONNECTING:
+		other_us = connection->deadline_us;
+		break;
+	case CONNECTION_ACTIVE:
+		if (publisher->sender_state == SENDER_MORE)
+			other_us = connection->now_us;
+		if (publisher->sender_state == SENDER_HELD)
+			other_us = connection->sender.hold_until_us;
+		break;
+	}
+	if (other_us < wake_us)
+		wake_us = other_us;
+	if (publisher->stop != STOP_NO && publisher->stop_at_us < wake_us)
+		wake_us = publisher->stop_at_us;
+	return wake_us;
+}
+
+int64_t publisher_step(struct publisher *publisher, int64_t now_us)
+{
+	struct connection *connection = &publisher->connection;
+	if (connection->state == CONNECTION_ENDED)
+		return CLOCK_NEVER;
+	connection->now_us = now_us;
+	bool stopping = atomic_load_explicit(&publisher->stop_asked, memory_order_relaxed);
+	connection_step(connection, publisher->readable, publisher->writable, !stopping);
+	if (connection->state == CONNECTION_ACTIVE)
+		publisher_work(publisher);
+	if (stopping)
+		publisher_stopping(publisher);
+	return publisher_wake(publisher);
+}
+
+static void publisher_wait(struct publisher *publisher, int64_t wake_us)
+{
+	struct connection *connection = &publisher->connection;
+	struct uplink *uplink = connection->uplink;
+	bool idle = connection->state == CONNECTION_ACTIVE && publisher->sender_state == SENDER_IDLE;
+	bool asked = publisher->stop != STOP_NO;
+	struct pollfd fds[3] = {
+		{.fd = uplink->ops->fd(uplink), .events = POLLIN},
+		{.fd = idle ? outbox_fd(connection->outbox) : -1, .events = POLLIN},
+		{.fd = asked ? -1 : publisher->stop_fd, .events = POLLIN},
+	};
+	if (fds[0].fd >= 0 && uplink->ops->wants_write(uplink))
+		fds[0].events |= POLLOUT;
+	int64_t wait_us = wake_us - clock_now(connection->clock);
+	if (wait_us < 0)
+		wait_us = 0;
+	connection_alive(connection, clock_now(connection->clock) + wait_us + CONNECTION_GRACE_US);
+	int n = poll(fds, 3, (int)((wait_us + 999) / 1000));
+	/* TLS may hold decrypted bytes that no poll shows: look at each time-out. */
+	publisher->readable = n <= 0 || (fds[0].revents & (POLLIN | POLLERR | POLLHUP));
+	publisher->writable = fds[0].revents & POLLOUT;
+}
+
+static void *publisher_run(void *user)
+{
+	struct publisher *publisher = user;
+	pthread_setname_np(pthread_self(), "mqtt");
+	for (;;) {
+		int64_t now_us = clock_now(publisher->connection.clock);
+		connection_alive(&publisher->connection, now_us + CONNECTION_GRACE_US);
+		int64_t wake_us = publisher_step(publisher, now_us);
+		if (publisher->connection.state == CONNECTION_ENDED)
+			break;
+		publisher_wait(publisher, wake_us);
+	}
+	connection_alive(&publisher->connection, CLOCK_NEVER);
+	uint64_t one = 1;
+	ssize_t written = write(publisher->ended_fd, &one, sizeof(one));
+	(void)written; /* an eventfd at 0 takes it */
+	return NULL;
+}
+
+int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char *will_topic, struct outbox *outbox,
+	struct uplink *uplink, struct publisher_listener *listener, const struct clock *clock,
+	struct publisher **ret_publisher)
+{
+	if (broker->n_endpoints == 0)
+		return -EINVAL;
+	struct publisher *publisher = calloc(1, sizeof(*publisher));
+	if (!publisher)
+		return -ENOMEM;
+	*publisher = (struct publisher){
+		.connection = {
+			.broker = broker,
+			.uses_qos2 = uses_qos2,
+			.will_topic = will_topic,
+			.outbox = outbox,
+			.uplink = uplink,
+			.listener = listener,
+			.clock = clock,
+		},
+		.readable = true,
+		.writable = true,
+		.stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+		.ended_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+	};
+	int error = publisher->stop_fd < 0 || publisher->ended_fd < 0 ? -errno : connection_init(&publisher->connection);
+	if (error < 0) {
+		publisher_destroy(publisher);
+		return error;
+	}
+	*ret_publisher = publisher;
+	return 0;
+}
+
+int publisher_start(struct publisher *publisher)
+{
+	int error = pthread_create(&publisher->thread, NULL, publisher_run, publisher);
+	publisher->started = error == 0;
+	return -error;
+}
+
+void publisher_stop(struct publisher *publisher)
+{
+	atomic_store_explicit(&publisher->stop_asked, true, memory_order_relaxed);
+	uint64_t one = 1;
+	ssize_t written = write(publisher->stop_fd, &one, sizeof(one));
+	(void)written; /* only a full counter fails, and that is readable already */
+}
+
+int publisher_join(struct publisher *publisher, int64_t timeout_us)
+{
+	if (!publisher->started)
+		return 0;
+	/* pthread_timedjoin_np waits by the wall clock, which NTP may set meanwhile. */
+	struct pollfd ended = {.fd = publisher->ended_fd, .events = POLLIN};
+	int n;
+	do
+		n = poll(&ended, 1, (int)((timeout_us + 999) / 1000));
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return -ETIMEDOUT;
+	pthread_join(publisher->thread, NULL);
+	publisher->started = false;
+	return 0;
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+	if (!publisher)
+		return;
+	if (publisher->stop_fd >= 0)
+		close(publisher->stop_fd);
+	if (publisher->ended_fd >= 0)
+		close(publisher->ended_fd);
+	connection_destroy(&publisher->connection);
+	free(publisher);
+}
+
+void publisher_status(struct publisher *publisher, struct publisher_status *ret_status)
+{
+	struct connection *connection = &publisher->connection;
+	uint64_t connects = atomic_load_explicit(&connection->n_connects, memory_order_relaxed);
+	*ret_status = (struct publisher_status){
+		.connected = atomic_load_explicit(&connection->is_connected, memory_order_relaxed),
+		.broker_url = atomic_load_explicit(&connection->url, memory_order_relaxed),
+		.reconnects = connects ? connects - 1 : 0,
+		.acknowledged = atomic_load_explicit(&connection->sender.n_acknowledged, memory_order_relaxed),
+		.refused = atomic_load_explicit(&connection->sender.n_refused, memory_order_relaxed),
+		.in_flight = atomic_load_explicit(&connection->sender.n_in_flight, memory_order_relaxed),
+	};
+}
+
+int64_t publisher_alive_until(const struct publisher *publisher)
+{
+	return atomic_load_explicit(&publisher->connection.alive_until_us, memory_order_relaxed);
+}

@@ -1,0 +1,54 @@
+/*
+ * The publisher: holds the broker connection and a bounded window of messages in flight, and forgets a message only
+ * when the broker has acknowledged it.
+ *
+ * One thread (publisher_start) around publisher_step; tests call the step with a clock and an uplink of their own.
+ */
+#ifndef SHIP_PUBLISHER_H
+#define SHIP_PUBLISHER_H
+
+#include "base/clock.h"
+#include "model/plan.h"
+#include "ship/outbox.h"
+#include "ship/uplink.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct publisher;
+
+/* Called on the publisher's thread after each CONNACK, to put what stands (state, info, availability) anew. */
+struct publisher_listener {
+	void (*connected)(struct publisher_listener *listener, const char *broker_url);
+	/* Before an orderly disconnect: the last words ("offline"). */
+	void (*leaving)(struct publisher_listener *listener);
+};
+
+struct publisher_status {
+	bool connected;
+	const char *broker_url;	     /* in use, or tried last; lives as long as the plan */
+	uint64_t reconnects, acknowledged, refused;
+	unsigned in_flight;
+};
+
+/* 0 and *ret_publisher, or -errno.  The will is `offline` on will_topic, retained, QoS 1. */
+int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char *will_topic, struct outbox *outbox,
+	struct uplink *uplink, struct publisher_listener *listener, const struct clock *clock,
+	struct publisher **ret_publisher);
+
+/* One turn: connect, hand over, collect acknowledgements.  Returns the instant at which it wants to run next. */
+int64_t publisher_step(struct publisher *publisher, int64_t now_us);
+
+int publisher_start(struct publisher *publisher);
+/* Asks: send for at most 2 s what the broker takes, say the last words, disconnect. */
+void publisher_stop(struct publisher *publisher);
+/* Waits at most timeout_us.  0, or -ETIMEDOUT when the thread hangs (a name look-up): then do not destroy, exit. */
+int publisher_join(struct publisher *publisher, int64_t timeout_us);
+void publisher_destroy(struct publisher *publisher);
+
+void publisher_status(struct publisher *publisher, struct publisher_status *ret_status);
+
+/* For the watchdog: monotonic µs by which the next step must have happened.  Any thread. */
+int64_t publisher_alive_until(const struct publisher *publisher);
+
+#endif

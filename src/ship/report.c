@@ -1,0 +1,344 @@
+/*
+ * Is this reading worth telling?  Each reading passes four questions in turn: is it plausible (range, monotonic, step)?
+ * is its window over (reduce)? does it differ enough from what was told last (deadband, heartbeat, quality)? and then it
+ * becomes a message, of its own or in the round of its device.
+ *
+ * Why the state remembers what was told and not what was read: a value that creeps by less than the deadband at a time
+ * must be told once it has crept far enough.  What could not be put (no broker at QoS 0, a full buffer) was not told,
+ * so the next reading is tried anew.
+ *
+ * Invariant: the state of a metric is read and written by the thread of its bus only; the payload's parts are constant.
+ */
+#include "ship/report.h"
+#include "base/log.h"
+#include "ship/payload.h"
+#include "ship/payload_round.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* This many in a row beyond monotonic or max_step, and consistent with each other, are the new truth. */
+#define REPORT_SUSPECTS 3
+
+#define QUALITY_UNTOLD 0xff /* nothing was told yet, or it could not be put */
+
+enum metric_flags {
+	METRIC_TOLD = 1,     /* told and told_kind are set */
+	METRIC_SEEN = 2,     /* last_good is set */
+	METRIC_WINDOW = 4,   /* window_us is set */
+	METRIC_TOO_LONG = 8, /* complained about */
+};
+
+struct metric_state {
+	uint64_t told;	    /* the value told last: its bits, of a text a hash */
+	int64_t told_us;    /* monotonic */
+	double last_good;   /* for monotonic and max_step */
+	double suspect;	    /* the last value that was refused by them */
+	double reduced;	    /* sum, least or greatest of the window */
+	int64_t window_us;  /* when it began */
+	uint32_t n_reduced; /* values in it */
+	uint8_t told_kind, quality, n_suspects, flags;
+};
+_Static_assert(sizeof(struct metric_state) <= 64, "one cache line a metric");
+
+struct report {
+	struct reading_sink sink;
+	const struct plan *plan;
+	struct message_sink *messages;
+	struct report_listener *listener;
+	struct payload payload;
+	struct payload_rounds rounds;
+	struct metric_state *states;
+};
+
+static bool is_number(const struct bf_value *value)
+{
+	return value->kind == BF_SIGNED || value->kind == BF_UNSIGNED || value->kind == BF_FLOAT32 ||
+	       value->kind == BF_FLOAT64;
+}
+
+static uint64_t value_bits(const struct bf_value *value)
+{
+	switch (value->kind) {
+	case BF_BOOLEAN:
+		return value->yes;
+	case BF_SIGNED:
+		return (uint64_t)value->i;
+	case BF_UNSIGNED:
+		return value->u;
+	case BF_FLOAT32: {
+		uint32_t bits;
+		memcpy(&bits, &value->f32, sizeof(bits));
+		return bits;
+	}
+	case BF_FLOAT64: {
+		uint64_t bits;
+		memcpy(&bits, &value->f64, sizeof(bits));
+		return bits;
+	}
+	case BF_TEXT: { /* FNV-1a, 64 bit */
+		uint64_t hash = 0xcbf29ce484222325u;
+		for (size_t i = 0; i < value->text.n; i++)
+			hash = (hash ^ (unsigned char)value->text.at[i]) * 0x100000001b3u;
+		return hash;
+	}
+	case BF_NONE:
+		break;
+	}
+	return 0;
+}
+
+/* The number told last. */
+static double told_number(const struct metric_state *state)
+{
+	struct bf_value value = {.kind = (enum bf_kind)state->told_kind};
+	if (value.kind == BF_FLOAT32) {
+		uint32_t bits = (uint32_t)state->told;
+		memcpy(&value.f32, &bits, sizeof(bits));
+	} else {
+		memcpy(&value.u, &state->told, sizeof(value.u)); /* i, u and f64 share their place */
+	}
+	return bf_value_number(&value);
+}
+
+/* Beyond monotonic or max_step: refused, until REPORT_SUSPECTS of them agree. */
+static bool suspect_refused(const struct plan_metric *metric, struct metric_state *state, double number)
+{
+	bool agrees = state->n_suspects > 0 && !(metric->monotonic && number < state->suspect) &&
+		      !(fabs(number - state->suspect) > metric->max_step);
+	state->n_suspects = agrees ? (uint8_t)(state->n_suspects + 1) : 1;
+	state->suspect = number;
+	if (state->n_suspects < REPORT_SUSPECTS)
+		return true;
+	log_notice("%s: %.10g after %.10g, %d times in a row: accepted as a replaced or reset meter", metric->topic,
+		number, state->last_good, REPORT_SUSPECTS);
+	return false;
+}
+
+static enum quality plausible(const struct plan_metric *metric, struct metric_state *state, const struct bf_value *value)
+{
+	if (!is_number(value))
+		return value->kind == BF_NONE ? QUALITY_INVALID : QUALITY_GOOD;
+	double number = bf_value_number(value);
+	if (!isfinite(number))
+		return QUALITY_INVALID;
+	if (number < metric->min || number > metric->max) /* false where they are not given: NaN */
+		return QUALITY_RANGE;
+	if (state->flags & METRIC_SEEN) {
+		bool lower = metric->monotonic && number < state->last_good;
+		bool jump = fabs(number - state->last_good) > metric->max_step;
+		if ((lower || jump) && suspect_refused(metric, state, number))
+			return QUALITY_RANGE;
+	}
+	state->n_suspects = 0;
+	state->last_good = number;
+	state->flags |= METRIC_SEEN;
+	return QUALITY_GOOD;
+}
+
+/* The reduced number, as wide as what was read: the mean of integers only needs a fraction. */
+static struct bf_value reduced_value(const struct plan_metric *metric, enum bf_kind kind, double number)
+{
+	if (kind == BF_FLOAT32)
+		return (struct bf_value){.kind = kind, .f32 = (float)number};
+	if (metric->reduce != REDUCE_MEAN && kind == BF_SIGNED)
+		return (struct bf_value){.kind = kind, .i = (int64_t)number};
+	if (metric->reduce != REDUCE_MEAN && kind == BF_UNSIGNED)
+		return (struct bf_value){.kind = kind, .u = (uint64_t)number};
+	return (struct bf_value){.kind = BF_FLOAT64, .f64 = number};
+}
+
+/* Adds the value to its window.  True when it is over; then the value has become that of the window. */
+static bool reduce(const struct plan_metric *metric, struct metric_state *state, struct bf_value *value, int64_t now_us)
+{
+	if (metric->reduce == REDUCE_LAST || metric->n_words || !is_number(value))
+		return true;
+	double number = bf_value_number(value);
+	if (state->n_reduced == 0)
+		state->reduced = number;
+	else if (metric->reduce == REDUCE_MEAN)
+		state->reduced += number;
+	else if (metric->reduce == REDUCE_MIN ? number < state->reduced : number > state->reduced)
+		state->reduced = number;
+	state->n_reduced++;
+	if (!(state->flags & METRIC_WINDOW)) {
+		state->flags |= METRIC_WINDOW;
+		state->window_us = now_us;
+	}
+	if (metric->every_us > 0) {
+		if (now_us - state->window_us < metric->every_us)
+			return false;
+		state->window_us += metric->every_us;
+		if (now_us - state->window_us >= metric->every_us)
+			state->window_us = now_us;
+	}
+	if (metric->reduce == REDUCE_MEAN)
+		state->reduced /= state->n_reduced;
+	*value = reduced_value(metric, value->kind, state->reduced);
+	state->n_reduced = 0;
+	return true;
+}
+
+static bool differs(const struct plan_metric *metric, const struct metric_state *state, const struct bf_value *value)
+{
+	if (value->kind != state->told_kind)
+		return true;
+	bool fraction = value->kind == BF_FLOAT32 || value->kind == BF_FLOAT64;
+	if (!is_number(value) || metric->n_words || (metric->deadband <= 0 && !fraction))
+		return value_bits(value) != state->told;
+	double now = bf_value_number(value), then = told_number(state);
+	if (metric->deadband <= 0)
+		return now < then || now > then;
+	double limit = metric->deadband_percent ? fabs(then) * metric->deadband : metric->deadband;
+	/* 230.3 - 230.1 is a little more than 0.2 in binary; it is not meant to be. */
+	double rounding = (value->kind == BF_FLOAT32 ? 2.4e-7 : 1e-12) * fmax(fabs(now), fabs(then));
+	return fabs(now - then) > limit + rounding;
+}
+
+static bool worth_telling(
+	const struct plan_metric *metric, const struct metric_state *state, const struct bf_value *value, int64_t now_us)
+{
+	if (isnan(metric->deadband) || state->quality != QUALITY_GOOD || !(state->flags & METRIC_TOLD))
+		return true;
+	if (metric->heartbeat_us > 0 && now_us - state->told_us >= metric->heartbeat_us)
+		return true;
+	return differs(metric, state, value);
+}
+
+/* Puts the reading as a message of its own.  0; -ENOMSG when its format has no words for it; -errno when not put. */
+static int report_put(struct report *report, const struct reading *reading)
+{
+	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
+	char text[PAYLOAD_READING_MAX];
+	int n = payload_reading(&report->payload, reading, text, sizeof(text));
+	if (n == -ENOSPC && !(report->states[reading->metric].flags & METRIC_TOO_LONG)) {
+		report->states[reading->metric].flags |= METRIC_TOO_LONG;
+		log_error("%s: the payload would be longer than %d bytes, nothing is told", metric->topic,
+			PAYLOAD_READING_MAX);
+	}
+	if (n < 0)
+		return n;
+	const struct plan_delivery *delivery = &metric->delivery;
+	struct message message = {
+		.topic = metric->topic,
+		.payload = text,
+		.payload_n = (size_t)n,
+		.time_ms = reading->time_ms,
+		.expire_s = delivery->expire_s,
+		.qos = delivery->qos,
+		.retain = delivery->retain,
+		.json = delivery->payload == PAYLOAD_JSON,
+		.buffer = delivery->buffer,
+		.kind = MESSAGE_READING,
+	};
+	return report->messages->put(report->messages, &message);
+}
+
+static void report_bad(struct report *report, const struct reading *reading)
+{
+	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
+	struct metric_state *state = &report->states[reading->metric];
+	bool turned = state->quality != reading->quality;
+	state->quality = (uint8_t)reading->quality;
+	if (metric->delivery.per_device) {
+		payload_round_add(&report->rounds, reading, turned);
+	} else if (turned) {
+		int error = report_put(report, reading);
+		if (error && error != -ENOMSG)
+			state->quality = QUALITY_UNTOLD;
+	}
+}
+
+static void report_reading(struct report *report, const struct reading *reading, int64_t now_us)
+{
+	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
+	struct metric_state *state = &report->states[reading->metric];
+	struct reading judged = *reading;
+	if (judged.quality == QUALITY_GOOD)
+		judged.quality = plausible(metric, state, &judged.value);
+	if (judged.quality != QUALITY_GOOD) {
+		judged.value = (struct bf_value){.kind = BF_NONE};
+		report_bad(report, &judged);
+		return;
+	}
+	if (!reduce(metric, state, &judged.value, now_us) || !worth_telling(metric, state, &judged.value, now_us))
+		return;
+	if (metric->delivery.per_device) {
+		payload_round_add(&report->rounds, &judged, true);
+	} else if (report_put(report, &judged) != 0) {
+		state->flags &= (uint8_t)~METRIC_TOLD;
+		return;
+	}
+	state->quality = QUALITY_GOOD;
+	state->flags |= METRIC_TOLD;
+	state->told = value_bits(&judged.value);
+	state->told_kind = (uint8_t)judged.value.kind;
+	state->told_us = now_us;
+}
+
+/* One message for the whole device.  When it is not put, nothing of it was told. */
+static void report_round(struct report *report, uint32_t device)
+{
+	struct message message;
+	if (payload_round_end(&report->rounds, device, &message) != 0 ||
+		report->messages->put(report->messages, &message) == 0)
+		return;
+	const struct plan_device *of = &report->plan->devices[device];
+	for (uint32_t i = of->first_metric; i < of->first_metric + of->n_metrics; i++)
+		if (report->plan->metrics[i].delivery.per_device)
+			report->states[i].quality = QUALITY_UNTOLD;
+}
+
+static void report_take(struct reading_sink *sink, const struct batch *batch)
+{
+	struct report *report = (struct report *)(void *)((char *)sink - offsetof(struct report, sink));
+	if (batch->availability != AVAILABILITY_SAME && report->listener)
+		report->listener->availability(
+			report->listener, batch->device, batch->availability == AVAILABILITY_ONLINE);
+	for (size_t i = 0; i < batch->n; i++)
+		report_reading(report, &batch->readings[i], batch->now_us);
+	if (batch->round_over)
+		report_round(report, batch->device);
+	report->messages->flush(report->messages);
+}
+
+int report_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
+	struct report_listener *listener, struct report **ret_report)
+{
+	(void)clock; /* a batch brings its instant */
+	struct report *report = calloc(1, sizeof(*report));
+	struct metric_state *states = calloc(plan->n_metrics ? plan->n_metrics : 1, sizeof(*states));
+	if (!report || !states) {
+		free(report);
+		free(states);
+		return -ENOMEM;
+	}
+	report->sink.take = report_take;
+	report->plan = plan;
+	report->messages = messages;
+	report->listener = listener;
+	report->states = states;
+	for (size_t i = 0; i < plan->n_metrics; i++)
+		states[i].quality = QUALITY_UNTOLD;
+	payload_init(&report->payload, plan);
+	payload_rounds_init(&report->rounds, &report->payload);
+	*ret_report = report;
+	return 0;
+}
+
+void report_destroy(struct report *report)
+{
+	if (!report)
+		return;
+	payload_rounds_destroy(&report->rounds);
+	payload_destroy(&report->payload);
+	free(report->states);
+	free(report);
+}
+
+struct reading_sink *report_sink(struct report *report)
+{
+	return &report->sink;
+}

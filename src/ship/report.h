@@ -1,0 +1,30 @@
+/*
+ * Is this reading worth telling?  Takes batches of readings, tells those that are, as messages.
+ *
+ * One report serves all wire threads: the state of a metric belongs to the thread of its bus, so no lock is needed.
+ * Rules (contract 1 "When a reading is told"): without deadband every good poll; each change of quality once, with
+ * value null (json only); the first good value ends it.  Works on the caller's stack, allocates nothing after init.
+ */
+#ifndef SHIP_REPORT_H
+#define SHIP_REPORT_H
+
+#include "base/clock.h"
+#include "model/message.h"
+#include "model/plan.h"
+#include "model/reading.h"
+
+struct report;
+
+/* What a device's change of availability is told to (announce); may be NULL. */
+struct report_listener {
+	void (*availability)(struct report_listener *listener, uint32_t device, bool online);
+};
+
+/* 0 and *ret_report, or -ENOMEM.  plan, clock, messages and listener outlive it. */
+int report_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
+	struct report_listener *listener, struct report **ret_report);
+void report_destroy(struct report *report);
+
+struct reading_sink *report_sink(struct report *report);
+
+#endif

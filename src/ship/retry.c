@@ -1,0 +1,97 @@
+/*
+ * Waits between attempts and the words about them.  See retry.h.
+ *
+ * One line when an outage begins, one more for each further kind of fault in it, reminders at growing intervals, and one
+ * line with its length when it ends.
+ */
+#include "ship/retry.h"
+
+#include <stdio.h>
+
+#define STABLE_US	(60 * (int64_t)1000000)
+#define SHORT_LIFE_US	(10 * (int64_t)1000000)
+#define NEXT_ENDPOINT_US 200000
+
+void retry_init(struct retry *retry, const struct plan_broker *broker, uint64_t seed)
+{
+	*retry = (struct retry){
+		.broker = broker,
+		.quick = {.first_us = 1000000, .cap_us = 15000000, .jitter_percent = 50, .seed = seed},
+		.slow = {.first_us = 4000000, .cap_us = 30000000, .jitter_percent = 50, .seed = ~seed},
+	};
+}
+
+static void retry_length(int64_t us, char *text, size_t size)
+{
+	long long s = (us + 500000) / 1000000;
+	if (s < 120)
+		snprintf(text, size, "%lld s", s);
+	else if (s < 120 * 60)
+		snprintf(text, size, "%lld min", s / 60);
+	else if (s < 48 * 3600)
+		snprintf(text, size, "%lld h", s / 3600);
+	else
+		snprintf(text, size, "%lld days", s / 86400);
+}
+
+void retry_connected(struct retry *retry, int64_t now_us)
+{
+	const char *url = retry_endpoint(retry)->url;
+	int64_t lasted_us;
+	uint64_t n;
+	if (complaint_clear(&retry->outage, now_us, &lasted_us, &n)) {
+		char length[24];
+		retry_length(lasted_us, length, sizeof(length));
+		n += !retry->was_connected; /* the loss that began it was no attempt; the one that succeeded is */
+		log_notice("broker %s is %s after %s, %llu attempt%s", url, retry->ever_connected ? "back" : "there", length,
+			(unsigned long long)n, n == 1 ? "" : "s");
+	} else {
+		log_info("broker %s: connected", url);
+	}
+	retry->ever_connected = true;
+	retry->connected_at_us = now_us;
+	retry->n_failed = 0;
+	retry->told = 0;
+}
+
+static bool retry_is_slow(enum uplink_fault fault)
+{
+	return fault == UPLINK_AUTH || fault == UPLINK_CLIENT_ID || fault == UPLINK_VERSION || fault == UPLINK_TAKEN_OVER;
+}
+
+static void retry_tell(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us)
+{
+	bool due = complaint_raise(&retry->outage, now_us);
+	if (retry->outage.count == 1)
+		retry->was_connected = connected;
+	if (!due && (retry->told & 1u << fault))
+		return;
+	retry->told |= 1u << fault;
+	bool act = retry_is_slow(fault) || fault == UPLINK_SETUP || fault == UPLINK_TLS;
+	const char *hint = "";
+	if (retry->short_lives >= 3)
+		hint = "; if another client uses the same client id, each pushes the other out";
+	log_line(act ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "broker %s: %s%s; trying again, readings wait%s",
+		retry_endpoint(retry)->url, connected ? "connection lost: " : "", what, hint);
+}
+
+void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us)
+{
+	int64_t lived_us = now_us - retry->connected_at_us;
+	if (connected && lived_us >= STABLE_US) {
+		backoff_reset(&retry->quick);
+		backoff_reset(&retry->slow);
+	}
+	if (connected)
+		retry->short_lives = fault == UPLINK_CLOSED && lived_us < SHORT_LIFE_US ? retry->short_lives + 1 : 0;
+	retry_tell(retry, fault, what, connected, now_us);
+	if (!connected) {
+		retry->endpoint = (retry->endpoint + 1) % retry->broker->n_endpoints;
+		if (++retry->n_failed < retry->broker->n_endpoints) {
+			retry->next_at_us = now_us + NEXT_ENDPOINT_US;
+			return;
+		}
+		retry->n_failed = 0;
+	}
+	retry->next_at_us = now_us + backoff_next(retry_is_slow(fault) ? &retry->slow : &retry->quick);
+}

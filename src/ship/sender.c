@@ -1,0 +1,348 @@
+/*
+ * From the outbox to the uplink and back.  See sender.h.
+ *
+ * A message is forgotten by the outbox only by an acknowledgement with a good reason (QoS 0: when it is written), by a
+ * refusal for good, or as poison.  Everything else gives it back.
+ *
+ * Invariant: what is IN FLIGHT in the outbox is in the window, or in the hands of sender_hand_over.  Entries that are
+ * `orphan` are in the window only, because the uplink's object still holds their message.
+ */
+#include "ship/sender.h"
+#include "ship/payload.h"
+#include "ship/reason.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SENDER_TURN	  256 /* messages looked at before the socket is served again */
+#define SENDER_LAST_WORDS 16  /* room beyond the window for what is said on leaving */
+#define SENDER_OUTCAST	  0x100 /* no reason code: the topic has dropped too many connections */
+
+int sender_init(struct sender *sender, const struct plan_broker *broker, struct outbox *outbox, struct uplink *uplink)
+{
+	*sender = (struct sender){
+		.broker = broker,
+		.outbox = outbox,
+		.uplink = uplink,
+		.later = {.first_us = 1000000, .cap_us = 30000000, .jitter_percent = 25, .seed = (uintptr_t)sender},
+	};
+	sender->buffer = malloc(OUTBOX_MESSAGE_BYTES);
+	if (!sender->buffer)
+		return -ENOMEM;
+	unsigned size = broker->inflight + SENDER_QOS2_MAX + SENDER_QOS0_MAX + SENDER_LAST_WORDS;
+	int error = window_init(&sender->window, size < 65000 ? size : 65000);
+	if (error) {
+		free(sender->buffer);
+		sender->buffer = NULL;
+	}
+	return error;
+}
+
+void sender_destroy(struct sender *sender)
+{
+	window_destroy(&sender->window);
+	free(sender->buffer);
+	sender->buffer = NULL;
+}
+
+static void sender_count_in_flight(struct sender *sender)
+{
+	atomic_store_explicit(&sender->n_in_flight, window_kept(&sender->window), memory_order_relaxed);
+}
+
+void sender_connected(struct sender *sender, const struct uplink_limits *limits, uint8_t *max_qos, const char *url,
+	bool resumed, int64_t now_us)
+{
+	if (sender->max_qos != max_qos)
+		sender->qos2_works = false;
+	sender->limits = *limits;
+	sender->max_qos = max_qos;
+	sender->url = url;
+	sender->resumed = resumed;
+	sender->progress_us = now_us;
+	sender->hold_until_us = poison_suspected(&sender->poison) ? now_us + POISON_HOLD_US : now_us;
+	if (!resumed)
+		sender->last_id = 0;
+}
+
+static uint8_t sender_qos(const struct sender *sender, uint8_t qos)
+{
+	uint8_t most = *sender->max_qos;
+	if (sender->limits.maximum_qos < most)
+		most = (uint8_t)sender->limits.maximum_qos;
+	return qos < most ? qos : most;
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+static bool sender_has_room(const struct sender *sender, uint8_t qos)
+{
+	const struct window *window = &sender->window;
+	const struct window_entry *oldest = window_oldest(window);
+	if (oldest && ((sender->last_id - oldest->message_id) & 0xffff) > SENDER_ID_DISTANCE)
+		return false;
+	if (qos == 0)
+		return window->n[0] < SENDER_QOS0_MAX && window->bytes[0] < SENDER_QOS0_BYTES;
+	unsigned most = poison_suspected(&sender->poison) ? 1 : sender->broker->inflight;
+	if (sender->limits.receive_maximum)
+		most = least(most, sender->limits.receive_maximum);
+	if (qos == 2 && window->n[2] >= least(sender->broker->inflight_qos2, SENDER_QOS2_MAX))
+		return false;
+	/* The next one may be as large as a message can be. */
+	return window_kept(window) < most &&
+	       window->bytes[1] + window->bytes[2] + MESSAGE_PAYLOAD_MAX + MESSAGE_TOPIC_MAX <= SENDER_BYTES_MAX;
+}
+
+/* One line a kind of refusal, at growing intervals. */
+static void sender_complain(struct sender *sender, int reason, const char *topic, int64_t now_us)
+{
+	static const int kinds[SENDER_REFUSAL_KINDS] = {0x97, 0x87, 0x90, 0x95, 0x99};
+	bool later = reason_verdict(reason) == REASON_LATER;
+	unsigned kind = later ? 0 : 1;
+	while (!later && kind < SENDER_REFUSAL_KINDS - 1 && kinds[kind] != reason)
+		kind++;
+	if (!complaint_raise(&sender->refusals[kind], now_us))
+		return;
+	unsigned long long n = sender->refusals[kind].count;
+	if (later)
+		log_warning("broker %s: does not take messages now: %s (on %s, %llu times); trying again", sender->url,
+			reason_words(reason), topic, n);
+	else
+		log_error("broker %s: refuses messages: %s (on %s, %llu so far); they are set aside", sender->url,
+			reason_words(reason), topic, n);
+}
+
+static void sender_refuse(struct sender *sender, bool standing, uint64_t sequence, const char *topic, int reason,
+	int64_t now_us)
+{
+	outbox_done(sender->outbox, standing, sequence, OUTBOX_REFUSED);
+	atomic_fetch_add_explicit(&sender->n_refused, 1, memory_order_relaxed);
+	sender_complain(sender, reason, topic, now_us);
+}
+
+/* 0, or the reason for which it can't be sent at all. */
+static int sender_fault(const struct sender *sender, const struct outbox_message *message, int64_t now_us)
+{
+	const char *topic = message->message.topic;
+	size_t topic_n = strlen(topic);
+	if (topic_n == 0 || topic_n > UINT16_MAX || strpbrk(topic, "+#"))
+		return 0x90;
+	/* Fixed header 5, topic length 2, id 2, and what properties take. */
+	size_t packet = message->message.payload_n + topic_n + 9 + (sender->broker->protocol == 5 ? 48 : 0);
+	if (sender->limits.maximum_packet && packet > sender->limits.maximum_packet)
+		return 0x95;
+	if (poison_outcast(&sender->poison, topic, message->standing, now_us))
+		return SENDER_OUTCAST;
+	return 0;
+}
+
+/* Publishes the message in hand.  0; -EAGAIN when it went back and nothing more should be tried now. */
+static int sender_publish(struct sender *sender, struct outbox_message *message, int64_t now_us)
+{
+	struct message *inner = &message->message;
+	bool standing = message->standing;
+	uint64_t sequence = message->sequence;
+	int reason = sender_fault(sender, message, now_us);
+	if (reason) {
+		sender_refuse(sender, standing, sequence, inner->topic, reason, now_us);
+		return 0;
+	}
+	uint8_t qos = sender_qos(sender, inner->qos);
+	if (qos == 0 && poison_suspected(&sender->poison)) {
+		outbox_done(sender->outbox, standing, sequence, OUTBOX_UNSENT);
+		return 0;
+	}
+	inner->qos = qos;
+	inner->retain = inner->retain && sender->limits.retain_available;
+	if (inner->json) {
+		char *payload = sender->buffer + ((const char *)inner->payload - sender->buffer);
+		size_t size = OUTBOX_MESSAGE_BYTES - (size_t)(payload - sender->buffer);
+		inner->payload_n = payload_mark(payload, inner->payload_n, size, message->replayed, message->again);
+	}
+	struct uplink_publish publish = {
+		.message = inner,
+		.payload = inner->payload,
+		.payload_n = inner->payload_n,
+		.expire_s = inner->expire_s,
+		.replayed = message->replayed && !inner->json,
+		.again = message->again && !inner->json,
+	};
+	bool awaited = window_kept(&sender->window) > 0;
+	int id = 0;
+	int error = sender->uplink->ops->publish(sender->uplink, &publish, &id);
+	if (error == 0) {
+		uint32_t bytes = (uint32_t)(inner->payload_n + strlen(inner->topic));
+		struct window_entry *entry = window_add(&sender->window, id, qos, bytes, inner->topic);
+		if (!entry) { /* can't be: the room was there, and ids are distinct within their distance */
+			outbox_back(sender->outbox, standing, sequence, true);
+			return -EAGAIN;
+		}
+		entry->sequence = sequence;
+		entry->standing = standing;
+		sender->last_id = id;
+		if (!awaited)
+			sender->progress_us = now_us;
+		return 0;
+	}
+	if (error == -EMSGSIZE || error == -EINVAL) {
+		sender_refuse(sender, standing, sequence, inner->topic, error == -EINVAL ? 0x90 : 0x95, now_us);
+		return 0;
+	}
+	outbox_back(sender->outbox, standing, sequence, false);
+	if (error == -EPROTONOSUPPORT && qos > 0) {
+		*sender->max_qos = (uint8_t)(qos - 1);
+		return 0;
+	}
+	return -EAGAIN;
+}
+
+enum sender_state sender_hand_over(struct sender *sender, bool last_words, int64_t now_us, unsigned *ret_n)
+{
+	enum sender_state state = SENDER_MORE;
+	unsigned n = 0;
+	*ret_n = 0;
+	outbox_fd_clear(sender->outbox);
+	if (now_us < sender->hold_until_us && !last_words)
+		return SENDER_HELD;
+	while (n < SENDER_TURN) {
+		int qos = outbox_next_qos(sender->outbox);
+		if (qos < 0) {
+			state = SENDER_IDLE;
+			break;
+		}
+		if (!last_words && !sender_has_room(sender, sender_qos(sender, (uint8_t)qos))) {
+			state = SENDER_FULL;
+			break;
+		}
+		struct outbox_message message;
+		if (outbox_next(sender->outbox, sender->buffer, &message) < 0) {
+			state = SENDER_IDLE;
+			break;
+		}
+		/* Another message may have come to the front since its QoS was asked. */
+		bool fits = last_words ? message.standing && sender->window.unused != UINT16_MAX
+				       : sender_has_room(sender, sender_qos(sender, message.message.qos));
+		if (!fits) {
+			outbox_back(sender->outbox, message.standing, message.sequence, false);
+			state = last_words ? SENDER_IDLE : SENDER_FULL;
+			break;
+		}
+		if (sender_publish(sender, &message, now_us) < 0) {
+			state = SENDER_FULL;
+			break;
+		}
+		n++;
+	}
+	*ret_n = n;
+	sender_count_in_flight(sender);
+	return state;
+}
+
+static void sender_good(struct sender *sender, const struct window_entry *entry)
+{
+	outbox_done(sender->outbox, entry->standing, entry->sequence, OUTBOX_ACKNOWLEDGED);
+	if (entry->qos == 0)
+		return;
+	atomic_fetch_add_explicit(&sender->n_acknowledged, 1, memory_order_relaxed);
+	backoff_reset(&sender->later);
+	sender->qos2_works |= entry->qos == 2;
+}
+
+void sender_acknowledged(struct sender *sender, int message_id, int reason, int64_t now_us)
+{
+	struct window_entry entry;
+	if (!window_take(&sender->window, message_id, &entry))
+		return; /* of a message that was given back since */
+	if (entry.qos > 0) {
+		sender->progress_us = now_us;
+		poison_acknowledged(&sender->poison, &entry);
+		sender_count_in_flight(sender);
+	}
+	if (entry.orphan)
+		return;
+	if (reason < 0x80) {
+		sender_good(sender, &entry);
+		return;
+	}
+	switch (reason_verdict(reason)) {
+	case REASON_KNOWN_ID:
+		if (sender->resumed) /* it had the message from the connection before */
+			sender_good(sender, &entry);
+		else /* an id of somebody else's session: the message itself did not arrive */
+			outbox_back(sender->outbox, entry.standing, entry.sequence, true);
+		break;
+	case REASON_FINISHED:
+		sender_good(sender, &entry);
+		break;
+	case REASON_QOS:
+		if (entry.qos > 0 && *sender->max_qos >= entry.qos)
+			*sender->max_qos = (uint8_t)(entry.qos - 1);
+		outbox_back(sender->outbox, entry.standing, entry.sequence, false);
+		break;
+	case REASON_LATER:
+		outbox_back(sender->outbox, entry.standing, entry.sequence, false);
+		if (now_us >= sender->hold_until_us) /* one pause for all that are refused together */
+			sender->hold_until_us = now_us + backoff_next(&sender->later);
+		sender_complain(sender, reason, entry.topic, now_us);
+		break;
+	case REASON_REFUSED:
+		sender_refuse(sender, entry.standing, entry.sequence, entry.topic, reason, now_us);
+		break;
+	}
+}
+
+void sender_lost(struct sender *sender, bool keep)
+{
+	struct window *window = &sender->window;
+	struct window_entry *next;
+	for (struct window_entry *entry = window_first(window); entry; entry = next) {
+		next = window_after(window, entry);
+		if (!entry->orphan && entry->qos == 0) {
+			outbox_done(sender->outbox, entry->standing, entry->sequence, OUTBOX_UNSENT);
+		} else if (!entry->orphan && (entry->standing || !keep)) {
+			outbox_back(sender->outbox, entry->standing, entry->sequence, true);
+			entry->orphan = true;
+		}
+		if (!keep || entry->qos == 0) {
+			struct window_entry gone;
+			window_take(window, entry->message_id, &gone);
+		}
+	}
+	sender_count_in_flight(sender);
+}
+
+void sender_refuse_suspect(struct sender *sender, const char *what, int64_t now_us)
+{
+	struct window_entry *entry = window_first(&sender->window), gone;
+	while (entry && entry->qos == 0)
+		entry = window_after(&sender->window, entry);
+	if (!entry)
+		return;
+	window_take(&sender->window, entry->message_id, &gone);
+	if (gone.orphan)
+		return;
+	outbox_done(sender->outbox, gone.standing, gone.sequence, OUTBOX_REFUSED);
+	atomic_fetch_add_explicit(&sender->n_refused, 1, memory_order_relaxed);
+	if (complaint_raise(&sender->refusals[SENDER_REFUSAL_KINDS - 1], now_us))
+		log_error("broker %s: drops the connection at a message on %s (%s); it is set aside, %llu so far", sender->url,
+			gone.topic, what, (unsigned long long)sender->refusals[SENDER_REFUSAL_KINDS - 1].count);
+	sender_count_in_flight(sender);
+}
+
+bool sender_stalled(const struct sender *sender, int64_t now_us)
+{
+	return window_kept(&sender->window) > 0 && now_us - sender->progress_us > SENDER_STALLED_US;
+}
+
+bool sender_standing_in_flight(const struct sender *sender)
+{
+	const struct window *window = &sender->window;
+	for (uint16_t at = window->oldest; at != UINT16_MAX; at = window->entries[at].newer)
+		if (window->entries[at].standing && !window->entries[at].orphan)
+			return true;
+	return false;
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Builds and tests everything: installs what is missing, quiet about what is fine, clear about what is not.
+#
+#   ./test.sh          all of it
+#   ./test.sh quick    one build with gcc, and its tests
+#
+# The builds are kept in build-test/, so a second run is faster.
+set -u
+cd "$(dirname "$0")" || exit 1
+what="${1:-all}"
+case "$what" in all|quick) ;; *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 64 ;; esac
+
+# shellcheck source=tests/packages.sh
+. tests/packages.sh
+# shellcheck disable=SC2086  # words are wanted
+packages_need $PACKAGES_BUILD $PACKAGES_BROKER $PACKAGES_TEST || exit 1
+
+jobs=$(nproc)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+
+phase() { # NAME COMMAND...: runs it silently, shows its output if it fails
+    name="$1"; shift
+    start=$SECONDS
+    if "$@" >"$log" 2>&1; then
+        printf 'ok      %-46s %4d s\n' "$name" $((SECONDS - start))
+    else
+        printf 'FAILED  %-46s %4d s\n' "$name" $((SECONDS - start))
+        tail -n 120 "$log"
+        failed=1
+        return 1
+    fi
+}
+
+build() { # FOLDER OPTIONS...
+    folder="build-test/$1"; shift
+    cmake -S . -B "$folder" -G Ninja -DBUSFERRY_WERROR=ON "$@" && cmake --build "$folder" -j "$jobs"
+}
+
+tests() { # FOLDER CTEST-OPTIONS...
+    folder="build-test/$1"; shift
+    ctest --test-dir "$folder" --output-on-failure -j "$jobs" "$@"
+}
+
+phase "structure: floors, doors, names" bash tests/structure/laws.sh
+phase "build: gcc" build gcc -DCMAKE_C_COMPILER=gcc && {
+    phase "tests: gcc" tests gcc
+    summary=$(grep -E 'tests passed|tests failed' "$log" | tail -n 1)
+}
+if [ "$what" = all ]; then
+    phase "build: clang" build clang -DCMAKE_C_COMPILER=clang && phase "tests: clang, unit" tests clang -L 'unit|map'
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+    phase "build: address and undefined sanitizers" build asan -DBUSFERRY_SANITIZE=address &&
+        phase "tests: address and undefined sanitizers" tests asan
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
+    phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
+        phase "tests: thread sanitizer" tests tsan
+    phase "analysis: cppcheck" bash tests/structure/cppcheck.sh
+    phase "analysis: clang-tidy" bash tests/structure/tidy.sh build-test/clang
+fi
+if [ "$failed" -ne 0 ]; then
+    echo "something FAILED, see above"
+    exit 1
+fi
+echo "${summary:-}"
+echo "all phases passed"

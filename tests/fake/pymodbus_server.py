@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+"""A Modbus server made of Debian's pymodbus 3.0.0: a peer that shares no code with libmodbus.
+
+    pymodbus_server.py --tcp PORT | --rtu PATH | --pty LINK  [--unit N] [--seconds N]
+
+The options, the values and the first line are those of modbus_server.c, beside this file.
+
+pymodbus's own serial server needs pyserial-asyncio, which Debian's package does not depend on; so
+only its framers, its decoder and its data store are used, around a loop of ours.  Wrong checksums
+and foreign units are pymodbus's to ignore.
+"""
+
+import argparse
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import tty
+
+from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
+from pymodbus.exceptions import ModbusException
+from pymodbus.factory import ServerDecoder
+from pymodbus.transaction import ModbusRtuFramer, ModbusSocketFramer
+
+CELLS = 65536
+
+
+def make_context(unit, any_unit):
+    bits = [bool(at & 1) for at in range(CELLS)]
+    slave = ModbusSlaveContext(
+        co=ModbusSequentialDataBlock(0, bits),
+        di=ModbusSequentialDataBlock(0, bits),
+        ir=ModbusSequentialDataBlock(0, [(30000 + at) & 0xFFFF for at in range(CELLS)]),
+        hr=ModbusSequentialDataBlock(0, [(40000 + at) & 0xFFFF for at in range(CELLS)]),
+        zero_mode=True,
+    )
+    if any_unit:
+        return slave, ModbusServerContext(slaves=slave, single=True)
+    return slave, ModbusServerContext(slaves={unit: slave}, single=False)
+
+
+class Stream:
+    """One stream of bytes: a connection, or the serial line."""
+
+    def __init__(self, framer, slave, server, read, write):
+        self.framer = framer(ServerDecoder())
+        self.slave, self.server = slave, server
+        self.read, self.write = read, write
+
+    def serve(self):
+        """Answers what has come; False when the stream has ended."""
+        try:
+            data = self.read(4096)
+        except OSError:
+            return False
+        if not data:
+            return False
+        try:
+            self.framer.processIncomingPacket(
+                data, self.answer, unit=self.server.slaves(), single=self.server.single
+            )
+        except (ModbusException, IndexError, KeyError, ValueError):
+            self.framer.resetFrame()
+        return True
+
+    def answer(self, request):
+        response = request.execute(self.slave)
+        response.transaction_id = request.transaction_id
+        response.unit_id = request.unit_id
+        self.write(self.framer.buildPacket(response))
+
+
+def open_pty(link):
+    ours, other = os.openpty()
+    tty.setraw(other)
+    os.symlink(os.ttyname(other), link)
+    return ours  # the other end stays open too: no hang-ups
+
+
+def open_rtu(path):
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    tty.setraw(fd)
+    return fd
+
+
+def serve(options, stop):
+    slave, server = make_context(options.unit, options.tcp is not None)
+    streams, listener = {}, None
+    if options.tcp is not None:
+        listener = socket.create_server(("127.0.0.1", options.tcp))
+        print("ready", listener.getsockname()[1], flush=True)
+    else:
+        path = options.pty or options.rtu
+        fd = open_pty(path) if options.pty else open_rtu(path)
+        streams[fd] = Stream(
+            ModbusRtuFramer,
+            slave,
+            server,
+            lambda n: os.read(fd, n),
+            lambda data: os.write(fd, data),
+        )
+        print("ready", path, flush=True)
+    end = time.monotonic() + options.seconds
+    while (left := end - time.monotonic()) > 0:
+        wanted = [stop, *streams] + ([listener] if listener else [])
+        readable = select.select(wanted, [], [], left)[0]
+        if stop in readable:
+            return
+        for fd in readable:
+            if fd is listener:
+                peer = listener.accept()[0]
+                streams[peer] = Stream(ModbusSocketFramer, slave, server, peer.recv, peer.sendall)
+            elif not streams[fd].serve() and listener:
+                del streams[fd]
+                fd.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--tcp", type=int)
+    where.add_argument("--rtu")
+    where.add_argument("--pty")
+    parser.add_argument("--unit", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=60)
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    stop, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    try:
+        serve(options, stop)
+    finally:
+        if options.pty and os.path.islink(options.pty):
+            os.unlink(options.pty)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

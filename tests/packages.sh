@@ -1,0 +1,37 @@
+# Sourced by demo.sh and test.sh: installs the Debian packages that are missing, quietly, and says what it can't.
+#   packages_need NAME...
+
+packages_need() {
+    missing=""
+    for package in "$@"; do
+        state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
+        case "$state" in ii*) ;; *) missing="$missing $package" ;; esac
+    done
+    [ -z "$missing" ] && return 0
+    sudo=""
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo="sudo"
+        if ! command -v sudo >/dev/null 2>&1; then
+            echo "These packages are missing and there is no sudo to install them:$missing" >&2
+            return 1
+        fi
+    fi
+    echo "installing:$missing"
+    log=$(mktemp)
+    # The lists of a new machine may be empty or old: they are fetched when the first try fails.
+    # shellcheck disable=SC2086  # words are wanted
+    if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >"$log" 2>&1; then
+        if ! { $sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+            --no-install-recommends $missing; } >"$log" 2>&1; then
+            cat "$log" >&2
+            rm -f "$log"
+            return 1
+        fi
+    fi
+    rm -f "$log"
+}
+
+PACKAGES_BUILD="gcc libc6-dev cmake make pkg-config libmodbus-dev libserialport-dev libmosquitto-dev libconfig-dev"
+PACKAGES_BROKER="mosquitto mosquitto-clients"
+PACKAGES_TEST="ninja-build clang clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
+    python3-serial socat mbpoll"

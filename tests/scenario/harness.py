@@ -1,0 +1,185 @@
+"""Parts for tests of the whole program: brokers, simulated and real peers, the gateway, subscribers.
+
+Everything runs in a temporary folder, on free ports of the loopback, and ends with the test.  Waits are bounded; no
+test asserts on how long something took.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+BUSFERRY = os.environ.get("BUSFERRY", os.path.abspath("build/busferry"))
+FAKE = os.environ.get("BUSFERRY_FAKE", os.path.abspath("build/tests/fake"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+# Sanitized programs are slower; waits are bounds, not expectations.
+PATIENCE = float(os.environ.get("BUSFERRY_PATIENCE", "1")) * 30
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition, what, seconds=None):
+    end = time.monotonic() + (seconds or PATIENCE)
+    while time.monotonic() < end:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise AssertionError("waited in vain: " + what)
+
+
+class Process:
+    """A child whose output goes to a file, stopped by its pid."""
+
+    def __init__(self, argv, log, env=None):
+        self.log_path = log
+        self.log = open(log, "wb")
+        self.child = subprocess.Popen(argv, stdout=self.log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                      env=dict(os.environ, **(env or {})))
+
+    def text(self):
+        with open(self.log_path, "rb") as f:
+            return f.read().decode("utf-8", "replace")
+
+    def alive(self):
+        return self.child.poll() is None
+
+    def signal(self, number):
+        self.child.send_signal(number)
+
+    def wait(self, seconds=None):
+        return self.child.wait(seconds or PATIENCE)
+
+    def stop(self, number=signal.SIGTERM):
+        if self.alive():
+            self.signal(number)
+            try:
+                self.wait()
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+                raise AssertionError("did not end: " + " ".join(self.child.args)) from None
+        self.log.close()
+        return self.child.returncode
+
+
+class Scenario(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="busferry-test-")
+        self.processes = []
+        self.addCleanup(shutil.rmtree, self.dir, True)
+        self.addCleanup(self.stop_all)
+
+    def stop_all(self):
+        for process in reversed(self.processes):
+            if process.alive():
+                process.child.kill()
+                process.child.wait()
+            process.log.close()
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as f:
+            f.write(text)
+        return self.path(name)
+
+    def start(self, argv, name, env=None):
+        process = Process(argv, self.path(name + ".log"), env)
+        self.processes.append(process)
+        return process
+
+    # The parts
+
+    def broker(self, port=None, extra="", name="mosquitto"):
+        """A mosquitto that keeps its sessions and messages over a restart with the same name."""
+        port = port or free_port()
+        data = self.path(name + "-data")
+        os.makedirs(data, exist_ok=True)
+        conf = self.write(name + ".conf", "\n".join([
+            "listener %d 127.0.0.1" % port, "persistence true", "persistence_location %s/" % data,
+            "autosave_interval 1", "autosave_on_changes true", "max_queued_messages 200000", "log_type error",
+            "log_type warning", "log_type notice"] + (["user root"] if os.getuid() == 0 else [])) +
+            "\n" + (extra or "allow_anonymous true\n"))
+        process = self.start([MOSQUITTO, "-c", conf], "%s-%d" % (name, len(self.processes)))
+        process.port = port
+        wait_until(lambda: self.listens(port) or not process.alive(), "mosquitto listens")
+        self.assertTrue(process.alive(), process.text())
+        return process
+
+    @staticmethod
+    def listens(port):
+        with socket.socket() as s:
+            s.settimeout(1)
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    def subscriber(self, port, topic="#", options=()):
+        return Subscriber(self, port, topic, options)
+
+    def simulate(self, conf, *options):
+        process = self.start([BUSFERRY, "simulate", "-c", conf, *options], "simulate")
+        wait_until(lambda: "ready\n" in process.text() or not process.alive(), "simulate is ready")
+        self.assertTrue(process.alive(), process.text())
+        return process
+
+    def gateway(self, conf, *options, env=None):
+        process = self.start([BUSFERRY, "run", "-c", conf, *options], "busferry-%d" % len(self.processes), env)
+        return process
+
+    def command(self, *args, **kwargs):
+        return subprocess.run([BUSFERRY, *args], capture_output=True, text=True, timeout=PATIENCE * 4, check=False,
+                              stdin=subprocess.DEVNULL, **kwargs)
+
+
+class Subscriber:
+    """mosquitto_sub with a line for each message: retained flag, QoS, topic, payload.  Subscribed when it returns."""
+
+    def __init__(self, scenario, port, topic, options):
+        name = "sub-%d" % len(scenario.processes)
+        self.process = scenario.start(["mosquitto_sub", "-p", str(port), "-q", "2", "-t", topic, "-t", "mark/" + name,
+                                       "-F", "%r %q %t %p", *options], name)
+
+        def marked():
+            subprocess.run(["mosquitto_pub", "-p", str(port), "-t", "mark/" + name, "-m", "x", *options_of(options)],
+                           check=False, timeout=PATIENCE)
+            return " mark/" + name + " " in self.process.text()
+
+        wait_until(marked, "the subscription")
+
+    def messages(self):
+        found = []
+        for line in self.process.text().splitlines():
+            parts = line.split(" ", 3)
+            if len(parts) == 4 and parts[0] in "01" and parts[1] in "012" and not parts[2].startswith("mark/"):
+                found.append((parts[2], parts[3], int(parts[1]), parts[0] == "1"))
+        return found
+
+    def payloads(self, topic):
+        return [p for t, p, _, _ in self.messages() if t == topic]
+
+    def readings(self, topic):
+        return [json.loads(p) for p in self.payloads(topic)]
+
+    def wait_for(self, topic, n=1, seconds=None):
+        wait_until(lambda: len(self.payloads(topic)) >= n, "%d messages on %s" % (n, topic), seconds)
+        return self.payloads(topic)
+
+
+def options_of(options):
+    """The options that a publisher shares with a subscriber: who it is."""
+    shared = []
+    for name in ("-u", "-P"):
+        if name in options:
+            shared += [name, options[options.index(name) + 1]]
+    return shared

@@ -1,0 +1,42 @@
+/*
+ * A line for tests: a table of registers behind a script of mishaps, in virtual time.  Answers come `latency_us` after
+ * the question.
+ */
+#ifndef TESTS_SCRIPTED_LINE_H
+#define TESTS_SCRIPTED_LINE_H
+
+#include "field/line.h"
+
+#include <stdbool.h>
+
+enum mishap_kind { MISHAP_NONE, MISHAP_SILENT, MISHAP_CHECKSUM, MISHAP_EXCEPTION, MISHAP_GONE };
+
+struct scripted_mishap {
+	enum mishap_kind kind;
+	uint8_t code;
+	unsigned times; /* how many questions it lasts */
+};
+
+#define SCRIPTED_UNITS 248
+#define SCRIPTED_LOG   4096
+
+struct scripted_line {
+	struct line line;
+	struct scripted_mishap mishaps[SCRIPTED_UNITS]; /* by unit address */
+	uint32_t holes_from, holes_to;	/* registers that answer with exception 2 when a read of more than one touches them */
+	bool absent;			/* the port can't be opened */
+	int64_t latency_us;
+	struct line_question asked;
+	int64_t asked_at;
+	uint8_t bytes[256];
+	char log[SCRIPTED_LOG];		/* "1:input:0+14 " for each question */
+	size_t log_n;
+	unsigned n_opened;
+};
+
+void scripted_line_init(struct scripted_line *scripted, int64_t latency_us);
+
+/* Register content: its own number plus 1000 times the unit address; bits are set at odd numbers. */
+uint16_t scripted_register(uint8_t unit, uint16_t at);
+
+#endif

@@ -1,0 +1,211 @@
+/*
+ * What stands: what is told on a connect, on a change, and before leaving; and that the last word is the true one.
+ */
+#include "ship/announce.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int64_t fake_mono(const struct clock *clock)
+{
+	(void)clock;
+	return 0;
+}
+
+static int64_t fake_wall(const struct clock *clock)
+{
+	(void)clock;
+	return 1764000000123;
+}
+
+static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
+
+static char told[8192]; /* "topic=payload q1r; " */
+static unsigned n_flushed;
+static struct announce *announce;
+static bool interfere; /* a device goes offline while the publisher's thread is about to tell that it is online */
+
+static int sink_put(struct message_sink *sink, const struct message *message)
+{
+	(void)sink;
+	if (interfere && strstr(message->topic, "/availability")) {
+		interfere = false;
+		struct report_listener *wire = announce_report_listener(announce);
+		wire->availability(wire, 0, false);
+	}
+	assert_int_equal(message->kind, MESSAGE_STANDING);
+	assert_int_equal(message->time_ms, 1764000000123);
+	assert_false(message->json); /* marks are for readings */
+	size_t n = strlen(told);
+	snprintf(told + n, sizeof(told) - n, "%s=%.*s q%d%s; ", message->topic, (int)message->payload_n,
+		(const char *)message->payload, message->qos, message->retain ? "r" : "");
+	return 0;
+}
+
+static void sink_flush(struct message_sink *sink)
+{
+	(void)sink;
+	n_flushed++;
+}
+
+static struct message_sink sink = {.put = sink_put, .flush = sink_flush};
+
+static const struct bf_driver driver = {.name = "modbus"};
+static struct plan_bus buses[] = {
+	{.name = "rs485", .driver = &driver, .wire = WIRE_SERIAL, .port = "/dev/ttyUSB0", .n_devices = 2},
+	{.name = "net", .driver = &driver, .wire = WIRE_TCP, .host = "plc", .tcp_port = 502, .n_devices = 1},
+};
+static struct plan_device devices[] = {
+	{.topic = "home/ground/meter", .name = "meter", .bus = 0, .address = 1, .n_metrics = 12},
+	{.topic = "home/ground/climate", .bus = 0, .address = 2, .n_metrics = 2},
+	{.topic = "home/cellar/pump", .name = "The \"pump\"", .bus = 1, .address = 255, .n_metrics = 1},
+};
+static const struct plan_endpoint endpoints[] = {{.url = "mqtt://a"}, {.url = "mqtts://broker.example.org:8883"}};
+static struct plan plan;
+
+static int setup(void **state)
+{
+	(void)state;
+	plan = (struct plan){.site = "home",
+		.gateway_topic = "home/gateway/pi",
+		.broker = {.endpoints = endpoints, .n_endpoints = 2, .user = "bob", .password_file = "/etc/secret"},
+		.buses = buses,
+		.n_buses = 2,
+		.devices = devices,
+		.n_devices = 3};
+	told[0] = '\0';
+	n_flushed = 0;
+	interfere = false;
+	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	announce_destroy(announce);
+	return 0;
+}
+
+static void connect_to(const char *url)
+{
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	listener->connected(listener, url);
+}
+
+static void available(uint32_t device, bool online)
+{
+	struct report_listener *listener = announce_report_listener(announce);
+	listener->availability(listener, device, online);
+}
+
+static void expect(const char *expected)
+{
+	assert_string_equal(told, expected);
+	told[0] = '\0';
+}
+
+#define INFO \
+	"\"buses\":[{\"name\":\"rs485\",\"driver\":\"modbus\",\"port\":\"/dev/ttyUSB0\",\"devices\":2}," \
+	"{\"name\":\"net\",\"driver\":\"modbus\",\"host\":\"plc\",\"tcp_port\":502,\"devices\":1}]," \
+	"\"devices\":[{\"topic\":\"home/ground/meter\",\"name\":\"meter\",\"bus\":\"rs485\",\"address\":1,\"metrics\":12}," \
+	"{\"topic\":\"home/ground/climate\",\"bus\":\"rs485\",\"address\":2,\"metrics\":2}," \
+	"{\"topic\":\"home/cellar/pump\",\"name\":\"The \\\"pump\\\"\",\"bus\":\"net\",\"address\":255,\"metrics\":1}]"
+
+static void test_connect(void **state)
+{
+	(void)state;
+	assert_string_equal(announce_will_topic(announce), "home/gateway/pi/state");
+	connect_to(endpoints[1].url);
+	expect("home/gateway/pi/state=online q1r; "
+	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
+	       "\"broker\":\"mqtts://broker.example.org:8883\"," INFO "} q1r; ");
+	assert_int_equal(n_flushed, 1);
+}
+
+static void test_availability(void **state)
+{
+	(void)state;
+	available(0, true);
+	available(2, false);
+	expect("home/ground/meter/availability=online q1r; home/cellar/pump/availability=offline q1r; ");
+	connect_to("mqtt://a");
+	char *tail = strstr(told, "} q1r; ");
+	assert_non_null(tail);
+	/* anew; of the second device nothing is known */
+	assert_string_equal(tail, "} q1r; home/ground/meter/availability=online q1r; "
+				  "home/cellar/pump/availability=offline q1r; ");
+}
+
+static void test_last_word(void **state)
+{
+	(void)state;
+	available(0, true);
+	told[0] = '\0';
+	interfere = true;
+	connect_to("mqtt://a");
+	char *tail = strstr(told, "} q1r; ");
+	assert_non_null(tail);
+	assert_string_equal(tail, "} q1r; home/ground/meter/availability=offline q1r; "
+				  "home/ground/meter/availability=online q1r; "
+				  "home/ground/meter/availability=offline q1r; ");
+}
+
+static void test_leaving_and_stats(void **state)
+{
+	(void)state;
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	assert_int_equal(announce_stats(announce, "{\"buffer\":{}}", 13), 0);
+	listener->leaving(listener);
+	expect("home/gateway/pi/stats={\"buffer\":{}} q0; home/gateway/pi/state=offline q1r; ");
+}
+
+/* More devices than a message can hold: what matters most still arrives. */
+static void test_huge_plan(void **state)
+{
+	(void)state;
+	enum { N_DEVICES = 5000 };
+	static struct plan_device many[N_DEVICES];
+	for (size_t i = 0; i < N_DEVICES; i++)
+		many[i] = devices[0];
+	announce_destroy(announce);
+	plan.devices = many;
+	plan.n_devices = N_DEVICES;
+	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	connect_to("mqtt://a");
+	expect("home/gateway/pi/state=online q1r; "
+	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
+	       "\"broker\":\"mqtt://a\"} q1r; ");
+}
+
+static void test_empty_plan(void **state)
+{
+	(void)state;
+	announce_destroy(announce);
+	plan.n_devices = plan.n_buses = 0;
+	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	connect_to("mqtt://a");
+	expect("home/gateway/pi/state=online q1r; "
+	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
+	       "\"broker\":\"mqtt://a\",\"buses\":[],\"devices\":[]} q1r; ");
+	announce_destroy(NULL);
+}
+
+int main(void)
+{
+#define ANNOUNCE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		ANNOUNCE_TEST(test_connect),
+		ANNOUNCE_TEST(test_availability),
+		ANNOUNCE_TEST(test_last_word),
+		ANNOUNCE_TEST(test_leaving_and_stats),
+		ANNOUNCE_TEST(test_huge_plan),
+		ANNOUNCE_TEST(test_empty_plan),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,445 @@
+/*
+ * The outbox: order, no loss, counts, limits, marks, wake-ups.
+ */
+#include "base/log.h"
+#include "ship/lane.h"
+#include "ship/outbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define KILO 1024
+
+static int64_t fake_us;
+
+static int64_t fake_mono(const struct clock *clock)
+{
+	(void)clock;
+	return fake_us;
+}
+
+static int64_t fake_wall(const struct clock *clock)
+{
+	(void)clock;
+	return 1764000000000 + fake_us / 1000;
+}
+
+static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
+
+static char buffer[OUTBOX_MESSAGE_BYTES];
+
+static struct outbox *open_outbox(struct plan_buffer limits, int64_t max_bytes)
+{
+	struct outbox *outbox = NULL;
+	fake_us = 1000000;
+	assert_int_equal(outbox_init(&limits, max_bytes, &fake_clock, &outbox), 0);
+	return outbox;
+}
+
+static int put(struct outbox *outbox, const char *topic, const char *payload, uint8_t qos, enum message_kind kind)
+{
+	struct message message = {.topic = topic,
+		.payload = payload,
+		.payload_n = strlen(payload),
+		.time_ms = fake_wall(&fake_clock),
+		.qos = qos,
+		.retain = true,
+		.json = true,
+		.buffer = true,
+		.kind = kind};
+	return outbox_sink(outbox)->put(outbox_sink(outbox), &message);
+}
+
+static int put_reading(struct outbox *outbox, const char *payload, uint8_t qos)
+{
+	return put(outbox, "home/meter/voltage", payload, qos, MESSAGE_READING);
+}
+
+/* Takes the next message and expects that payload. */
+static struct outbox_message next(struct outbox *outbox, const char *payload)
+{
+	struct outbox_message message;
+	assert_int_equal(outbox_next(outbox, buffer, &message), 0);
+	assert_int_equal(message.message.payload_n, strlen(payload));
+	assert_memory_equal(message.message.payload, payload, strlen(payload));
+	return message;
+}
+
+static void done(struct outbox *outbox, const struct outbox_message *message)
+{
+	outbox_done(outbox, message->standing, message->sequence, OUTBOX_ACKNOWLEDGED);
+}
+
+static void expect_nothing(struct outbox *outbox)
+{
+	struct outbox_message message;
+	assert_int_equal(outbox_next_qos(outbox), -EAGAIN);
+	assert_int_equal(outbox_next(outbox, buffer, &message), -EAGAIN);
+}
+
+static struct outbox_counts counts_of(struct outbox *outbox)
+{
+	struct outbox_counts counts;
+	outbox_counts(outbox, &counts);
+	assert_int_equal(counts.taken, counts.waiting + counts.done + counts.dropped_full + counts.dropped_offline +
+					       counts.dropped_refused + counts.dropped_expired);
+	return counts;
+}
+
+static void test_life(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	assert_true(outbox_empty(outbox));
+	outbox_connected(outbox);
+	assert_int_equal(put_reading(outbox, "{\"value\":1}", 1), 0);
+	fake_us += 1000;
+	assert_int_equal(put_reading(outbox, "", 2), 0);
+	assert_int_equal(counts_of(outbox).waiting, 2);
+	assert_int_equal(counts_of(outbox).oldest_ms, 1764000001000);
+	assert_int_equal(outbox_next_qos(outbox), 1);
+
+	struct outbox_message one = next(outbox, "{\"value\":1}");
+	assert_string_equal(one.message.topic, "home/meter/voltage");
+	assert_int_equal(one.sequence, 1);
+	assert_int_equal(one.message.qos, 1);
+	assert_int_equal(one.message.time_ms, 1764000001000);
+	assert_true(one.message.retain && one.message.json && one.message.buffer);
+	assert_false(one.standing || one.replayed || one.again);
+	assert_int_equal(outbox_next_qos(outbox), 2);
+	struct outbox_message two = next(outbox, "");
+	assert_int_equal(two.sequence, 2);
+	expect_nothing(outbox);
+	assert_int_equal(counts_of(outbox).in_flight, 2);
+
+	done(outbox, &two);
+	done(outbox, &two); /* twice is once */
+	assert_false(outbox_empty(outbox));
+	outbox_done(outbox, false, one.sequence, OUTBOX_REFUSED);
+	assert_true(outbox_empty(outbox));
+	struct outbox_counts counts = counts_of(outbox);
+	assert_int_equal(counts.done, 1);
+	assert_int_equal(counts.dropped_refused, 1);
+	assert_int_equal(counts.waiting_bytes, 0);
+	assert_int_equal(counts.oldest_ms, 0);
+	outbox_destroy(outbox);
+	outbox_destroy(NULL);
+}
+
+static void test_standing(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	assert_int_equal(put(outbox, "home/gateway/pi/state", "early", 1, MESSAGE_STANDING), 0);
+	assert_true(outbox_empty(outbox));
+	outbox_connected(outbox);
+	put_reading(outbox, "reading", 1);
+	put(outbox, "home/gateway/pi/state", "online", 1, MESSAGE_STANDING);
+	put(outbox, "home/gateway/pi/stats", "{}", 0, MESSAGE_STANDING);
+	struct outbox_message first = next(outbox, "online");
+	assert_true(first.standing);
+	assert_int_equal(first.message.kind, MESSAGE_STANDING);
+	outbox_back(outbox, true, first.sequence, true);
+	first = next(outbox, "online");
+	assert_false(first.again);
+	outbox_back(outbox, true, first.sequence, true);
+	outbox_lost(outbox);
+	assert_int_equal(counts_of(outbox).waiting, 1);
+	assert_int_equal(counts_of(outbox).taken, 1);
+	outbox_connected(outbox);
+	first = next(outbox, "reading");
+	done(outbox, &first);
+	assert_true(outbox_empty(outbox));
+	outbox_destroy(outbox);
+}
+
+static void test_qos0(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	assert_int_equal(put_reading(outbox, "early", 0), -ENOBUFS);
+	assert_int_equal(counts_of(outbox).dropped_offline, 1);
+	outbox_connected(outbox);
+	put_reading(outbox, "a", 0);
+	put_reading(outbox, "b", 1);
+	put_reading(outbox, "c", 0);
+	struct outbox_message a = next(outbox, "a");
+	outbox_done(outbox, false, a.sequence, OUTBOX_UNSENT);
+	outbox_lost(outbox);
+	struct outbox_counts counts = counts_of(outbox);
+	assert_int_equal(counts.waiting, 1);
+	assert_int_equal(counts.dropped_offline, 3);
+	outbox_connected(outbox);
+	assert_true(next(outbox, "b").replayed);
+	outbox_destroy(outbox);
+}
+
+static void test_replayed(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	put_reading(outbox, "while connecting", 1);
+	outbox_connected(outbox);
+	struct outbox_message message = next(outbox, "while connecting");
+	assert_false(message.replayed);
+	outbox_back(outbox, false, message.sequence, true);
+	outbox_lost(outbox);
+	put_reading(outbox, "offline", 1);
+	outbox_connected(outbox);
+	put_reading(outbox, "live", 1);
+
+	message = next(outbox, "while connecting");
+	assert_true(message.again);
+	assert_false(message.replayed); /* it was first sent in its own connection */
+	done(outbox, &message);
+	message = next(outbox, "offline");
+	assert_true(message.replayed && !message.again);
+	outbox_back(outbox, false, message.sequence, true);
+	message = next(outbox, "offline");
+	assert_true(message.replayed && message.again);
+	outbox_back(outbox, false, message.sequence, false);
+	message = next(outbox, "offline");
+	assert_true(message.replayed && message.again);
+	done(outbox, &message);
+
+	message = next(outbox, "live");
+	assert_false(message.replayed);
+	outbox_back(outbox, false, message.sequence, false); /* it never left: what comes is its first time */
+	outbox_lost(outbox);
+	outbox_connected(outbox);
+	message = next(outbox, "live");
+	assert_true(message.replayed && !message.again);
+	outbox_destroy(outbox);
+
+	outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	put_reading(outbox, "before the attempt failed", 1);
+	outbox_lost(outbox);
+	put_reading(outbox, "after it", 1);
+	outbox_lost(outbox);
+	struct outbox_message none;
+	assert_int_equal(outbox_next(outbox, buffer, &none), -EAGAIN);
+	outbox_connected(outbox);
+	assert_true(next(outbox, "before the attempt failed").replayed);
+	assert_true(next(outbox, "after it").replayed);
+	outbox_destroy(outbox);
+}
+
+static void test_back(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	outbox_connected(outbox);
+	put_reading(outbox, "a", 1);
+	put_reading(outbox, "b", 1);
+	struct outbox_message a = next(outbox, "a"), b = next(outbox, "b");
+	expect_nothing(outbox);
+	outbox_back(outbox, false, b.sequence, true); /* the last one, after the queue had run dry */
+	b = next(outbox, "b");
+	expect_nothing(outbox);
+	outbox_back(outbox, false, b.sequence, true);
+	outbox_back(outbox, false, a.sequence, true);
+	outbox_back(outbox, false, a.sequence, true); /* it is not in flight */
+	outbox_back(outbox, false, 99, true);
+	put_reading(outbox, "c", 1);
+	next(outbox, "a");
+	next(outbox, "b");
+	next(outbox, "c");
+	expect_nothing(outbox);
+	outbox_destroy(outbox);
+}
+
+static void test_drop_oldest(void **state)
+{
+	(void)state;
+	int64_t one = (int64_t)lane_size_of(strlen("home/meter/voltage"), 1);
+	struct outbox *outbox = open_outbox((struct plan_buffer){.when_full = WHEN_FULL_DROP_OLDEST}, 3 * one);
+	outbox_connected(outbox);
+	put_reading(outbox, "a", 1);
+	put_reading(outbox, "b", 1);
+	put_reading(outbox, "c", 1);
+	struct outbox_message a = next(outbox, "a");
+	assert_int_equal(put_reading(outbox, "d", 1), 0); /* b goes, not a */
+	assert_int_equal(counts_of(outbox).dropped_full, 1);
+	struct outbox_message c = next(outbox, "c"), d = next(outbox, "d");
+	assert_int_equal(put_reading(outbox, "e", 1), -ENOBUFS); /* all in flight */
+	assert_int_equal(counts_of(outbox).dropped_full, 2);
+	outbox_back(outbox, false, c.sequence, true);
+	assert_int_equal(put_reading(outbox, "f", 1), 0); /* c goes */
+	done(outbox, &a);
+	done(outbox, &d);
+	a = next(outbox, "f");
+	done(outbox, &a);
+	assert_true(outbox_empty(outbox));
+
+	char large[512];
+	memset(large, 'x', sizeof(large) - 1);
+	large[sizeof(large) - 1] = '\0';
+	put_reading(outbox, "g", 1);
+	assert_int_equal(put_reading(outbox, large, 1), -ENOBUFS); /* would never fit: costs nobody else */
+	assert_int_equal(counts_of(outbox).waiting, 1);
+	outbox_destroy(outbox);
+}
+
+static void test_drop_newest(void **state)
+{
+	(void)state;
+	int64_t one = (int64_t)lane_size_of(strlen("home/meter/voltage"), 1);
+	struct plan_buffer limits = {.when_full = WHEN_FULL_DROP_NEWEST, .max_size = 2 * one};
+	struct outbox *outbox = open_outbox(limits, 1000 * KILO);
+	outbox_connected(outbox);
+	put_reading(outbox, "a", 1);
+	put_reading(outbox, "b", 1);
+	assert_int_equal(put_reading(outbox, "c", 1), -ENOBUFS);
+	assert_int_equal(counts_of(outbox).dropped_full, 1);
+	struct outbox_message a = next(outbox, "a");
+	done(outbox, &a);
+	assert_int_equal(put_reading(outbox, "d", 1), 0);
+	next(outbox, "b");
+	next(outbox, "d");
+	outbox_destroy(outbox);
+}
+
+static void test_expiry(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){.max_age_us = 60 * 1000000}, 64 * KILO);
+	struct message message = {.topic = "t", .payload = "x", .payload_n = 1, .qos = 1, .expire_s = 10};
+	struct message_sink *sink = outbox_sink(outbox);
+	sink->put(sink, &message);
+	fake_us += 4500000;
+	sink->put(sink, &message);
+	message.expire_s = 0;
+	sink->put(sink, &message);
+	outbox_connected(outbox);
+	fake_us += 5500000; /* the first is over, the second has 4.5 s left */
+	assert_int_equal(outbox_next_qos(outbox), 1);
+	struct outbox_message left = next(outbox, "x");
+	assert_int_equal(left.sequence, 2);
+	assert_int_equal(left.message.expire_s, 5);
+	assert_int_equal(counts_of(outbox).dropped_expired, 1);
+	outbox_done(outbox, false, left.sequence, OUTBOX_EXPIRED);
+	fake_us += 54499999;
+	left = next(outbox, "x");
+	assert_int_equal(left.message.expire_s, 0);
+	outbox_back(outbox, false, left.sequence, true);
+	fake_us += 1;
+	expect_nothing(outbox);
+	assert_int_equal(counts_of(outbox).dropped_expired, 3);
+	assert_true(outbox_empty(outbox));
+	outbox_destroy(outbox);
+}
+
+static bool readable(struct outbox *outbox)
+{
+	struct pollfd fd = {.fd = outbox_fd(outbox), .events = POLLIN};
+	return poll(&fd, 1, 0) == 1;
+}
+
+static void test_wake_up(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 640 * KILO);
+	struct message_sink *sink = outbox_sink(outbox);
+	outbox_connected(outbox);
+	sink->flush(sink);
+	expect_nothing(outbox);
+	sink->flush(sink); /* nothing came */
+	assert_false(readable(outbox));
+	for (int i = 0; i < 100; i++) {
+		put_reading(outbox, "x", 1);
+		sink->flush(sink);
+	}
+	assert_true(readable(outbox));
+	uint64_t count = 0;
+	assert_int_equal(read(outbox_fd(outbox), &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1); /* one write for a hundred */
+	outbox_fd_clear(outbox);
+	for (int i = 0; i < 100; i++)
+		next(outbox, "x");
+	put_reading(outbox, "y", 1);
+	sink->flush(sink); /* the publisher has not said that it is hungry */
+	assert_false(readable(outbox));
+	next(outbox, "y");
+	expect_nothing(outbox);
+	put_reading(outbox, "z", 1);
+	sink->flush(sink);
+	assert_true(readable(outbox));
+	outbox_fd_clear(outbox);
+	assert_false(readable(outbox));
+	outbox_destroy(outbox);
+}
+
+/* Mapped bytes of this process, of the kernel's own account. */
+static long mapped_pages(void)
+{
+	long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%ld", &pages), 1);
+	fclose(file);
+	return pages;
+}
+
+static void test_outage(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO * KILO);
+	static char large[MESSAGE_PAYLOAD_MAX + 1];
+	memset(large, 'L', MESSAGE_PAYLOAD_MAX);
+	long before = mapped_pages();
+	char text[32];
+	for (int i = 0; i < 100000; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		assert_int_equal(put_reading(outbox, i % 1000 == 500 ? large : text, 1), 0);
+	}
+	outbox_connected(outbox);
+	struct outbox_message window[100] = {0};
+	for (int i = 0; i < 100000; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		struct outbox_message *slot = &window[i % 100];
+		if (slot->sequence)
+			done(outbox, slot);
+		*slot = next(outbox, i % 1000 == 500 ? large : text);
+		assert_int_equal(slot->sequence, i + 1);
+	}
+	for (int i = 99; i >= 0; i--)
+		done(outbox, &window[i]);
+	assert_true(outbox_empty(outbox));
+	put_reading(outbox, large, 1); /* behind a segment that is empty */
+	assert_int_equal(counts_of(outbox).oldest_ms, fake_wall(&fake_clock));
+	window[0] = next(outbox, large);
+	done(outbox, &window[0]);
+	assert_true(mapped_pages() - before < 4096 * KILO / sysconf(_SC_PAGESIZE));
+
+	char too_large[MESSAGE_TOPIC_MAX + 2];
+	memset(too_large, 't', sizeof(too_large) - 1);
+	too_large[sizeof(too_large) - 1] = '\0';
+	assert_int_equal(put(outbox, too_large, "x", 1, MESSAGE_READING), -ENOBUFS);
+	assert_int_equal(counts_of(outbox).dropped_refused, 1);
+	outbox_destroy(outbox);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_standing),
+		cmocka_unit_test(test_qos0),
+		cmocka_unit_test(test_replayed),
+		cmocka_unit_test(test_back),
+		cmocka_unit_test(test_drop_oldest),
+		cmocka_unit_test(test_drop_newest),
+		cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_wake_up),
+		cmocka_unit_test(test_outage),
+	};
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

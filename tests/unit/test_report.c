@@ -1,0 +1,486 @@
+/*
+ * When a reading is told: contract, section 1.  Time is a number in each batch, after any build
+ * date; the sink is scripted.
+ */
+#include "base/log.h"
+#include "ship/report.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SECOND ((int64_t)1000000)
+
+/* One device with one metric, a second with two; each test fills in what it is about. */
+static struct plan_metric metrics[3];
+static struct plan_device devices[2];
+static struct plan plan;
+
+static char told[4096]; /* payloads since the last look, each followed by a blank */
+static unsigned n_told, n_flushed;
+static int put_answer;
+static struct message last;
+
+static int sink_put(struct message_sink *sink, const struct message *message)
+{
+	(void)sink;
+	if (put_answer)
+		return put_answer;
+	size_t n = strlen(told);
+	assert_true(n + message->payload_n + 2 < sizeof(told));
+	memcpy(told + n, message->payload, message->payload_n);
+	memcpy(told + n + message->payload_n, " ", 2);
+	last = *message;
+	n_told++;
+	return 0;
+}
+
+static void sink_flush(struct message_sink *sink)
+{
+	(void)sink;
+	n_flushed++;
+}
+
+static struct message_sink sink = {.put = sink_put, .flush = sink_flush};
+
+static char availability[256];
+
+static void listen(struct report_listener *listener, uint32_t device, bool online)
+{
+	(void)listener;
+	size_t n = strlen(availability);
+	snprintf(availability + n, sizeof(availability) - n, "%u%s@%u ", device, online ? "+" : "-", n_told);
+}
+
+static struct report_listener listener = {.availability = listen};
+static struct report *report;
+static int64_t now;
+
+static int setup(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"power", "volt", "amp"};
+	static const char *const topics[] = {"home/meter/power", "home/two/volt", "home/two/amp"};
+	for (uint32_t i = 0; i < 3; i++)
+		metrics[i] = (struct plan_metric){.topic = topics[i],
+			.name = names[i],
+			.device = i > 0,
+			.decimals = -1,
+			.min = (double)NAN,
+			.max = (double)NAN,
+			.max_step = (double)NAN,
+			.deadband = (double)NAN,
+			.every_us = 10 * SECOND,
+			.delivery = {.qos = 1, .retain = true, .buffer = true, .payload = PAYLOAD_PLAIN}};
+	devices[0] = (struct plan_device){.topic = "home/meter", .path = "meter", .n_metrics = 1};
+	devices[1] = (struct plan_device){.topic = "home/two", .path = "two", .first_metric = 1, .n_metrics = 2};
+	plan = (struct plan){.site = "home",
+		.gateway_topic = "home/gateway/pi",
+		.devices = devices,
+		.n_devices = 2,
+		.metrics = metrics,
+		.n_metrics = 3};
+	told[0] = availability[0] = '\0';
+	n_told = n_flushed = 0;
+	put_answer = 0;
+	now = 100 * SECOND;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	report_destroy(report);
+	report = NULL;
+	return 0;
+}
+
+static void start(void)
+{
+	assert_int_equal(report_init(&plan, &clock_system, &sink, &listener, &report), 0);
+}
+
+static void take(uint32_t device, const struct reading *readings, size_t n, bool round_over)
+{
+	struct batch batch = {.device = device, .readings = readings, .n = n, .round_over = round_over, .now_us = now};
+	report_sink(report)->take(report_sink(report), &batch);
+}
+
+static void take_value(struct bf_value value)
+{
+	struct reading reading = {.value = value, .time_ms = 2764000000000};
+	take(0, &reading, 1, true);
+}
+
+static void f64(double number)
+{
+	take_value((struct bf_value){.kind = BF_FLOAT64, .f64 = number});
+}
+
+static void u64(uint64_t number)
+{
+	take_value((struct bf_value){.kind = BF_UNSIGNED, .u = number});
+}
+
+static void bad(enum quality quality, uint8_t code)
+{
+	struct reading reading = {.quality = quality, .code = code, .time_ms = 2764000000000};
+	take(0, &reading, 1, true);
+}
+
+static void expect(const char *expected)
+{
+	assert_string_equal(told, expected);
+	told[0] = '\0';
+}
+
+static void test_every_poll(void **state)
+{
+	(void)state;
+	metrics[0].delivery.expire_s = 7;
+	start();
+	f64(1);
+	f64(1);
+	expect("1 1 ");
+	assert_string_equal(last.topic, "home/meter/power");
+	assert_int_equal(last.qos, 1);
+	assert_int_equal(last.expire_s, 7);
+	assert_int_equal(last.time_ms, 2764000000000);
+	assert_int_equal(last.kind, MESSAGE_READING);
+	assert_true(last.retain && last.buffer && !last.json);
+	assert_int_equal(n_flushed, 2);
+}
+
+static void test_deadband(void **state)
+{
+	(void)state;
+	metrics[0].deadband = 0.2;
+	metrics[0].heartbeat_us = 900 * SECOND;
+	start();
+	f64(230.1);
+	f64(230.3); /* not more than 0.2, whatever binary fractions make of it */
+	f64(229.9);
+	expect("230.1 ");
+	f64(230.31);
+	f64(230.2);
+	expect("230.31 ");
+	for (int i = 1; i <= 30; i++) /* creeping is told against what was told */
+		f64(230.31 + 0.01 * i);
+	assert_int_equal(n_told, 3);
+	told[0] = '\0';
+	now += 900 * SECOND - 1;
+	f64(230.52);
+	expect("");
+	now++;
+	f64(230.52);
+	f64(230.52);
+	expect("230.52 ");
+	take_value((struct bf_value){.kind = BF_FLOAT32, .f32 = 1.1f});
+	take_value((struct bf_value){.kind = BF_FLOAT32, .f32 = 1.3f});
+	take_value((struct bf_value){.kind = BF_FLOAT32, .f32 = 1.31f});
+	expect("1.1 1.31 ");
+}
+
+static void test_deadband_percent(void **state)
+{
+	(void)state;
+	metrics[0].deadband = 0.02; /* "2%" in the map: a share */
+	metrics[0].deadband_percent = true;
+	start();
+	f64(-100);
+	f64(-102);
+	f64(-98);
+	f64(-102.1);
+	f64(-104.1);
+	f64(-104.2);
+	expect("-100 -102.1 -104.2 ");
+	f64(0);
+	f64(0);
+	f64(0.001);
+	expect("0 0.001 ");
+}
+
+static void test_any_change(void **state)
+{
+	(void)state;
+	static const struct plan_word words[] = {{1, "on"}};
+	metrics[0].deadband = 0;
+	start();
+	u64(UINT64_MAX);
+	u64(UINT64_MAX);
+	u64(UINT64_MAX - 1); /* alike as a double */
+	expect("18446744073709551615 18446744073709551614 ");
+	take_value((struct bf_value){.kind = BF_BOOLEAN, .yes = true});
+	take_value((struct bf_value){.kind = BF_BOOLEAN, .yes = true});
+	take_value((struct bf_value){.kind = BF_BOOLEAN});
+	expect("true false ");
+	take_value((struct bf_value){.kind = BF_TEXT, .text = {"ab", 2}});
+	take_value((struct bf_value){.kind = BF_TEXT, .text = {"ab", 2}});
+	take_value((struct bf_value){.kind = BF_TEXT, .text = {"ba", 2}});
+	expect("ab ba ");
+	f64(0.0);
+	f64(-0.0);
+	f64(1e-300);
+	assert_int_equal(n_told, 8);
+	told[0] = '\0';
+	metrics[0].words = words;
+	metrics[0].n_words = 1;
+	metrics[0].deadband = 5;
+	u64(1);
+	u64(2);
+	u64(2);
+	expect("on 2 ");
+}
+
+static void test_quality(void **state)
+{
+	(void)state;
+	metrics[0].delivery.payload = PAYLOAD_JSON;
+	metrics[0].deadband = 1;
+	start();
+	bad(QUALITY_TIMEOUT, 0);
+	bad(QUALITY_TIMEOUT, 0);
+	expect("{\"value\":null,\"quality\":\"timeout\",\"time\":2764000000000} ");
+	f64(5);
+	f64(5);
+	expect("{\"value\":5,\"time\":2764000000000} ");
+	assert_true(last.json);
+	bad(QUALITY_EXCEPTION, 2);
+	bad(QUALITY_EXCEPTION, 2);
+	bad(QUALITY_OFFLINE, 0);
+	f64(5); /* within the deadband, but the end of what was bad */
+	expect("{\"value\":null,\"quality\":\"exception\",\"code\":2,\"time\":2764000000000} "
+	       "{\"value\":null,\"quality\":\"offline\",\"time\":2764000000000} "
+	       "{\"value\":5,\"time\":2764000000000} ");
+}
+
+static void test_quality_plain(void **state)
+{
+	(void)state;
+	metrics[0].deadband = 1;
+	start();
+	f64(5);
+	bad(QUALITY_TIMEOUT, 0);
+	f64(5);
+	f64(5);
+	expect("5 5 ");
+}
+
+static void test_range(void **state)
+{
+	(void)state;
+	metrics[0].delivery.payload = PAYLOAD_JSON;
+	metrics[0].min = -10;
+	metrics[0].max = 10;
+	start();
+	f64(10);
+	f64(10.1);
+	f64(-11);
+	f64(-10);
+	f64((double)NAN);
+	take_value((struct bf_value){.kind = BF_NONE});
+	expect("{\"value\":10,\"time\":2764000000000} {\"value\":null,\"quality\":\"range\",\"time\":2764000000000} "
+	       "{\"value\":-10,\"time\":2764000000000} {\"value\":null,\"quality\":\"invalid\",\"time\":2764000000000} ");
+}
+
+static void test_monotonic(void **state)
+{
+	(void)state;
+	metrics[0].monotonic = true;
+	start();
+	u64(9000);
+	u64(5); /* once */
+	u64(9001);
+	u64(5);
+	u64(4); /* lower again: does not agree with 5 */
+	u64(4);
+	expect("9000 9001 ");
+	bad(QUALITY_TIMEOUT, 0); /* no value, so it breaks no row */
+	u64(6);
+	u64(5);
+	u64(7);
+	expect("6 7 ");
+}
+
+static void test_max_step(void **state)
+{
+	(void)state;
+	metrics[0].max_step = 5;
+	start();
+	f64(20);
+	f64(25);
+	f64(85); /* the classic of a lost DS18B20 */
+	f64(24);
+	expect("20 25 24 ");
+	f64(85);
+	f64(85);
+	f64(24); /* a good one ends the row */
+	f64(85);
+	f64(24);
+	expect("24 24 ");
+	f64(40);
+	f64(60);
+	f64(61);
+	expect("");
+	f64(59);
+	f64(58);
+	expect("59 58 ");
+}
+
+static void test_reduce(void **state)
+{
+	(void)state;
+	metrics[0].reduce = REDUCE_MEAN;
+	start();
+	for (int i = 0; i <= 30; i++) {
+		f64(i);
+		now += SECOND;
+	}
+	expect("5 15.5 25.5 ");
+}
+
+static void test_reduce_extremes(void **state)
+{
+	(void)state;
+	for (int most = 0; most < 2; most++) {
+		metrics[0].reduce = most ? REDUCE_MAX : REDUCE_MIN;
+		metrics[0].min = 0;
+		start();
+		static const float series[] = {2.1f, 1.1f, 3.1f, -7.0f, 2.5f, 2.2f, 9.9f, 2.2f};
+		for (size_t i = 0; i < sizeof(series) / sizeof(series[0]); i++) {
+			take_value((struct bf_value){.kind = BF_FLOAT32, .f32 = series[i]});
+			now += 2500000;
+		}
+		expect(most ? "3.1 " : "1.1 ");
+		for (uint64_t i = 10; i < 14; i++) {
+			u64(i);
+			now += 2500000;
+		}
+		expect(most ? "10 " : "2 "); /* the kind is that of the last value */
+		report_destroy(report);
+		report = NULL;
+	}
+}
+
+static void test_reduce_pause(void **state)
+{
+	(void)state;
+	metrics[0].reduce = REDUCE_MAX;
+	start();
+	u64(1);
+	now += 35 * SECOND; /* one window, however long it lasted */
+	u64(2);
+	now += SECOND;
+	u64(3);
+	now += 9 * SECOND;
+	u64(1);
+	expect("2 3 ");
+}
+
+/* What could not be put was not told. */
+static void test_put_fails(void **state)
+{
+	(void)state;
+	metrics[0].deadband = 10;
+	metrics[0].delivery.payload = PAYLOAD_JSON;
+	start();
+	put_answer = -ENOBUFS;
+	f64(1);
+	bad(QUALITY_TIMEOUT, 0);
+	put_answer = 0;
+	bad(QUALITY_TIMEOUT, 0);
+	bad(QUALITY_TIMEOUT, 0);
+	f64(1);
+	expect("{\"value\":null,\"quality\":\"timeout\",\"time\":2764000000000} {\"value\":1,\"time\":2764000000000} ");
+	put_answer = -ENOBUFS;
+	f64(20);
+	put_answer = 0;
+	f64(1);
+	f64(1);
+	expect("{\"value\":1,\"time\":2764000000000} ");
+}
+
+static void test_availability(void **state)
+{
+	(void)state;
+	start();
+	struct reading reading = {.metric = 1, .value = {.kind = BF_UNSIGNED, .u = 1}};
+	struct batch batch = {.device = 1, .availability = AVAILABILITY_ONLINE, .readings = &reading, .n = 1, .now_us = now};
+	report_sink(report)->take(report_sink(report), &batch);
+	batch.availability = AVAILABILITY_SAME;
+	report_sink(report)->take(report_sink(report), &batch);
+	batch.availability = AVAILABILITY_OFFLINE;
+	batch.n = 0;
+	report_sink(report)->take(report_sink(report), &batch);
+	assert_string_equal(availability, "1+@0 1-@2 "); /* before the readings */
+}
+
+static struct reading of(uint32_t metric, enum quality quality, double number)
+{
+	struct reading reading = {.metric = metric, .quality = quality, .time_ms = 2764000000000 + metric};
+	if (quality == QUALITY_GOOD)
+		reading.value = (struct bf_value){.kind = BF_FLOAT64, .f64 = number};
+	return reading;
+}
+
+static void test_per_device(void **state)
+{
+	(void)state;
+	for (int i = 1; i <= 2; i++) {
+		metrics[i].delivery.per_device = true;
+		metrics[i].delivery.payload = PAYLOAD_JSON;
+	}
+	metrics[2].deadband = 1;
+	start();
+	struct reading volt = of(1, QUALITY_GOOD, 230), amp = of(2, QUALITY_GOOD, 3), none = of(2, QUALITY_TIMEOUT, 0);
+	take(1, &volt, 1, false);
+	expect("");
+	take(1, &amp, 1, true);
+	assert_string_equal(last.topic, "home/two");
+	assert_true(last.json);
+	expect("{\"time\":2764000000002,\"values\":{\"volt\":230,\"amp\":3}} ");
+	struct reading both[] = {volt, amp};
+	take(1, both, 2, true); /* the deadband leaves one out */
+	expect("{\"time\":2764000000001,\"values\":{\"volt\":230}} ");
+	both[1] = none;
+	take(1, both, 2, true);
+	take(1, both, 2, true);
+	expect("{\"time\":2764000000001,\"values\":{\"volt\":230},\"quality\":{\"amp\":\"timeout\"}} "
+	       "{\"time\":2764000000001,\"values\":{\"volt\":230},\"quality\":{\"amp\":\"timeout\"}} ");
+	take(1, &none, 1, true); /* nothing new, nothing good: no message */
+	expect("");
+	put_answer = -ENOBUFS;
+	take(1, &amp, 1, true);
+	put_answer = 0;
+	take(1, &amp, 1, true);
+	expect("{\"time\":2764000000002,\"values\":{\"amp\":3}} ");
+}
+
+int main(void)
+{
+#define REPORT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		REPORT_TEST(test_every_poll),
+		REPORT_TEST(test_deadband),
+		REPORT_TEST(test_deadband_percent),
+		REPORT_TEST(test_any_change),
+		REPORT_TEST(test_quality),
+		REPORT_TEST(test_quality_plain),
+		REPORT_TEST(test_range),
+		REPORT_TEST(test_monotonic),
+		REPORT_TEST(test_max_step),
+		REPORT_TEST(test_reduce),
+		REPORT_TEST(test_reduce_extremes),
+		REPORT_TEST(test_reduce_pause),
+		REPORT_TEST(test_put_fails),
+		REPORT_TEST(test_availability),
+		REPORT_TEST(test_per_device),
+	};
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
