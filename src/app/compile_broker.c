@@ -36,6 +36,11 @@ static void endpoint(struct compile *compile, const struct tree *at, struct plan
 {
 	const char *url = at->text, *rest = strstr(url, "://");
 	const char *hint = "write \"mqtt://host\" or \"mqtts://host\"";
+	if (strchr(url, '@')) { /* before anything that would print it */
+		faults_add(compile->faults, FAULT_ERROR, &at->at, "write broker: { url: …  user: …  password_file: … }",
+			"no user or password inside the URL");
+		return;
+	}
 	if (!rest) {
 		faults_add(compile->faults, FAULT_ERROR, &at->at, hint, "the broker \"%s\" is no URL", url);
 		return;
@@ -43,11 +48,6 @@ static void endpoint(struct compile *compile, const struct tree *at, struct plan
 	size_t n = (size_t)(rest - url);
 	bool tls = n == 5 && memcmp(url, "mqtts", 5) == 0;
 	rest += 3;
-	if (strchr(rest, '@')) { /* before anything that would print it */
-		faults_add(compile->faults, FAULT_ERROR, &at->at, "write broker: { url: …  user: …  password_file: … }",
-			"no user or password inside the URL");
-		return;
-	}
 	if (!tls && !(n == 4 && memcmp(url, "mqtt", 4) == 0)) {
 		faults_add(compile->faults, FAULT_ERROR, &at->at, hint, "the broker \"%s\" is neither mqtt:// nor mqtts://",
 			url);

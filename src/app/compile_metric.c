@@ -40,7 +40,7 @@ static struct bf_shape shape_of(struct compile *compile, const struct compile_de
 
 /* Where it lies, by its driver.  False when a fault was told. */
 static bool place_of(struct compile *compile, const struct compile_device *device, const struct tree *at,
-	const struct map_metric *map, const void *keys, struct plan_metric *metric)
+	const struct map_metric *map, const void *keys, bool sound, struct plan_metric *metric)
 {
 	struct bf_complaint complaint = {0};
 	enum bf_type type = metric->shape.type;
@@ -48,7 +48,7 @@ static bool place_of(struct compile *compile, const struct compile_device *devic
 	const char *hint = complaint.hint[0] ? complaint.hint : NULL;
 	if (err < 0 && complaint.key)
 		compile_fault(compile, at, complaint.key, hint, "\"%s\" %s", complaint.key, complaint.what);
-	else if (err < 0)
+	else if (err < 0 && sound) /* else the place is what has been told already */
 		compile_fault(compile, at, NULL, hint, "metric \"%s\" %s", at->name, complaint.what);
 	if (err < 0)
 		return false;
@@ -102,13 +102,9 @@ static void scale(struct compile *compile, const struct tree *at, const struct m
 static void scale_from(struct compile *compile, const struct compile_device *device, const struct tree *at,
 	const struct map_metric *map, struct plan_metric *metric)
 {
-	if (map->scale_from == BF_UNSET)
+	if (map->scale_from == BF_UNSET || metric->shape.type == BF_TYPE_BOOL) /* which was told */
 		return;
 	const struct bf_place *place = &metric->place;
-	if (place->space != BF_SPACE_INPUT && place->space != BF_SPACE_HOLDING) {
-		compile_fault(compile, at, "scale_from", NULL, "\"scale_from\" needs a register, not a bit");
-		return;
-	}
 	unsigned from = (unsigned)map->scale_from, low = place->at, high = low + place->count;
 	low = from < low ? from : low;
 	high = from + 1 > high ? from + 1 : high;
@@ -195,17 +191,7 @@ void compile_metric(struct compile *compile, const struct compile_device *device
 	bool sound = schema_read(what, at, parts, 2, &compile->scratch, compile->faults);
 
 	struct plan_metric metric = {.device = device->index, .shape = shape_of(compile, device, at, &map)};
-	/* a place that could not be read must not be told to be missing too */
-	bool placed = true;
-	for (const struct bf_key *key = device->driver->metric_keys; !sound && key->name; key++)
-		if (tree_get(at, key->name))
-			placed = false;
-	if (!placed) {
-		struct bf_complaint ignored;
-		placed = device->driver->place(device->keys, keys, &metric.shape, &metric.place, &ignored) == 0;
-	} else {
-		placed = place_of(compile, device, at, &map, keys, &metric);
-	}
+	bool placed = place_of(compile, device, at, &map, keys, sound, &metric);
 	metric.every_us = map.every_us == BF_UNSET ? device->every_us : map.every_us;
 	metric.reduce = (enum plan_reduce)map.reduce;
 	scale(compile, at, &map, &metric);

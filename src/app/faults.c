@@ -97,6 +97,33 @@ void faults_sort(struct faults *faults)
 			faults->first = merge(runs[i], faults->first);
 }
 
+static void mask(char *from, const char *end)
+{
+	for (; from < end; from++)
+		if (((unsigned char)*from & 0xC0) != 0x80)
+			*from = '*';
+}
+
+/* No secret is ever shown, not even one that should not stand in a map; nor what would steer a terminal. */
+static void hide(char *line)
+{
+	for (char *c = line; *c; c++)
+		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+			*c = '?';
+	for (char *c = line; (c = strstr(c, "://")) != NULL;) {
+		c += 3;
+		const char *at = c + strcspn(c, "@\" ,");
+		if (*at == '@')
+			mask(c, at);
+	}
+	for (char *c = line; (c = strstr(c, "password")) != NULL;) {
+		c += strlen("password");
+		char *value = c + strspn(c, " \t:=\"");
+		if (value > c && memchr(c, '"', (size_t)(value - c)))
+			mask(value, value + strcspn(value, "\""));
+	}
+}
+
 static void source_close(struct source *source)
 {
 	if (source->file)
@@ -126,6 +153,7 @@ static const char *source_line(struct source *source, const struct place_in_map 
 	source->line[strcspn(source->line, "\r\n")] = '\0';
 	if (strncmp(source->line, "\xEF\xBB\xBF", 3) == 0)
 		memmove(source->line, source->line + 3, strlen(source->line + 3) + 1);
+	hide(source->line);
 	return source->line;
 }
 

@@ -144,6 +144,14 @@ int gateway_start(struct gateway *gateway)
 {
 	gateway->started_at = clock_now(&clock_system);
 	int rc = gateway->publisher ? publisher_start(gateway->publisher) : 0;
+	if (rc < 0 || gateway->options.once)
+		return rc;
+	return gateway_poll(gateway);
+}
+
+int gateway_poll(struct gateway *gateway)
+{
+	int rc = 0;
 	for (size_t i = 0; i < gateway->n_pollers && rc == 0; i++)
 		rc = poller_start(gateway->pollers[i]);
 	if (rc < 0)
@@ -191,15 +199,20 @@ bool gateway_polled(struct gateway *gateway)
 	return true;
 }
 
-bool gateway_finished(struct gateway *gateway)
+bool gateway_connected(struct gateway *gateway)
 {
-	if (!gateway_polled(gateway))
-		return false;
 	if (!gateway->publisher)
 		return true;
 	struct publisher_status status;
 	publisher_status(gateway->publisher, &status);
-	return status.connected && outbox_empty(gateway->outbox);
+	return status.connected;
+}
+
+bool gateway_finished(struct gateway *gateway)
+{
+	if (!gateway_polled(gateway))
+		return false;
+	return !gateway->publisher || (gateway_connected(gateway) && outbox_empty(gateway->outbox));
 }
 
 uint64_t gateway_unanswered(const struct gateway *gateway)

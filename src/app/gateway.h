@@ -18,7 +18,7 @@
 struct gateway;
 
 struct gateway_options {
-	bool once;  /* poll everything once */
+	bool once;  /* poll everything once, when the broker is there: gateway_poll */
 	bool print; /* "topic payload" lines on stdout instead of publishing */
 };
 
@@ -27,6 +27,9 @@ int gateway_init(const struct plan *plan, const struct gateway_options *options,
 
 /* Starts all threads; the broker and the ports may be absent.  0, or -errno with nothing running. */
 int gateway_start(struct gateway *gateway);
+
+/* `once`: starts polling, which gateway_start then leaves out.  As gateway_start. */
+int gateway_poll(struct gateway *gateway);
 
 /*
  * Stops in order: polling, then publishing (what the broker takes within 2 s is sent).  Bounded in time.
@@ -40,6 +43,9 @@ void gateway_destroy(struct gateway *gateway);
 
 /* `once`: everything was polled, and the broker has acknowledged all of it. */
 bool gateway_finished(struct gateway *gateway);
+
+/* Is the broker there?  When printing there is nothing to wait for. */
+bool gateway_connected(struct gateway *gateway);
 
 /* `once`: everything was polled, whatever became of the messages. */
 bool gateway_polled(struct gateway *gateway);

@@ -10,27 +10,14 @@
  */
 #include "app/maptext.h"
 #include "app/mapvalue.h"
-#include "base/utf8.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define DEPTH_MAX    100
 #define FAULTS_MAX   50 /* it is no map at all */
 #define INCLUDES_MAX 100
-#define FILE_MAX     (32u * 1024 * 1024)
-
-struct maptext_edit {
-	size_t at, n;
-	const char *by;
-	size_t nth;
-};
 
 /* A group or list that is open. */
 struct frame {
@@ -42,6 +29,7 @@ struct frame {
 	size_t offset;
 	bool braced;	/* a ( ) list: groups may stand in it */
 	bool mixed;	/* told already */
+	bool closed;	/* by its own bracket */
 };
 
 static void settings(struct maptext *map, struct tokens *tokens, struct frame *frame);
@@ -56,23 +44,6 @@ void maptext_fault(struct maptext *map, const struct place_in_map *at, const cha
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
 	faults_add(map->faults, FAULT_ERROR, at, hint, "%s", what);
-}
-
-void maptext_edit(struct maptext *map, size_t at, size_t n, const char *by)
-{
-	map->repaired = true;
-	if (map->in_include) /* which libconfig reads by itself */
-		map->broken = true;
-	if (map->n_edits == map->edits_size) {
-		size_t size = map->edits_size ? map->edits_size * 2 : 16;
-		struct maptext_edit *edits = arena_array(map->arena, size, sizeof(*edits));
-		if (map->n_edits)
-			memcpy(edits, map->edits, map->n_edits * sizeof(*edits));
-		map->edits = edits;
-		map->edits_size = size;
-	}
-	map->edits[map->n_edits] = (struct maptext_edit){at, n, by, map->n_edits};
-	map->n_edits++;
 }
 
 static size_t mark_new(struct maptext *map, const struct place_in_map *key)
@@ -158,12 +129,13 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 			char hint[] = "a ? is missing";
 			hint[2] = frame->close;
 			maptext_fault(map, &frame->at, hint, "this list is never closed");
-			maptext_edit(map, last.n ? last.at + last.n : frame->offset + 1, 0,
+			maptext_edit(map, comma ? last.at : last.n ? last.at + last.n : frame->offset + 1, comma ? 1 : 0,
 				frame->close == ']' ? "]" : ")");
 			return;
 		}
 		*tokens = ahead;
 		if (is_mark(&token, "}])")) {
+			frame->closed = true;
 			if (comma) {
 				maptext_fault(map, &last.place, "leave it out: libconfig 1.5 refuses it",
 					"a comma before the closing %c", token.mark);
@@ -243,7 +215,9 @@ static enum mapvalue_kind value(struct maptext *map, struct tokens *tokens, stru
 		settings(map, tokens, &frame);
 	} else {
 		elements(map, tokens, &frame);
-		if (frame.mixed && !map->broken) {
+		if (frame.mixed && !frame.closed) {
+			map->broken = true;
+		} else if (frame.mixed) {
 			maptext_edit(map, frame.offset, 1, "(");
 			maptext_edit(map, tokens->at - 1, 1, ")");
 		}
@@ -286,8 +260,7 @@ static void include(struct maptext *map, struct tokens *tokens, struct frame *fr
 static void forget(struct maptext *map, const struct tokens *tokens, const struct token *key, size_t mark)
 {
 	map->n_marks = mark;
-	while (map->n_edits && map->edits[map->n_edits - 1].at >= key->at)
-		map->n_edits--;
+	maptext_unedit(map, key->at);
 	maptext_edit(map, key->at, tokens->at - key->at, "");
 }
 
@@ -314,7 +287,8 @@ static bool key_read(struct maptext *map, struct tokens *tokens, const struct to
 		struct tokens ahead = *tokens;
 		tokens_next(&ahead);
 		struct token after = tokens_peek(&ahead);
-		bool another = next.kind == TOKEN_NAME && is_mark(&after, ":=") &&
+		bool brace = next.first && is_mark(&after, "{[(");
+		bool another = next.kind == TOKEN_NAME && (brace || is_mark(&after, ":=")) &&
 			(next.first || (after.at + 1 < tokens->n && strchr(" \t\r\n\"{[(", tokens->text[after.at + 1])));
 		if (another || next.kind == TOKEN_END || is_mark(&next, "}]),;:=")) {
 			maptext_fault(map, &key->place, NULL, "a value is missing after \"%s\"", name);
@@ -402,63 +376,6 @@ static void settings(struct maptext *map, struct tokens *tokens, struct frame *f
 	}
 }
 
-static int by_place(const void *a, const void *b)
-{
-	const struct maptext_edit *x = a, *y = b;
-	if (x->at != y->at)
-		return x->at < y->at ? -1 : 1;
-	return x->nth < y->nth ? -1 : 1;
-}
-
-/* The text with its edits; lines stay where they are. */
-static const char *mend(struct maptext *map, const char *text, size_t n)
-{
-	if (map->n_edits == 0)
-		return arena_text_n(map->arena, text, n);
-	qsort(map->edits, map->n_edits, sizeof(*map->edits), by_place);
-	size_t size = n + 1;
-	for (size_t i = 0; i < map->n_edits; i++)
-		size += strlen(map->edits[i].by);
-	char *mended = arena_alloc(map->arena, size);
-	size_t at = 0, to = 0;
-	for (size_t i = 0; i < map->n_edits; i++) {
-		const struct maptext_edit *edit = &map->edits[i];
-		if (edit->at < at)
-			continue;
-		memcpy(mended + to, text + at, edit->at - at);
-		to += edit->at - at;
-		size_t by = strlen(edit->by);
-		memcpy(mended + to, edit->by, by);
-		to += by;
-		for (at = edit->at; at < edit->at + edit->n; at++)
-			if (text[at] == '\n')
-				mended[to++] = '\n';
-	}
-	memcpy(mended + to, text + at, n - at);
-	return mended;
-}
-
-static void check_bytes(struct maptext *map, const char *text, size_t n)
-{
-	struct place_in_map at = {map->file, 1, 1, 1};
-	for (size_t i = 0; i < n;) {
-		size_t length = utf8_length(text + i, n - i);
-		if (length == 0 || text[i] == '\0') {
-			maptext_fault(map, &at, length ? NULL : "save the file as UTF-8",
-				length ? "a zero byte in the file" : "the byte 0x%02X is not UTF-8",
-				(unsigned char)text[i]);
-			map->broken = true;
-			return;
-		}
-		at.column++;
-		if (text[i] == '\n') {
-			at.line++;
-			at.column = 1;
-		}
-		i += length;
-	}
-}
-
 void maptext_read(const char *file, const char *text, size_t n, struct arena *arena, struct faults *faults,
 	struct maptext *ret)
 {
@@ -470,7 +387,7 @@ void maptext_read(const char *file, const char *text, size_t n, struct arena *ar
 		text += 3;
 		n -= 3;
 	}
-	check_bytes(ret, text, n);
+	maptext_check_bytes(ret, text, n);
 	struct tokens tokens = tokens_of(file, text, n);
 	struct frame whole = {0};
 	settings(ret, &tokens, &whole);
@@ -482,42 +399,5 @@ void maptext_read(const char *file, const char *text, size_t n, struct arena *ar
 			hint[2] == '}' ? "this group is never closed" : "this list is never closed");
 	}
 	ret->broken = ret->broken || ret->unclosed_found || hopeless(ret);
-	ret->text = mend(ret, text, n);
-}
-
-int maptext_load(const char *file, struct arena *arena, const char **ret_text, size_t *ret_n)
-{
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	size_t size = 0, n = 0;
-	char *text = NULL;
-	struct stat status;
-	int err = fstat(fd, &status) < 0 ? -errno : S_ISDIR(status.st_mode) ? -EISDIR : 0;
-	while (err == 0) {
-		if (n == size) {
-			size = size ? size * 2 : (size_t)status.st_size + 4096;
-			char *more = arena_alloc(arena, size + 1);
-			if (n)
-				memcpy(more, text, n);
-			text = more;
-		}
-		ssize_t got = read(fd, text + n, size - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			err = -errno;
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-		if (n > FILE_MAX)
-			err = -EFBIG;
-	}
-	close(fd);
-	if (err < 0)
-		return err;
-	text[n] = '\0';
-	*ret_text = text;
-	*ret_n = n;
-	return 0;
+	ret->text = maptext_mend(ret, text, n);
 }

@@ -72,4 +72,13 @@ void maptext_fault(struct maptext *map, const struct place_in_map *at, const cha
 /* Replaces n bytes of the text. */
 void maptext_edit(struct maptext *map, size_t at, size_t n, const char *by);
 
+/* Takes back the edits from that byte on. */
+void maptext_unedit(struct maptext *map, size_t from);
+
+/* The text with its edits; lines stay where they are. */
+const char *maptext_mend(struct maptext *map, const char *text, size_t n);
+
+/* Tells the first byte that is not UTF-8, or zero. */
+void maptext_check_bytes(struct maptext *map, const char *text, size_t n);
+
 #endif

@@ -60,10 +60,9 @@ static bool gather(struct tokens *tokens, struct token *token, bool in_list)
 }
 
 /* As a text for libconfig; what the token holds has no double quotes. */
-static void quote(struct maptext *map, const struct tokens *tokens, const struct token *token, size_t cut)
+static void quote(struct maptext *map, const struct token *token, const char *at, size_t n)
 {
-	char *text = arena_format(map->arena, "\"%.*s\"", (int)(token->n - 2 * cut),
-		tokens->text + token->at + cut);
+	char *text = arena_format(map->arena, "\"%.*s\"", (int)n, at);
 	for (char *c = text + 1; c[1]; c++)
 		if (*c == '\\')
 			*c = '/';
@@ -83,10 +82,18 @@ static enum mapvalue_kind bare(struct maptext *map, const struct tokens *tokens,
 			return MAPVALUE_BOOL;
 		}
 	size_t at = strcspn(text, "0123456789");
-	bool unit = at == strspn(text, "+-") && isdigit((unsigned char)text[at]) && !strpbrk(text, " :/");
-	maptext_fault(map, &token->place, arena_format(map->arena, "write \"%s\"", text),
+	size_t number = strspn(text + at, "0123456789."), blanks = strspn(text + at + number, " \t");
+	const char *rest = text + at + number + blanks;
+	bool unit = at == strspn(text, "+-") && number && !strpbrk(rest, " :/") && !isdigit((unsigned char)*rest);
+	if (unit) {
+		text = arena_format(map->arena, "%.*s%s", (int)(at + number), text, rest);
+		quote(map, token, text, strlen(text));
+	} else {
+		quote(map, token, tokens->text + token->at, token->n);
+	}
+	bool secret = strchr(text, '@'); /* an URL with a password: not to be shown */
+	maptext_fault(map, &token->place, secret ? NULL : arena_format(map->arena, "write \"%s\"", text),
 		unit ? "a number with a unit needs double quotes" : "a text needs double quotes");
-	quote(map, tokens, token, 0);
 	return MAPVALUE_TEXT;
 }
 
@@ -165,7 +172,7 @@ enum mapvalue_kind mapvalue_read(struct maptext *map, struct tokens *tokens, str
 			"a text stands in double quotes, not in single ones");
 		if (memchr(tokens->text + token->at, '"', token->n))
 			map->broken = true;
-		quote(map, tokens, token, 1);
+		quote(map, token, tokens->text + token->at + 1, n);
 		kind = MAPVALUE_TEXT;
 	} else if (gather(tokens, token, in_list) || token->kind == TOKEN_NAME || token->kind == TOKEN_BAD) {
 		kind = bare(map, tokens, token);

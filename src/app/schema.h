@@ -62,7 +62,7 @@ struct map_level {
 };
 
 struct map_device {
-	const char *bus, *driver, *port, *tcp, *line;
+	const char *bus, *driver, *port, *tcp, *line, *profile;
 	const void *not_yet;
 	const char *name, *topic;
 	int64_t every_us, timeout_us;

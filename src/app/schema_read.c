@@ -169,7 +169,8 @@ static void read_int(struct reader *reader)
 {
 	const struct tree *value = reader->value;
 	if (value->type == TREE_NUMBER)
-		fault(reader, NULL, "\"%s\" is %.15g, it must be a whole number", reader->key->name, value->number);
+		fault(reader, arena_format(reader->arena, "write %.0f", value->number),
+			"\"%s\" has a point, it must be a whole number", reader->key->name);
 	else if (value->type != TREE_INT)
 		type_fault(reader, "a number");
 	else if (in_range(reader, (double)value->i) && !bounded(reader->key) &&

@@ -62,21 +62,39 @@ static void run_until_signal(struct gateway *gateway, int signals)
 	health_stopping();
 }
 
-/* 0; 69 when something did not answer or the broker did not acknowledge; 130. */
-static int run_once(struct gateway *gateway, int signals)
+/* Waits for a condition.  -1 when it holds; else the exit code: 69 after too long, 130. */
+static int wait_for(struct gateway *gateway, bool (*holds)(struct gateway *), int64_t at_most_us, int signals)
 {
-	int64_t give_up = CLOCK_NEVER;
-	while (!gateway_finished(gateway)) {
+	int64_t give_up = clock_now(&clock_system) + at_most_us;
+	while (!holds(gateway)) {
 		int64_t now_us = clock_now(&clock_system);
-		if (give_up == CLOCK_NEVER && gateway_polled(gateway))
-			give_up = now_us + ONCE_BROKER_US;
-		if (now_us >= give_up) {
-			log_error("the broker has not acknowledged everything within %d s", ONCE_BROKER_US / 1000000);
+		if (now_us >= give_up)
 			return EX_UNAVAILABLE;
-		}
 		if (wait_signal(signals, now_us + ONCE_LOOK_US))
 			return EXIT_INTERRUPTED;
 	}
+	return -1;
+}
+
+/* 0; 69 when something did not answer or the broker did not acknowledge; 130. */
+static int run_once(struct gateway *gateway, int signals)
+{
+	/* First the broker: readings at QoS 0 are dropped while it is not there. */
+	int code = wait_for(gateway, gateway_connected, ONCE_BROKER_US, signals);
+	if (code == EX_UNAVAILABLE)
+		log_error("no connection to the broker within %d s", ONCE_BROKER_US / 1000000);
+	if (code >= 0)
+		return code;
+	if (gateway_poll(gateway) < 0)
+		return EX_OSERR;
+	code = wait_for(gateway, gateway_polled, INT64_MAX / 2, signals);
+	if (code >= 0)
+		return code;
+	code = wait_for(gateway, gateway_finished, ONCE_BROKER_US, signals);
+	if (code == EX_UNAVAILABLE)
+		log_error("the broker has not acknowledged everything within %d s", ONCE_BROKER_US / 1000000);
+	if (code >= 0)
+		return code;
 	uint64_t unanswered = gateway_unanswered(gateway);
 	if (unanswered)
 		log_error("%llu metrics had no answer", (unsigned long long)unanswered);

@@ -334,6 +334,8 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
 
 int64_t bus_step(struct bus *bus, bool ready, int64_t now_us)
 {
+	if (bus->n_rounds == 0) /* named in the map, used by no device */
+		return CLOCK_NEVER;
 	/* Each pass may end one state and begin the next; bounded, so that one bus can't keep a shared thread. */
 	int64_t wake = now_us;
 	for (int pass = 0; pass < 8 && wake <= now_us; pass++, ready = false) {

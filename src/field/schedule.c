@@ -5,6 +5,7 @@
 #include "field/schedule.h"
 
 #define SPREAD_US 1000000
+#define TICK_US	  20000
 
 static int64_t schedule_ready_at(const struct schedule_entry *entry)
 {
@@ -59,5 +60,8 @@ void schedule_served(struct schedule_entry *entry, int64_t now_us)
 int64_t schedule_first(int64_t start_us, int64_t every_us, size_t index, size_t n)
 {
 	int64_t spread = every_us < SPREAD_US ? every_us : SPREAD_US;
-	return n > 1 ? start_us + spread * (int64_t)index / (int64_t)n : start_us;
+	if (n < 2)
+		return start_us;
+	int64_t offset = spread * (int64_t)index / (int64_t)n;
+	return start_us + offset - offset % TICK_US;
 }

@@ -6,9 +6,9 @@
  * clean session clears what the broker remembers: at process start, when the endpoint changes, and when a session was
  * lost with QoS 2 outstanding.  Without QoS 2 every session is a clean one and nothing is purged.
  *
- * Why the object is kept (`held`) over a loss with QoS 2 outstanding: only it can go on with the handshakes, which makes
- * the delivery exactly once.  If the broker then says that it has no session, the object is forgotten before it writes
- * anything: libmosquitto would send PUBREL for messages that the broker no longer has, and call them delivered.
+ * Why the object is kept (`held`) over a loss with QoS 2 outstanding: only it can go on with the handshakes, which
+ * makes the delivery exactly once.  If the broker then says that it has no session, the object is forgotten before it
+ * writes anything: libmosquitto would send PUBREL for messages that the broker no longer has, and call them delivered.
  *
  * Invariants: the window is empty unless there is an object; the uplink's `connected` and `lost` are only noted when
  * they come, and acted on when the uplink has returned.
@@ -119,8 +119,8 @@ static void connection_connected(struct connection *connection)
 	connection->state = CONNECTION_ACTIVE;
 	retry_connected(&connection->retry, connection->now_us);
 	const char *url = retry_endpoint(&connection->retry)->url;
-	sender_connected(&connection->sender, &connection->noted.limits, &connection->max_qos[connection->opened], url, resumed,
-		connection->now_us);
+	sender_connected(&connection->sender, &connection->noted.limits, &connection->max_qos[connection->opened], url,
+		resumed, connection->now_us);
 	atomic_store_explicit(&connection->is_connected, true, memory_order_relaxed);
 	atomic_fetch_add_explicit(&connection->n_connects, 1, memory_order_relaxed);
 	outbox_connected(connection->outbox);
@@ -138,7 +138,8 @@ static bool connection_caps_qos(struct connection *connection, enum uplink_fault
 	if (++connection->n_protocol_faults >= 2) {
 		connection->n_protocol_faults = 0;
 		connection->max_qos[connection->opened] = 1;
-		log_warning("broker %s: can't do QoS 2, QoS 1 is used instead", retry_endpoint(&connection->retry)->url);
+		log_warning(
+			"broker %s: can't do QoS 2, QoS 1 is used instead", retry_endpoint(&connection->retry)->url);
 	}
 	return true;
 }
@@ -153,7 +154,7 @@ static void connection_lost(struct connection *connection, enum uplink_fault fau
 		sender_refuse_suspect(sender, what, connection->now_us);
 	}
 	connection->held = connection_speaks_qos2(connection) && connection->state != CONNECTION_PURGING &&
-			  sender->window.n[2] > 0 && sender->poison.losses < KEEP_LOSSES;
+			   sender->window.n[2] > 0 && sender->poison.losses < KEEP_LOSSES;
 	if (connection->held)
 		sender_lost(sender, true);
 	else

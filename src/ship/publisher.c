@@ -19,17 +19,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define TICK_US	      (1 * (int64_t)1000000) /* keepalive of the uplink */
+#define TICK_US       (1 * (int64_t)1000000) /* keepalive of the uplink */
 #define DRAIN_US      (2 * (int64_t)1000000)
 #define LAST_WORDS_US (1 * (int64_t)1000000)
-#define ROUNDS	      8 /* of handing over and writing in one step */
+#define ROUNDS        8 /* of handing over and writing in one step */
 
 enum publisher_stop { STOP_NO, STOP_DRAINING, STOP_LAST_WORDS };
 
 struct publisher {
 	struct connection connection;
 	enum sender_state sender_state; /* while ACTIVE */
-	bool readable, writable;	/* what poll() said; true when nobody asked it */
+	bool readable, writable;        /* what poll() said; true when nobody asked it */
 
 	enum publisher_stop stop;
 	int64_t stop_at_us;
@@ -182,21 +182,23 @@ int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char 
 	if (!publisher)
 		return -ENOMEM;
 	*publisher = (struct publisher){
-		.connection = {
-			.broker = broker,
-			.uses_qos2 = uses_qos2,
-			.will_topic = will_topic,
-			.outbox = outbox,
-			.uplink = uplink,
-			.listener = listener,
-			.clock = clock,
-		},
+		.connection =
+			{
+				.broker = broker,
+				.uses_qos2 = uses_qos2,
+				.will_topic = will_topic,
+				.outbox = outbox,
+				.uplink = uplink,
+				.listener = listener,
+				.clock = clock,
+			},
 		.readable = true,
 		.writable = true,
 		.stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
 		.ended_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
 	};
-	int error = publisher->stop_fd < 0 || publisher->ended_fd < 0 ? -errno : connection_init(&publisher->connection);
+	int error =
+		publisher->stop_fd < 0 || publisher->ended_fd < 0 ? -errno : connection_init(&publisher->connection);
 	if (error < 0) {
 		publisher_destroy(publisher);
 		return error;

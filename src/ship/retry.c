@@ -1,15 +1,15 @@
 /*
  * Waits between attempts and the words about them.  See retry.h.
  *
- * One line when an outage begins, one more for each further kind of fault in it, reminders at growing intervals, and one
- * line with its length when it ends.
+ * One line when an outage begins, one more for each further kind of fault in it, reminders at growing intervals, and
+ * one line with its length when it ends.
  */
 #include "ship/retry.h"
 
 #include <stdio.h>
 
-#define STABLE_US	(60 * (int64_t)1000000)
-#define SHORT_LIFE_US	(10 * (int64_t)1000000)
+#define STABLE_US        (10 * (int64_t)1000000)
+#define SHORT_LIFE_US    (10 * (int64_t)1000000)
 #define NEXT_ENDPOINT_US 200000
 
 void retry_init(struct retry *retry, const struct plan_broker *broker, uint64_t seed)
@@ -43,8 +43,8 @@ void retry_connected(struct retry *retry, int64_t now_us)
 		char length[24];
 		retry_length(lasted_us, length, sizeof(length));
 		n += !retry->was_connected; /* the loss that began it was no attempt; the one that succeeded is */
-		log_notice("broker %s is %s after %s, %llu attempt%s", url, retry->ever_connected ? "back" : "there", length,
-			(unsigned long long)n, n == 1 ? "" : "s");
+		log_notice("broker %s is %s after %s, %llu attempt%s", url, retry->ever_connected ? "back" : "there",
+			length, (unsigned long long)n, n == 1 ? "" : "s");
 	} else {
 		log_info("broker %s: connected", url);
 	}
@@ -56,7 +56,8 @@ void retry_connected(struct retry *retry, int64_t now_us)
 
 static bool retry_is_slow(enum uplink_fault fault)
 {
-	return fault == UPLINK_AUTH || fault == UPLINK_CLIENT_ID || fault == UPLINK_VERSION || fault == UPLINK_TAKEN_OVER;
+	return fault == UPLINK_AUTH || fault == UPLINK_CLIENT_ID || fault == UPLINK_VERSION ||
+	       fault == UPLINK_TAKEN_OVER;
 }
 
 static void retry_tell(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us)

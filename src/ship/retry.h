@@ -3,8 +3,8 @@
  *
  * A broken connection is first tried again where it was; a failed attempt goes on to the next endpoint at once, and only
  * after a whole round the wait grows: at most 1 s at first, doubling to 15 s, the upper half of it by chance.  Where
- * people have to act (password, client id, ...) it grows to between 15 and 30 s.  Waits start anew only after a connection
- * has stood for a minute.  On the publisher's thread only.
+ * people have to act (password, client id, ...) it grows to between 15 and 30 s.  Waits start anew after a connection has
+ * stood for 10 s.  On the publisher's thread only.
  */
 #ifndef SHIP_RETRY_H
 #define SHIP_RETRY_H

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SENDER_TURN	  256 /* messages looked at before the socket is served again */
-#define SENDER_LAST_WORDS 16  /* room beyond the window for what is said on leaving */
-#define SENDER_OUTCAST	  0x100 /* no reason code: the topic has dropped too many connections */
+#define SENDER_TURN       512   /* messages looked at before the socket is served again */
+#define SENDER_LAST_WORDS 16    /* room beyond the window for what is said on leaving */
+#define SENDER_OUTCAST    0x100 /* no reason code: the topic has dropped too many connections */
 
 int sender_init(struct sender *sender, const struct plan_broker *broker, struct outbox *outbox, struct uplink *uplink)
 {
@@ -116,8 +116,8 @@ static void sender_complain(struct sender *sender, int reason, const char *topic
 			reason_words(reason), topic, n);
 }
 
-static void sender_refuse(struct sender *sender, bool standing, uint64_t sequence, const char *topic, int reason,
-	int64_t now_us)
+static void sender_refuse(
+	struct sender *sender, bool standing, uint64_t sequence, const char *topic, int reason, int64_t now_us)
 {
 	outbox_done(sender->outbox, standing, sequence, OUTBOX_REFUSED);
 	atomic_fetch_add_explicit(&sender->n_refused, 1, memory_order_relaxed);
@@ -328,8 +328,9 @@ void sender_refuse_suspect(struct sender *sender, const char *what, int64_t now_
 	outbox_done(sender->outbox, gone.standing, gone.sequence, OUTBOX_REFUSED);
 	atomic_fetch_add_explicit(&sender->n_refused, 1, memory_order_relaxed);
 	if (complaint_raise(&sender->refusals[SENDER_REFUSAL_KINDS - 1], now_us))
-		log_error("broker %s: drops the connection at a message on %s (%s); it is set aside, %llu so far", sender->url,
-			gone.topic, what, (unsigned long long)sender->refusals[SENDER_REFUSAL_KINDS - 1].count);
+		log_error("broker %s: drops the connection at a message on %s (%s); it is set aside, %llu so far",
+			sender->url, gone.topic, what,
+			(unsigned long long)sender->refusals[SENDER_REFUSAL_KINDS - 1].count);
 	sender_count_in_flight(sender);
 }
 

@@ -3,7 +3,7 @@
  *
  * Bounds (brokers' own limits and libmosquitto's: it has none of its own, and gets slow with what it holds): at QoS 1
  * broker->inflight, at QoS 2 broker->inflight_qos2 (never more than 20: Mosquitto loses more silently), together the
- * broker's receive maximum and 1 MiB; at QoS 0 64 messages or 256 kB not yet written to the socket.  Message ids are a
+ * broker's receive maximum and 1 MiB; at QoS 0 256 messages or 256 kB not yet written to the socket.  Message ids are a
  * counter that goes round without looking, so the newest is kept within 50 000 of the oldest that is outstanding.
  *
  * On the publisher's thread only, but for the counters.
@@ -25,7 +25,7 @@
 
 #define SENDER_QOS2_MAX	    20
 #define SENDER_BYTES_MAX    (1024u * 1024)
-#define SENDER_QOS0_MAX	    64
+#define SENDER_QOS0_MAX	    256
 #define SENDER_QOS0_BYTES   (256u * 1024)
 #define SENDER_ID_DISTANCE  50000
 #define SENDER_STALLED_US   (90 * (int64_t)1000000)

@@ -41,12 +41,12 @@ static uint16_t window_find(const struct window *window, int message_id)
 	return at;
 }
 
-struct window_entry *window_add(
-	struct window *window, int message_id, uint8_t qos, uint32_t bytes, const char *topic)
+struct window_entry *window_add(struct window *window, int message_id, uint8_t qos, uint32_t bytes, const char *topic)
 {
-	/* Only when ids have gone round can one be there already; the sender keeps the distance short. */
+	/* Ids ascend; only when they have gone round can one be there already, and only then is it looked for. */
 	uint16_t at = window->unused;
-	if (at == NONE || window_find(window, message_id) != NONE)
+	bool round = window->newest != NONE && message_id <= window->entries[window->newest].message_id;
+	if (at == NONE || (round && window_find(window, message_id) != NONE))
 		return NULL;
 	struct window_entry *entry = &window->entries[at];
 	window->unused = entry->newer;

@@ -63,25 +63,25 @@ class Bench(Scenario):
             pid = process.child.pid
             time.sleep(3)  # connections, first readings
             wait_until(lambda: os.path.getsize(messages) > 0, "messages")
-            before, at, size = cpu_seconds(pid), time.monotonic(), os.path.getsize(messages)
+            before, begin = cpu_seconds(pid), time.time()
             time.sleep(seconds)
-            cpu, took = cpu_seconds(pid) - before, time.monotonic() - at
+            cpu, end = cpu_seconds(pid) - before, time.time()
             rss, peak = memory_kb(pid, "VmRSS"), memory_kb(pid, "VmHWM")
             time.sleep(0.3)
             sub.terminate()
             sub.wait()
             process.stop()
         with open(messages, encoding="utf-8") as f:
-            f.seek(size)
-            f.readline()
             latencies = []
             for line in f:
                 received, payload = line.split(" ", 1)
+                if not begin <= float(received) < end:
+                    continue
                 sent = payload.rsplit('"time":', 1)[1].split("}")[0].split(",")[0]
                 latencies.append(float(received) * 1000 - int(sent))
         n = len(latencies)
         latencies.sort()
-        return {"readings_s": n / took, "us": cpu / n * 1e6, "rss_mb": rss / 1024, "peak_mb": peak / 1024,
+        return {"readings_s": n / (end - begin), "us": cpu / n * 1e6, "rss_mb": rss / 1024, "peak_mb": peak / 1024,
                 "p50": latencies[n // 2], "p99": latencies[n * 99 // 100]}
 
 

@@ -90,6 +90,14 @@ class RealPeers(Scenario):
                     own = [int(v["value"]) for v in json.loads(done.stdout)["values"]]
                     self.assertEqual(own, values)
 
+    def test_read_shows_all_orders(self):
+        pty = self.path("pty")
+        self.peer("libmodbus", "--pty", pty)
+        orders = self.command("read", pty, "holding:200", "-a", "7", "-t", "u32", "--orders")
+        self.assertEqual(orders.returncode, 0, orders.stderr)
+        self.assertIn(str(EXPECTED["big"]), orders.stdout)
+        self.assertIn(str(EXPECTED["lit"]), orders.stdout)
+
     def test_read_tells_what_is_wrong(self):
         pty = self.path("pty")
         self.peer("libmodbus", "--pty", pty)
@@ -98,10 +106,6 @@ class RealPeers(Scenario):
         self.assertIn("unit 9 does not answer", silent.stderr)
         self.assertEqual(self.command("read", self.path("none"), "input:0").returncode, 66)
         self.assertEqual(self.command("read", pty, "input:65535", "-t", "u32").returncode, 64)
-        orders = self.command("read", pty, "holding:200", "-a", "7", "-t", "u32", "--orders")
-        self.assertEqual(orders.returncode, 0, orders.stderr)
-        self.assertIn(str(EXPECTED["big"]), orders.stdout)
-        self.assertIn(str(EXPECTED["lit"]), orders.stdout)
 
     def test_two_gateways_do_not_share_a_port(self):
         pty = self.path("pty")

@@ -54,7 +54,7 @@ class Process:
     def alive(self):
         return self.child.poll() is None
 
-    def signal(self, number):
+    def send(self, number):
         self.child.send_signal(number)
 
     def wait(self, seconds=None):
@@ -62,7 +62,7 @@ class Process:
 
     def stop(self, number=signal.SIGTERM):
         if self.alive():
-            self.signal(number)
+            self.send(number)
             try:
                 self.wait()
             except subprocess.TimeoutExpired:
@@ -170,6 +170,10 @@ class Subscriber:
 
     def readings(self, topic):
         return [json.loads(p) for p in self.payloads(topic)]
+
+    def published(self, topic):
+        """Readings without the retained ones that a broker repeats at each subscription."""
+        return [json.loads(p) for t, p, _, r in self.messages() if t == topic and not r]
 
     def wait_for(self, topic, n=1, seconds=None):
         wait_until(lambda: len(self.payloads(topic)) >= n, "%d messages on %s" % (n, topic), seconds)

@@ -1,0 +1,702 @@
+/*
+ * Publisher, outbox and libmosquitto against a real Mosquitto on a free port of the loopback: what is published
+ * arrives, also when the broker goes away in between, and its refusals are understood.
+ *
+ * Each broker and subscriber is a child of this program, in a folder of its own, and is stopped by its id.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "ship/outbox.h"
+#include "ship/publisher.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MOSQUITTO
+#define MOSQUITTO "/usr/sbin/mosquitto"
+#endif
+
+#define SECOND (1000000 * (int64_t)1)
+
+static char dir[64];
+static uint16_t port;
+static pid_t broker_pid, sub_pid;
+
+/* libmosquitto 2.0.11 unlocks a mutex that it does not hold when the broker sends DISCONNECT; with one thread that is
+ * without consequence.  ThreadSanitizer asks for this by name. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "mutex:libmosquitto.so";
+}
+
+/* ---- processes ---- */
+
+static char *path_of(const char *name)
+{
+	static char paths[8][128];
+	static unsigned n;
+	char *path = paths[n++ % 8];
+	snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
+	return path;
+}
+
+static void nap_ms(int ms)
+{
+	poll(NULL, 0, ms);
+}
+
+static pid_t spawn(const char *out, const char *const argv[])
+{
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid;
+	int fd = open(out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	execvp(argv[0], (char *const *)(uintptr_t)argv);
+	_exit(127);
+}
+
+static int await_exit(pid_t pid)
+{
+	int status = -1;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void halt(pid_t *pid, int signal_number)
+{
+	if (*pid <= 0)
+		return;
+	kill(*pid, signal_number);
+	await_exit(*pid);
+	*pid = 0;
+}
+
+static void command(const char *const argv[])
+{
+	int status = await_exit(spawn(path_of("commands.log"), argv));
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static struct sockaddr_in loopback(uint16_t p)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_port = htons(p), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+static uint16_t free_port(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = loopback(0);
+	socklen_t n = sizeof(address);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, n), 0);
+	getsockname(fd, (struct sockaddr *)&address, &n);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+static void configure(const char *extra)
+{
+	FILE *file = fopen(path_of("mosquitto.conf"), "w");
+	fprintf(file,
+		"listener %u 127.0.0.1\npersistence true\npersistence_location %s/\nautosave_interval 1\n"
+		"autosave_on_changes true\nmax_queued_messages 100000\nlog_dest file %s/mosquitto.log\n%s%s",
+		port, dir, dir, geteuid() == 0 ? "user root\n" : "", extra);
+	fclose(file);
+}
+
+static void start_broker(void)
+{
+	const char *argv[] = {MOSQUITTO, "-c", path_of("mosquitto.conf"), NULL};
+	broker_pid = spawn(path_of("mosquitto.out"), argv);
+	for (int i = 0; i < 200; i++, nap_ms(25)) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		struct sockaddr_in address = loopback(port);
+		int error = connect(fd, (struct sockaddr *)&address, sizeof(address));
+		close(fd);
+		if (error == 0)
+			return;
+	}
+	fail_msg("mosquitto does not come up, see %s", dir);
+}
+
+static void start_sub(const char *client_id, const char *topic, const char *out)
+{
+	char number[8];
+	snprintf(number, sizeof(number), "%u", port);
+	const char *argv[] = {"mosquitto_sub", "-h", "127.0.0.1", "-p", number, "-i", client_id, "-c", "-q", "2", "-t",
+		topic, "-v", NULL};
+	sub_pid = spawn(path_of(out), argv);
+	/* It has subscribed when a retained message of ours comes back. */
+	for (int i = 0; i < 100; i++) {
+		const char *ready[] = {
+			"mosquitto_pub", "-h", "127.0.0.1", "-p", number, "-t", "ready", "-m", "ready", NULL};
+		command(ready);
+		nap_ms(50);
+		struct stat stat_of;
+		if (stat(path_of(out), &stat_of) == 0 && stat_of.st_size > 0)
+			return;
+	}
+	fail_msg("mosquitto_sub hears nothing, see %s", dir);
+}
+
+/* Lines of the file that begin with the text. */
+static unsigned n_lines(const char *name, const char *begin)
+{
+	FILE *file = fopen(path_of(name), "r");
+	if (!file)
+		return 0;
+	char line[512];
+	unsigned n = 0;
+	while (fgets(line, sizeof(line), file))
+		n += strncmp(line, begin, strlen(begin)) == 0;
+	fclose(file);
+	return n;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/busferry-broker-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	port = free_port();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	halt(&sub_pid, SIGTERM);
+	halt(&broker_pid, SIGTERM);
+	const char *argv[] = {"rm", "-rf", dir, NULL};
+	int status;
+	pid_t pid = spawn("/dev/null", argv);
+	return waitpid(pid, &status, 0) == pid ? 0 : -1;
+}
+
+/* ---- the gateway's side ---- */
+
+static struct plan_endpoint endpoint;
+static struct plan_broker broker;
+static struct outbox *outbox;
+static struct uplink *uplink;
+static struct publisher *publisher;
+
+static void say(const char *topic, const char *payload, uint8_t qos, bool retain, enum message_kind kind)
+{
+	struct message message = {.topic = topic,
+		.payload = payload,
+		.payload_n = strlen(payload),
+		.time_ms = clock_system.wall_ms(&clock_system),
+		.qos = qos,
+		.retain = retain,
+		.json = true,
+		.kind = kind};
+	assert_int_equal(outbox_sink(outbox)->put(outbox_sink(outbox), &message), 0);
+	outbox_sink(outbox)->flush(outbox_sink(outbox));
+}
+
+static void say_state(struct publisher_listener *listener, const char *url)
+{
+	(void)listener;
+	(void)url;
+	say("gw/state", "online", 1, true, MESSAGE_STANDING);
+}
+
+static void say_leaving(struct publisher_listener *listener)
+{
+	(void)listener;
+	say("gw/state", "offline", 1, true, MESSAGE_STANDING);
+}
+
+static struct publisher_listener listener = {say_state, say_leaving};
+
+static void plan(int protocol)
+{
+	endpoint = (struct plan_endpoint){.url = "mqtt://127.0.0.1", .host = "127.0.0.1", .port = port};
+	broker = (struct plan_broker){.endpoints = &endpoint,
+		.n_endpoints = 1,
+		.protocol = protocol,
+		.client_id = "busferry-test",
+		.keepalive_s = 10,
+		.inflight = 100,
+		.inflight_qos2 = 10,
+		.max_qos = 2};
+}
+
+static void begin(bool uses_qos2)
+{
+	struct plan_buffer limits = {.max_size = 64 << 20};
+	assert_int_equal(outbox_init(&limits, 64 << 20, &clock_system, &outbox), 0);
+	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
+	assert_int_equal(
+		publisher_init(&broker, uses_qos2, "gw/state", outbox, uplink, &listener, &clock_system, &publisher),
+		0);
+	assert_int_equal(publisher_start(publisher), 0);
+}
+
+static void end(void)
+{
+	publisher_stop(publisher);
+	assert_int_equal(publisher_join(publisher, 10 * SECOND), 0);
+	publisher_destroy(publisher);
+	uplink_mosquitto_destroy(uplink);
+	outbox_destroy(outbox);
+}
+
+static bool is_connected(void)
+{
+	struct publisher_status status;
+	publisher_status(publisher, &status);
+	return status.connected;
+}
+
+static void await_connected(bool wanted)
+{
+	for (int i = 0; i < 1000 && is_connected() != wanted; i++)
+		nap_ms(10);
+	assert_int_equal(is_connected(), wanted);
+}
+
+static void await_empty(void)
+{
+	for (int i = 0; i < 2000 && !outbox_empty(outbox); i++)
+		nap_ms(10);
+	assert_true(outbox_empty(outbox));
+}
+
+/* ---- tests ---- */
+
+static void all_qos(int protocol)
+{
+	configure("allow_anonymous true\n");
+	start_broker();
+	start_sub("sub", "#", "sub.out");
+	plan(protocol);
+	begin(true);
+	await_connected(true);
+	for (int i = 0; i < 300; i++) {
+		char topic[32];
+		for (int qos = 0; qos <= 2; qos++) {
+			snprintf(topic, sizeof(topic), "q%d/%d", qos, i);
+			say(topic, "{\"value\":1}", (uint8_t)qos, false, MESSAGE_READING);
+		}
+	}
+	await_empty();
+	end();
+	nap_ms(500);
+	for (int qos = 0; qos <= 2; qos++) {
+		char topic[32];
+		snprintf(topic, sizeof(topic), "q%d/", qos);
+		assert_int_equal(n_lines("sub.out", topic), 300);
+	}
+	assert_int_equal(n_lines("sub.out", "gw/state online"), 1);
+	assert_int_equal(n_lines("sub.out", "gw/state offline"), 1); /* said by us, not by the will */
+}
+
+static void test_all_qos_v311(void **state)
+{
+	(void)state;
+	all_qos(4);
+}
+
+static void test_all_qos_v5(void **state)
+{
+	(void)state;
+	all_qos(5);
+}
+
+/* The broker goes in order and comes back with its sessions: QoS 2 arrives exactly once, nothing is marked. */
+static void restart_qos2(int protocol)
+{
+	configure("allow_anonymous true\n");
+	start_broker();
+	start_sub("sub", "#", "sub.out");
+	plan(protocol);
+	begin(true);
+	await_connected(true);
+	char topic[32];
+	int n = 0;
+	for (int turn = 0; turn < 3; turn++) {
+		for (int i = 0; i < 400; i++) {
+			snprintf(topic, sizeof(topic), "once/%d.", n++);
+			say(topic, "{\"value\":1}", 2, false, MESSAGE_READING);
+		}
+		halt(&broker_pid, SIGTERM);
+		await_connected(false);
+		start_broker();
+		await_connected(true);
+	}
+	await_empty();
+	end();
+	nap_ms(1500);
+	for (int i = 0; i < n; i++) {
+		snprintf(topic, sizeof(topic), "once/%d.", i);
+		if (n_lines("sub.out", topic) != 1)
+			fail_msg("%s came %u times", topic, n_lines("sub.out", topic));
+	}
+}
+
+static void test_restart_qos2_v311(void **state)
+{
+	(void)state;
+	restart_qos2(4);
+}
+
+static void test_restart_qos2_v5(void **state)
+{
+	(void)state;
+	restart_qos2(5);
+}
+
+/* Killed: what was read meanwhile arrives afterwards. */
+static void test_killed_qos1(void **state)
+{
+	(void)state;
+	configure("allow_anonymous true\n");
+	start_broker();
+	plan(4);
+	begin(false);
+	await_connected(true);
+	say("first", "{\"value\":1}", 1, true, MESSAGE_READING);
+	await_empty();
+	halt(&broker_pid, SIGKILL);
+	await_connected(false);
+	char topic[32];
+	for (int i = 0; i < 500; i++) {
+		snprintf(topic, sizeof(topic), "later/%d", i);
+		say(topic, "{\"value\":1}", 1, true, MESSAGE_READING);
+	}
+	start_broker();
+	await_empty();
+	start_sub("late", "#", "late.out");
+	nap_ms(500);
+	assert_int_equal(n_lines("late.out", "later/"), 500);
+	assert_int_equal(n_lines("late.out", "later/0 {\"value\":1,\"replayed\":true}"), 1);
+	end();
+}
+
+/* One attempt without the publisher: what does the uplink call it? */
+static struct {
+	bool connected, session_present, lost;
+	unsigned n_lost;
+	enum uplink_fault fault;
+	char what[200];
+} heard;
+
+static bool heard_forgets;
+
+static void hear_connected(void *user, bool session_present, const struct uplink_limits *limits)
+{
+	(void)user;
+	(void)limits;
+	heard.connected = true;
+	heard.session_present = session_present;
+	if (heard_forgets)
+		uplink->ops->forget(uplink); /* must be harmless here */
+}
+
+static void hear_lost(void *user, enum uplink_fault fault, const char *what)
+{
+	(void)user;
+	heard.lost = true;
+	heard.n_lost++;
+	heard.fault = fault;
+	snprintf(heard.what, sizeof(heard.what), "%s", what);
+}
+
+static void hear_acknowledged(void *user, int id, int reason)
+{
+	(void)user;
+	(void)id;
+	(void)reason;
+}
+
+static void serve(void)
+{
+	struct pollfd fd = {.fd = uplink->ops->fd(uplink), .events = POLLIN};
+	if (uplink->ops->wants_write(uplink))
+		fd.events |= POLLOUT;
+	poll(&fd, 1, 10);
+	uplink->ops->step(uplink, fd.revents & (POLLIN | POLLERR | POLLHUP), fd.revents & POLLOUT);
+}
+
+static void open_uplink(bool clean_session)
+{
+	memset(&heard, 0, sizeof(heard));
+	uplink->events = (struct uplink_events){NULL, hear_connected, hear_lost, hear_acknowledged};
+	struct uplink_target target = {.broker = &broker, .endpoint = &endpoint, .clean_session = clean_session};
+	uplink->ops->open(uplink, &target);
+}
+
+/* Until it stands or has failed. */
+static void dial(bool clean_session)
+{
+	open_uplink(clean_session);
+	for (int i = 0; i < 500 && !heard.connected && !heard.lost; i++)
+		serve();
+	assert_true(heard.connected != heard.lost);
+}
+
+static void attempt_session(bool clean_session)
+{
+	dial(clean_session);
+	for (int i = 0; i < 5; i++)
+		uplink->ops->step(uplink, true, true);
+	assert_true(heard.connected != heard.lost);
+	assert_true(heard.n_lost <= 1);
+	uplink->ops->close(uplink, heard.connected);
+	uplink->ops->forget(uplink);
+}
+
+static void attempt(void)
+{
+	heard_forgets = true;
+	attempt_session(true);
+	heard_forgets = false;
+}
+
+static void expect_fault(enum uplink_fault fault, const char *words)
+{
+	attempt();
+	if (!heard.lost || heard.fault != fault || !strstr(heard.what, words))
+		fail_msg("fault %d \"%s\", not %d \"%s\"", heard.lost ? (int)heard.fault : -1, heard.what, (int)fault,
+			words);
+}
+
+static void write_secret(const char *text)
+{
+	FILE *file = fopen(path_of("secret"), "w");
+	fputs(text, file);
+	fclose(file);
+}
+
+static void test_passwords(void **state)
+{
+	(void)state;
+	const char *argv[] = {"mosquitto_passwd", "-b", "-c", path_of("users"), "u1", "right", NULL};
+	command(argv);
+	char extra[256];
+	snprintf(extra, sizeof(extra), "allow_anonymous false\npassword_file %s/users\n", dir);
+	configure(extra);
+	start_broker();
+	char secret[128];
+	snprintf(secret, sizeof(secret), "%s/secret", dir);
+	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
+	for (int protocol = 4; protocol <= 5; protocol++) {
+		plan(protocol);
+		broker.user = "u1";
+		broker.password_file = secret;
+		write_secret("wrong\n");
+		expect_fault(UPLINK_AUTH, "not authorised");
+		assert_null(strstr(heard.what, "wrong"));
+		write_secret("right\n");
+		attempt();
+		assert_true(heard.connected);
+	}
+	unlink(secret);
+	expect_fault(UPLINK_SETUP, "No such file");
+	uplink_mosquitto_destroy(uplink);
+}
+
+static void test_sessions(void **state)
+{
+	(void)state;
+	configure("allow_anonymous true\n");
+	start_broker();
+	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
+	for (int protocol = 4; protocol <= 5; protocol++) {
+		plan(protocol);
+		attempt_session(true);
+		assert_true(heard.connected && !heard.session_present);
+		attempt_session(false);
+		assert_true(heard.connected && !heard.session_present);
+		attempt_session(false);
+		assert_true(heard.connected && heard.session_present);
+		attempt_session(true); /* the purge */
+		attempt_session(false);
+		assert_true(heard.connected && !heard.session_present);
+	}
+	uplink_mosquitto_destroy(uplink);
+}
+
+/* Another client with our id: the end is told once. */
+static void test_taken_over(void **state)
+{
+	(void)state;
+	configure("allow_anonymous true\n");
+	start_broker();
+	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
+	plan(4);
+	dial(true);
+	assert_true(heard.connected);
+	char number[8];
+	snprintf(number, sizeof(number), "%u", port);
+	const char *argv[] = {
+		"mosquitto_pub", "-h", "127.0.0.1", "-p", number, "-i", "busferry-test", "-t", "x", "-m", "y", NULL};
+	command(argv);
+	for (int i = 0; i < 50; i++)
+		serve();
+	assert_int_equal(heard.n_lost, 1);
+	assert_int_equal(heard.fault, UPLINK_CLOSED);
+	assert_int_equal(uplink->ops->fd(uplink), -1);
+	uplink_mosquitto_destroy(uplink);
+}
+
+/* A child that answers the first packet of each connection with these bytes, and closes it. */
+static void start_answers(const unsigned char *bytes, size_t n)
+{
+	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address = loopback(port);
+	int yes = 1;
+	setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listening, 5), 0);
+	broker_pid = fork();
+	if (broker_pid == 0) {
+		for (;;) {
+			int fd = accept(listening, NULL, NULL);
+			char connect_packet[256];
+			ssize_t got = read(fd, connect_packet, sizeof(connect_packet));
+			ssize_t sent = got > 0 && n ? write(fd, bytes, n) : 0;
+			(void)sent;
+			nap_ms(50);
+			close(fd);
+		}
+	}
+	close(listening);
+}
+
+/* What brokers say, byte by byte. */
+static void test_answers(void **state)
+{
+	(void)state;
+	static const struct {
+		int protocol;
+		unsigned char bytes[8];
+		size_t n;
+		bool connected;
+		enum uplink_fault fault;
+	} cases[] = {
+		{4, {0x20, 2, 0, 1}, 4, false, UPLINK_VERSION},
+		{4, {0x20, 2, 0, 2}, 4, false, UPLINK_CLIENT_ID},
+		{4, {0x20, 2, 0, 3}, 4, false, UPLINK_BUSY},
+		{4, {0x20, 2, 0, 4}, 4, false, UPLINK_AUTH},
+		{4, {0x20, 2, 0, 5}, 4, false, UPLINK_AUTH},
+		{5, {0x20, 3, 0, 0x85, 0}, 5, false, UPLINK_CLIENT_ID},
+		{5, {0x20, 3, 0, 0x87, 0}, 5, false, UPLINK_AUTH},
+		{5, {0x20, 3, 0, 0x88, 0}, 5, false, UPLINK_BUSY},
+		{5, {0x20, 2, 0, 1}, 4, false, UPLINK_VERSION}, /* an older broker */
+		{4, {0x20, 2, 0, 0}, 4, true, UPLINK_CLOSED},
+		{4, {0}, 0, false, UPLINK_CLOSED},
+		{4, {0x40, 2, 0, 1}, 4, false, UPLINK_PROTOCOL},
+		{5, {0x20, 3, 0, 0, 0, 0xE0, 1, 0x8E}, 8, true, UPLINK_TAKEN_OVER},
+		{5, {0x20, 3, 0, 0, 0, 0xE0, 1, 0x8B}, 8, true, UPLINK_BUSY},
+	};
+	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		start_answers(cases[i].bytes, cases[i].n);
+		plan(cases[i].protocol);
+		open_uplink(true);
+		for (int j = 0; j < 500 && !heard.lost; j++)
+			serve();
+		for (int j = 0; j < 5; j++)
+			uplink->ops->step(uplink, true, true);
+		if (heard.n_lost != 1 || heard.fault != cases[i].fault || heard.connected != cases[i].connected)
+			fail_msg("case %zu: %u times fault %d \"%s\", connected %d", i, heard.n_lost, (int)heard.fault,
+				heard.what, heard.connected);
+		uplink->ops->forget(uplink);
+		halt(&broker_pid, SIGKILL);
+	}
+	uplink_mosquitto_destroy(uplink);
+}
+
+static void test_nobody_there(void **state)
+{
+	(void)state;
+	plan(4);
+	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
+	expect_fault(UPLINK_REFUSED, "refused");
+	endpoint.host = "no-such-host.invalid";
+	expect_fault(UPLINK_NAME, "no-such-host.invalid");
+	uplink_mosquitto_destroy(uplink);
+}
+
+static void certificate(const char *name)
+{
+	char key[160], cert[160];
+	snprintf(key, sizeof(key), "%s/%s.key", dir, name);
+	snprintf(cert, sizeof(cert), "%s/%s.crt", dir, name);
+	const char *argv[] = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+		"-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
+		"-out", cert, NULL};
+	command(argv);
+}
+
+static void test_tls(void **state)
+{
+	(void)state;
+	certificate("server");
+	certificate("other");
+	char extra[512], ca[128], other[128];
+	snprintf(ca, sizeof(ca), "%s/server.crt", dir);
+	snprintf(other, sizeof(other), "%s/other.crt", dir);
+	snprintf(extra, sizeof(extra), "allow_anonymous true\ncertfile %s\nkeyfile %s/server.key\n", ca, dir);
+	configure(extra);
+	start_broker();
+	plan(4);
+	endpoint.tls = true;
+	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
+	broker.ca_file = ca;
+	attempt();
+	assert_true(heard.connected);
+	broker.ca_file = other;
+	expect_fault(UPLINK_TLS, "certificate verify failed");
+	broker.ca_file = NULL; /* the system's store does not know it */
+	expect_fault(UPLINK_TLS, "certificate verify failed");
+	endpoint.host = "localhost"; /* not in the certificate */
+	broker.ca_file = ca;
+	expect_fault(UPLINK_TLS, "verif");
+	broker.ca_file = "/nowhere/ca.crt";
+	expect_fault(UPLINK_SETUP, "/nowhere/ca.crt");
+	uplink_mosquitto_destroy(uplink);
+}
+
+int main(void)
+{
+	alarm(110); /* whatever hangs, ends */
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_all_qos_v311, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_all_qos_v5, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restart_qos2_v311, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restart_qos2_v5, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_killed_qos1, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_passwords, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sessions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_taken_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nobody_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tls, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
