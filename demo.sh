@@ -23,7 +23,7 @@ case "$seconds" in ''|*[!0-9]*) echo "--seconds needs a whole number" >&2; exit 
 packages_need $PACKAGES_BUILD $PACKAGES_BROKER || exit 1
 
 build_log=$(mktemp)
-if ! { cmake -S . -B build -DBUSFERRY_TESTS=OFF && cmake --build build -j "$(nproc)" --target busferry; } >"$build_log" 2>&1; then
+if ! { cmake -S . -B build && cmake --build build -j "$(nproc)" --target busferry; } >"$build_log" 2>&1; then
     cat "$build_log" >&2
     rm -f "$build_log"
     echo "the build failed" >&2

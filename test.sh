@@ -35,7 +35,7 @@ phase() { # NAME COMMAND...: runs it silently, shows its output if it fails
 
 build() { # FOLDER OPTIONS...
     folder="build-test/$1"; shift
-    cmake -S . -B "$folder" -G Ninja -DBUSFERRY_WERROR=ON "$@" && cmake --build "$folder" -j "$jobs"
+    cmake -S . -B "$folder" -G Ninja -DBUSFERRY_WERROR=ON -DBUSFERRY_TESTS=ON "$@" && cmake --build "$folder" -j "$jobs"
 }
 
 tests() { # FOLDER CTEST-OPTIONS...

@@ -18,9 +18,9 @@
 #include "ship/uplink.h"
 #include "base/clock.h"
 #include "ship/secret.h"
+#include "ship/socket.h"
 #include "ship/uplink_note.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
@@ -131,10 +131,8 @@ static void on_connect(struct mosquitto *mosq, void *user, int rc, int flags, co
 	self->note.session_present = flags & 1;
 	self->note.connected = true;
 	mosquitto_log_callback_set(mosq, NULL); /* it would format a line for each publish */
-	/* Unacknowledged bytes for two thirds of the keepalive are a dead link; the ping alone would take twice as
-	 * long. */
-	int timeout_ms = (int)keepalive_s(self) * 2000 / 3;
-	setsockopt(mosquitto_socket(mosq), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	/* Two thirds of the keepalive: the ping alone would take twice as long. */
+	socket_unacknowledged_ms(mosquitto_socket(mosq), keepalive_s(self) * 2000 / 3);
 }
 
 static void on_disconnect(struct mosquitto *mosq, void *user, int rc, const mosquitto_property *properties)
@@ -263,12 +261,6 @@ static void setup_session(struct uplink_mosquitto *self)
 	mosquitto_property_free_all(&properties);
 }
 
-static bool host_is_name(const char *host)
-{
-	struct in6_addr address;
-	return inet_pton(AF_INET, host, &address) != 1 && inet_pton(AF_INET6, host, &address) != 1;
-}
-
 /* The library tries the first address of a name only, when it does not block: binding makes it take an IPv4 one. */
 static void uplink_dial(struct uplink_mosquitto *self, bool again)
 {
@@ -288,7 +280,7 @@ static void uplink_dial(struct uplink_mosquitto *self, bool again)
 	struct sockaddr_storage own = {0};
 	socklen_t n = sizeof(own);
 	getsockname(mosquitto_socket(mosq), (struct sockaddr *)&own, &n);
-	self->ipv6_attempt = own.ss_family == AF_INET6 && host_is_name(endpoint->host);
+	self->ipv6_attempt = own.ss_family == AF_INET6 && socket_host_is_name(endpoint->host);
 }
 
 /* What open and reopen return. */
@@ -419,16 +411,6 @@ static bool uplink_returned(struct uplink_mosquitto *self, int rc, int error)
 	return uplink_note_tell(&self->note, &self->uplink.events);
 }
 
-/*
- * The library writes each packet by itself.  Corked, the kernel gathers those of one turn into full segments and sends
- * them when the cork is pulled: half the processor time of a burst, and no packet waits for a later turn.
- */
-static void uplink_cork(int fd, bool on)
-{
-	int value = on;
-	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
-}
-
 static void mosquitto_uplink_step(struct uplink *uplink, bool readable, bool writable)
 {
 	struct uplink_mosquitto *self = self_of(uplink);
@@ -443,12 +425,12 @@ static void mosquitto_uplink_step(struct uplink *uplink, bool readable, bool wri
 	}
 	if (writable && mosquitto_want_write(self->mosq)) {
 		int fd = mosquitto_socket(self->mosq);
-		uplink_cork(fd, true);
+		socket_cork(fd, true);
 		errno = 0;
 		rc = mosquitto_loop_write(self->mosq, 1);
 		int failure = errno;
 		if (mosquitto_socket(self->mosq) == fd)
-			uplink_cork(fd, false);
+			socket_cork(fd, false);
 		if (uplink_returned(self, rc, failure))
 			return;
 	}

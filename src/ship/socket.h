@@ -1,0 +1,22 @@
+/*
+ * What the publisher asks of the kernel for its connection.  Nothing fails for good here: without a setting the
+ * connection is only slower or told dead later.
+ */
+#ifndef SHIP_SOCKET_H
+#define SHIP_SOCKET_H
+
+#include <stdbool.h>
+
+/*
+ * libmosquitto writes each packet by itself.  Corked, the kernel gathers those of one turn into full segments and sends
+ * them when the cork is pulled: half the processor time of a burst, and no packet waits for a later turn.
+ */
+void socket_cork(int fd, bool on);
+
+/* Bytes that nobody acknowledges for so long are a dead link (TCP_USER_TIMEOUT, tcp(7)). */
+void socket_unacknowledged_ms(int fd, unsigned ms);
+
+/* False for a host that is an address already. */
+bool socket_host_is_name(const char *host);
+
+#endif
