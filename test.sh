@@ -44,6 +44,7 @@ tests() { # FOLDER CTEST-OPTIONS...
 }
 
 phase "structure: floors, doors, names" bash tests/structure/laws.sh
+phase "structure: format" bash tests/structure/format.sh
 phase "build: gcc" build gcc -DCMAKE_C_COMPILER=gcc && {
     phase "tests: gcc" tests gcc
     summary=$(grep -E 'tests passed|tests failed' "$log" | tail -n 1)

@@ -30,8 +30,7 @@ static const struct table tables[BF_N_SPACES] = {
 	[BF_SPACE_HOLDING] = {"holding", "a holding register", '4'},
 };
 
-#define PLACE_HELP(table_, example_) \
-	table_ " from 0 as on the wire, or the manual's number in quotes, \"" example_ "\""
+#define PLACE_HELP(table_, example_) table_ " from 0 as on the wire, or the manual's number in quotes, \"" example_ "\""
 
 static const struct bf_key device_keys[] = {{0}};
 
@@ -66,8 +65,9 @@ static int from_manual(const char *text, enum bf_space space, unsigned *ret_at, 
 		number = number * 10 + (unsigned)(text[i] - '0');
 	}
 	if (!sound) {
-		snprintf(complaint->hint, sizeof(complaint->hint), "write a number from 0, or such as \"%c0013\" or \"%cx0013\"",
-			tables[space].digit, tables[space].digit);
+		snprintf(complaint->hint, sizeof(complaint->hint),
+			"write a number from 0, or such as \"%c0013\" or \"%cx0013\"", tables[space].digit,
+			tables[space].digit);
 		return refuse(complaint, key, "is no register number of five or six digits");
 	}
 	if (text[0] != tables[space].digit) {

@@ -38,12 +38,15 @@ static void tell(struct compile *compile, enum fault_level level, const struct t
 		what[0] = '\0';
 	const struct tree *setting = key ? tree_get(group, key) : NULL;
 	bool plain = setting && setting->type != TREE_GROUP && setting->type != TREE_LIST;
-	faults_add(compile->faults, level, plain ? &setting->at : key ? tree_place(group, key) : &group->key, hint, "%s",
-		what);
+	faults_add(compile->faults, level,
+		plain ? &setting->at
+		: key ? tree_place(group, key)
+		      : &group->key,
+		hint, "%s", what);
 }
 
-void compile_fault(struct compile *compile, const struct tree *group, const char *key, const char *hint,
-	const char *format, ...)
+void compile_fault(
+	struct compile *compile, const struct tree *group, const char *key, const char *hint, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -51,8 +54,8 @@ void compile_fault(struct compile *compile, const struct tree *group, const char
 	va_end(args);
 }
 
-void compile_warning(struct compile *compile, const struct tree *group, const char *key, const char *hint,
-	const char *format, ...)
+void compile_warning(
+	struct compile *compile, const struct tree *group, const char *key, const char *hint, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);

@@ -33,8 +33,8 @@ enum compile_scope { SCOPE_PORTS, SCOPE_TOPICS, SCOPE_DEVICES };
 
 struct compile {
 	struct plan *plan;
-	struct arena *keep;    /* the plan's */
-	struct arena scratch;  /* freed at the end */
+	struct arena *keep;   /* the plan's */
+	struct arena scratch; /* freed at the end */
 	struct faults *faults;
 	struct names names;
 
@@ -49,7 +49,7 @@ struct compile {
 
 	struct compile_bus *bus_facts;
 	size_t bus_facts_size;
-	size_t n_named;		/* buses of the group `buses`; they come first */
+	size_t n_named; /* buses of the group `buses`; they come first */
 
 	struct compile_rule *rules;
 	size_t n_rules;
@@ -57,7 +57,7 @@ struct compile {
 
 /* Where a device, level or metric stands in the tree of topics. */
 struct compile_level {
-	const char *path;    /* of topics, without the site; "" at the top */
+	const char *path; /* of topics, without the site; "" at the top */
 	int64_t every_us;
 	unsigned depth;
 };
@@ -92,8 +92,8 @@ const char *compile_reserved(const char *text, const char *const *words);
 /*
  * "host:port", "[v6]:port", "host" → its parts; port 0 = must be given.  NULL when all is well, else what is wrong.
  */
-const char *compile_host_port(const char *text, uint16_t port, struct arena *arena, const char **ret_host,
-	uint16_t *ret_port);
+const char *compile_host_port(
+	const char *text, uint16_t port, struct arena *arena, const char **ret_host, uint16_t *ret_port);
 
 /* compile_broker.c: broker and buffer. */
 void compile_broker(struct compile *compile, const struct tree *broker);
@@ -121,11 +121,11 @@ void compile_metric(struct compile *compile, const struct compile_device *device
 
 /* compile_values.c: the keys of a metric that say what its values are: enum, bits, invalid, deadband. */
 void compile_enum(struct compile *compile, const struct tree *at, const struct tree *words, struct plan_metric *metric);
-void compile_invalid(struct compile *compile, const struct tree *at, const struct tree *invalid,
-	struct plan_metric *metric);
+void compile_invalid(
+	struct compile *compile, const struct tree *at, const struct tree *invalid, struct plan_metric *metric);
 bool compile_bit(struct compile *compile, const struct tree *bit, struct plan_metric *metric);
-void compile_deadband(struct compile *compile, const struct tree *at, const struct map_metric *map,
-	struct plan_metric *metric);
+void compile_deadband(
+	struct compile *compile, const struct tree *at, const struct map_metric *map, struct plan_metric *metric);
 unsigned compile_width(enum bf_type type); /* bits; 0 for a string */
 bool compile_is_whole(enum bf_type type);  /* integers that are not BCD */
 

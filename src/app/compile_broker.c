@@ -15,8 +15,8 @@
 
 #define BUFFER_DEFAULT "/var/lib/busferry/buffer.db"
 
-const char *compile_host_port(const char *text, uint16_t port, struct arena *arena, const char **ret_host,
-	uint16_t *ret_port)
+const char *compile_host_port(
+	const char *text, uint16_t port, struct arena *arena, const char **ret_host, uint16_t *ret_port)
 {
 	char host[256];
 	uint16_t number = 0;
@@ -49,15 +49,15 @@ static void endpoint(struct compile *compile, const struct tree *at, struct plan
 	bool tls = n == 5 && memcmp(url, "mqtts", 5) == 0;
 	rest += 3;
 	if (!tls && !(n == 4 && memcmp(url, "mqtt", 4) == 0)) {
-		faults_add(compile->faults, FAULT_ERROR, &at->at, hint, "the broker \"%s\" is neither mqtt:// nor mqtts://",
-			url);
+		faults_add(compile->faults, FAULT_ERROR, &at->at, hint,
+			"the broker \"%s\" is neither mqtt:// nor mqtts://", url);
 		return;
 	}
 	size_t m = strlen(rest);
 	if (m && rest[m - 1] == '/')
 		m--;
-	const char *wrong = compile_host_port(arena_text_n(&compile->scratch, rest, m), tls ? 8883 : 1883, compile->keep,
-		&ret->host, &ret->port);
+	const char *wrong = compile_host_port(
+		arena_text_n(&compile->scratch, rest, m), tls ? 8883 : 1883, compile->keep, &ret->host, &ret->port);
 	if (wrong) {
 		faults_add(compile->faults, FAULT_ERROR, &at->at, NULL, "the broker \"%s\" %s", url, wrong);
 		return;
@@ -106,8 +106,8 @@ static const char *client_id(struct compile *compile)
 }
 
 /* A file that the map names.  A secret one must not be readable by everybody. */
-static const char *file_of(struct compile *compile, const struct tree *group, const char *key, const char *path,
-	bool secret)
+static const char *file_of(
+	struct compile *compile, const struct tree *group, const char *key, const char *path, bool secret)
 {
 	struct stat status;
 	if (!path)

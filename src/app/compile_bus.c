@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BY_ID	       "/dev/serial/by-id"
-#define MODBUS_PORT    502
-#define DEVICE_SERVER  "tcp://"
+#define BY_ID         "/dev/serial/by-id"
+#define MODBUS_PORT   502
+#define DEVICE_SERVER "tcp://"
 
 struct compile_bus {
 	const struct tree *at; /* the group that tells of it */
@@ -86,7 +86,8 @@ static bool wire(struct compile *compile, const struct tree *at, const struct ma
 		wrong = compile_host_port(map->tcp, MODBUS_PORT, compile->keep, &bus->host, &bus->tcp_port);
 	} else if (strncmp(map->port, DEVICE_SERVER, strlen(DEVICE_SERVER)) == 0) {
 		bus->wire = WIRE_SERIAL_TCP;
-		wrong = compile_host_port(map->port + strlen(DEVICE_SERVER), 0, compile->keep, &bus->host, &bus->tcp_port);
+		wrong = compile_host_port(
+			map->port + strlen(DEVICE_SERVER), 0, compile->keep, &bus->host, &bus->tcp_port);
 	} else {
 		bus->wire = WIRE_SERIAL;
 		bus->port = arena_text(compile->keep, map->port);
@@ -110,8 +111,8 @@ static size_t add(struct compile *compile, const struct tree *at, const char *na
 	bus->rs485 = (enum plan_rs485)map->rs485;
 	size_t n = compile->plan->n_buses;
 	compile->buses = compile_grow(compile, compile->buses, n, &compile->buses_size, sizeof(*bus));
-	compile->bus_facts = compile_grow(compile, compile->bus_facts, n, &compile->bus_facts_size,
-		sizeof(*compile->bus_facts));
+	compile->bus_facts =
+		compile_grow(compile, compile->bus_facts, n, &compile->bus_facts_size, sizeof(*compile->bus_facts));
 	compile->buses[n] = *bus;
 	compile->bus_facts[n] = (struct compile_bus){.at = at};
 	return compile->plan->n_buses++;
@@ -132,7 +133,8 @@ static const struct bf_driver *driver_of(struct compile *compile, const struct t
 			names[i] = registry_at(i)->name;
 		const char *near = faults_did_you_mean(name, names);
 		compile_fault(compile, at, "driver",
-			near ? arena_format(&compile->scratch, "did you mean \"%s\"?", near) : "busferry drivers lists them",
+			near ? arena_format(&compile->scratch, "did you mean \"%s\"?", near)
+			     : "busferry drivers lists them",
 			"unknown driver \"%s\"", name);
 		driver = compile_driver_default();
 	}
@@ -142,8 +144,9 @@ static const struct bf_driver *driver_of(struct compile *compile, const struct t
 static void line_of(struct compile *compile, const struct tree *at, const char *text, struct plan_bus *bus)
 {
 	if (line_text_parse(text, &bus->line) < 0) {
-		compile_fault(compile, at, "line", "write speed, data bits, parity (N, E or O) and stop bits: \"9600 8N1\"",
-			"\"%s\" is no line", text);
+		compile_fault(compile, at, "line",
+			"write speed, data bits, parity (N, E or O) and stop bits: \"9600 8N1\"", "\"%s\" is no line",
+			text);
 		bus->line = (struct plan_line){9600, 8, 'N', 1};
 	}
 }
@@ -198,7 +201,7 @@ void compile_buses(struct compile *compile, const struct tree *buses)
 static bool same_line(const struct plan_line *a, const struct plan_line *b)
 {
 	return a->baud == b->baud && a->data_bits == b->data_bits && a->parity == b->parity &&
-		a->stop_bits == b->stop_bits;
+	       a->stop_bits == b->stop_bits;
 }
 
 /* The bus that a device brings with its port, line and driver; the same one for the same port. */
@@ -221,9 +224,9 @@ static int own_bus(struct compile *compile, const struct tree *device, const str
 			check_port(compile, device, bus.port);
 		const char *slash = bus.port ? strrchr(bus.port, '/') : NULL;
 		bool usual = bus.wire == WIRE_TCP && bus.tcp_port == MODBUS_PORT;
-		const char *name = slash ? slash + 1
-			: usual ? bus.host
-				: arena_format(&compile->scratch, "%s:%u", bus.host, (unsigned)bus.tcp_port);
+		const char *name = slash   ? slash + 1
+				   : usual ? bus.host
+					   : arena_format(&compile->scratch, "%s:%u", bus.host, (unsigned)bus.tcp_port);
 		return (int)add(compile, device, name, &map, &bus);
 	}
 	const struct plan_bus *there = &compile->buses[other];
@@ -251,10 +254,10 @@ static int bus_by_name(struct compile *compile, const struct tree *device, const
 	for (size_t i = 0; i < n; i++)
 		names[i] = compile->buses[i].name;
 	const char *near = faults_did_you_mean(name, names);
-	const char *hint = near ? arena_format(&compile->scratch, "did you mean \"%s\"?", near)
-		: n == 1	? arena_format(&compile->scratch, "the only bus is \"%s\"", names[0])
-		: n == 0	? "the map has no buses"
-				: NULL;
+	const char *hint = near     ? arena_format(&compile->scratch, "did you mean \"%s\"?", near)
+			   : n == 1 ? arena_format(&compile->scratch, "the only bus is \"%s\"", names[0])
+			   : n == 0 ? "the map has no buses"
+				    : NULL;
 	compile_fault(compile, device, "bus", hint, "unknown bus \"%s\"", name);
 	return -1;
 }

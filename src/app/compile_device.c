@@ -131,7 +131,8 @@ static void device(struct compile *compile, const struct compile_level *level, c
 	uint32_t n_metrics = (uint32_t)plan->n_metrics - entry.first_metric;
 	compile->devices[n].n_metrics = n_metrics;
 	if (map.metrics && map.metrics->n == 0)
-		compile_warning(compile, at, "metrics", NULL, "the device \"%s\" has no metrics: it is left out", at->name);
+		compile_warning(
+			compile, at, "metrics", NULL, "the device \"%s\" has no metrics: it is left out", at->name);
 	if (map.enabled == 0 || bus < 0 || n_metrics == 0) { /* checked, but not part of the plan */
 		plan->n_devices = n;
 		plan->n_metrics = entry.first_metric;

@@ -63,11 +63,11 @@ static bool place_of(struct compile *compile, const struct compile_device *devic
 	return true;
 }
 
-static void scale(struct compile *compile, const struct tree *at, const struct map_metric *map,
-	struct plan_metric *metric)
+static void scale(
+	struct compile *compile, const struct tree *at, const struct map_metric *map, struct plan_metric *metric)
 {
-	static const char *const keys[] = {"scale", "offset", "decimals", "scale_from", "min", "max", "max_step",
-		"monotonic"};
+	static const char *const keys[] = {
+		"scale", "offset", "decimals", "scale_from", "min", "max", "max_step", "monotonic"};
 	bool numeric = number_type(metric->shape.type);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		bool bits_too = i < 4; /* what would change the bits */
@@ -75,8 +75,8 @@ static void scale(struct compile *compile, const struct tree *at, const struct m
 			continue;
 		compile_fault(compile, at, keys[i], NULL, "\"%s\" has no meaning for %s", keys[i],
 			metric->shape.type == BF_TYPE_STRING ? "a text"
-			: !numeric			     ? "true and false"
-			: map->bits			     ? "bits"
+			: !numeric                           ? "true and false"
+			: map->bits                          ? "bits"
 							     : "an enum");
 	}
 	metric->scale = isnan(map->scale) ? 1 : map->scale;
@@ -110,7 +110,8 @@ static void scale_from(struct compile *compile, const struct compile_device *dev
 	high = from + 1 > high ? from + 1 : high;
 	if (high - low > device->max_registers)
 		compile_fault(compile, at, "scale_from", NULL,
-			"\"scale_from\" is too far away: one read from it to the value takes %u registers, %u is the most",
+			"\"scale_from\" is too far away: one read from it to the value takes %u registers, %u is the "
+			"most",
 			high - low, device->max_registers);
 	metric->scale_from = true;
 	metric->scale_place = (struct bf_place){place->space, (uint16_t)from, 1};
@@ -163,8 +164,8 @@ static void bits(struct compile *compile, const struct compile_device *device, c
 	}
 }
 
-static void unit(struct compile *compile, const struct tree *at, const struct map_metric *map,
-	struct plan_metric *metric)
+static void unit(
+	struct compile *compile, const struct tree *at, const struct map_metric *map, struct plan_metric *metric)
 {
 	if (!map->unit || map->unit[0] == '\0')
 		return;

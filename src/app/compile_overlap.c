@@ -110,8 +110,9 @@ void compile_addresses_check(struct compile *compile)
 			there->key.file, there->key.line, there->key.column);
 		const char *bus = compile->buses[device->bus].name;
 		if (overlap)
-			compile_fault(compile, at, "address", hint, "two devices read the same registers of address %u on bus \"%s\"",
-				device->address, bus);
+			compile_fault(compile, at, "address", hint,
+				"two devices read the same registers of address %u on bus \"%s\"", device->address,
+				bus);
 		else
 			compile_warning(compile, at, "address", hint, "two devices with address %u on bus \"%s\"",
 				device->address, bus);

@@ -46,7 +46,7 @@ void compile_rules(struct compile *compile, const struct tree *topics)
 static bool matches(const struct map_rule *rule, const char *topic, const char *name)
 {
 	return (!rule->match || topic_matches(rule->match, topic)) &&
-		(!rule->metric || fnmatch(rule->metric, name, 0) == 0);
+	       (!rule->metric || fnmatch(rule->metric, name, 0) == 0);
 }
 
 /* Takes what is not given yet. */

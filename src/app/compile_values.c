@@ -47,7 +47,7 @@ static bool is_signed(enum bf_type type)
 bool compile_is_whole(enum bf_type type)
 {
 	return is_signed(type) || type == BF_TYPE_U8 || type == BF_TYPE_U16 || type == BF_TYPE_U24 ||
-		type == BF_TYPE_U32 || type == BF_TYPE_U64;
+	       type == BF_TYPE_U32 || type == BF_TYPE_U64;
 }
 
 /* Can a value of this type be that number? */
@@ -94,7 +94,8 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 {
 	enum bf_type type = metric->shape.type;
 	if (!compile_is_whole(type) && type != BF_TYPE_BCD16 && type != BF_TYPE_BCD32) {
-		compile_fault(compile, at, "enum", NULL, "\"enum\" needs a whole number, not \"%s\"", bf_type_name(type));
+		compile_fault(
+			compile, at, "enum", NULL, "\"enum\" needs a whole number, not \"%s\"", bf_type_name(type));
 		return;
 	}
 	if (list->n == 0)
@@ -118,14 +119,15 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 		else if (word[0] == '\0')
 			told_at(compile, item, NULL, "\"enum\" has an empty word");
 		else if (!in_type(type, number))
-			faults_add(compile->faults, FAULT_ERROR, &item->at, NULL, "a \"%s\" is never %lld", bf_type_name(type),
-				(long long)number);
+			faults_add(compile->faults, FAULT_ERROR, &item->at, NULL, "a \"%s\" is never %lld",
+				bf_type_name(type), (long long)number);
 		words[n] = (struct plan_word){number, arena_text(compile->keep, word)};
 	}
 	qsort(words, n, sizeof(*words), by_number);
 	for (size_t i = 1; i < n; i++)
 		if (words[i].number == words[i - 1].number && first_numbered) {
-			compile_fault(compile, at, "enum", NULL, "\"enum\" has two words for %lld", (long long)words[i].number);
+			compile_fault(compile, at, "enum", NULL, "\"enum\" has two words for %lld",
+				(long long)words[i].number);
 			break;
 		}
 	metric->words = words;
@@ -170,8 +172,8 @@ static const char *sentinel(const struct tree *at, const struct bf_shape *shape,
 	return NULL;
 }
 
-void compile_invalid(struct compile *compile, const struct tree *at, const struct tree *invalid,
-	struct plan_metric *metric)
+void compile_invalid(
+	struct compile *compile, const struct tree *at, const struct tree *invalid, struct plan_metric *metric)
 {
 	if (metric->shape.type == BF_TYPE_BOOL) {
 		compile_fault(compile, at, "invalid", NULL, "\"invalid\" has no meaning for true and false");
@@ -187,8 +189,8 @@ void compile_invalid(struct compile *compile, const struct tree *at, const struc
 			texts[given++] = arena_text(compile->keep, item->text);
 			continue;
 		}
-		const char *wrong = text ? "\"invalid\" of a string must be a text"
-					 : sentinel(item, &metric->shape, &raws[given]);
+		const char *wrong =
+			text ? "\"invalid\" of a string must be a text" : sentinel(item, &metric->shape, &raws[given]);
 		if (wrong)
 			told_at(compile, item, NULL, wrong);
 		else
@@ -209,7 +211,7 @@ bool compile_bit(struct compile *compile, const struct tree *bit, struct plan_me
 	if (bit->type == TREE_INT && bit->i >= 0 && bit->i < 64) {
 		low = high = (unsigned)bit->i;
 	} else if (bit->type != TREE_TEXT || sscanf(bit->text, "%2u-%2u%n", &low, &high, &end) != 2 ||
-		!isdigit((unsigned char)bit->text[0]) || bit->text[end] || high < low) {
+		   !isdigit((unsigned char)bit->text[0]) || bit->text[end] || high < low) {
 		told_at(compile, bit, "write 3 for bit 3, \"8-10\" for a range", "neither a bit nor a range of bits");
 		return false;
 	}
@@ -223,8 +225,8 @@ bool compile_bit(struct compile *compile, const struct tree *bit, struct plan_me
 	return true;
 }
 
-void compile_deadband(struct compile *compile, const struct tree *at, const struct map_metric *map,
-	struct plan_metric *metric)
+void compile_deadband(
+	struct compile *compile, const struct tree *at, const struct map_metric *map, struct plan_metric *metric)
 {
 	const struct bf_scalar *given = &map->deadband;
 	metric->deadband = NAN;
@@ -240,7 +242,8 @@ void compile_deadband(struct compile *compile, const struct tree *at, const stru
 		band = strtod(given->text, &end);
 		metric->deadband_percent = *end == '%' && end[1] == '\0';
 		if (end == given->text || !metric->deadband_percent) {
-			compile_fault(compile, at, "deadband", "write 0.2 or \"2%\"", "\"deadband\" is \"%s\"", given->text);
+			compile_fault(
+				compile, at, "deadband", "write 0.2 or \"2%\"", "\"deadband\" is \"%s\"", given->text);
 			return;
 		}
 	}
@@ -250,10 +253,10 @@ void compile_deadband(struct compile *compile, const struct tree *at, const stru
 	else if (band != 0 && (type == BF_TYPE_STRING || type == BF_TYPE_BOOL || map->words_of || map->bits))
 		compile_fault(compile, at, "deadband", "write deadband: 0 to tell every change",
 			"the only \"deadband\" of %s is 0",
-			type == BF_TYPE_STRING	? "a text"
-			: type == BF_TYPE_BOOL	? "true and false"
-			: map->bits		? "bits"
-						: "an enum");
+			type == BF_TYPE_STRING ? "a text"
+			: type == BF_TYPE_BOOL ? "true and false"
+			: map->bits            ? "bits"
+					       : "an enum");
 	metric->deadband = band;
 	metric->heartbeat_us = map->heartbeat_us > 0 ? map->heartbeat_us : 0;
 }

@@ -25,8 +25,8 @@ struct source {
 	unsigned number; /* of the line in `line` */
 };
 
-void faults_add(struct faults *faults, enum fault_level level, const struct place_in_map *at,
-	const char *hint, const char *format, ...)
+void faults_add(struct faults *faults, enum fault_level level, const struct place_in_map *at, const char *hint,
+	const char *format, ...)
 {
 	char what[1024];
 	va_list args;

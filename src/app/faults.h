@@ -17,7 +17,7 @@ enum fault_level { FAULT_ERROR, FAULT_WARNING };
 struct place_in_map {
 	const char *file;
 	unsigned line, column; /* from 1; columns count characters */
-	unsigned width;	       /* characters that the caret underlines; 0 = one */
+	unsigned width;        /* characters that the caret underlines; 0 = one */
 };
 
 struct fault {
@@ -26,7 +26,7 @@ struct fault {
 	struct place_in_map at;
 	const char *what; /* without full stop */
 	const char *hint; /* what to do; NULL = none */
-	size_t nth;	  /* in the order of finding, for those of one place */
+	size_t nth;       /* in the order of finding, for those of one place */
 };
 
 struct faults {

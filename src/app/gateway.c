@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #define MEMORY_ONLY_BYTES (32u << 20) /* waiting readings until the journal on disk comes */
-#define POLLER_JOIN_US	  1500000
+#define POLLER_JOIN_US    1500000
 #define PUBLISHER_JOIN_US 3200000
 
 /* Counts what had no answer on its way to the report. */
@@ -76,8 +76,8 @@ static int init_messages(struct gateway *gateway, struct message_sink **ret_mess
 		if (rc == 0)
 			*ret_messages = printer_sink(gateway->printer);
 	} else {
-		rc = outbox_init(&gateway->plan->buffer, memory_bytes(&gateway->plan->buffer), &clock_system,
-			&gateway->outbox);
+		rc = outbox_init(
+			&gateway->plan->buffer, memory_bytes(&gateway->plan->buffer), &clock_system, &gateway->outbox);
 		if (rc == 0)
 			*ret_messages = outbox_sink(gateway->outbox);
 	}
@@ -123,8 +123,8 @@ int gateway_init(const struct plan *plan, const struct gateway_options *options,
 	if (rc == 0)
 		rc = announce_init(plan, &clock_system, messages, &gateway->announce);
 	if (rc == 0)
-		rc = report_init(plan, &clock_system, messages, announce_report_listener(gateway->announce),
-			&gateway->report);
+		rc = report_init(
+			plan, &clock_system, messages, announce_report_listener(gateway->announce), &gateway->report);
 	if (rc == 0) {
 		gateway->tally.sink.take = tally_take;
 		gateway->tally.next = report_sink(gateway->report);

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define STATUS_EVERY_US 5000000
-#define STATS_EVERY_US	60000000
+#define STATS_EVERY_US  60000000
 
 static void notify(const char *text)
 {

@@ -21,20 +21,20 @@
 
 /* A group or list that is open. */
 struct frame {
-	char close;	/* '}', ']', ')'; 0 = the whole file */
+	char close; /* '}', ']', ')'; 0 = the whole file */
 	uint32_t scope;
 	unsigned indent; /* of the line that opens it */
-	bool suspect;	/* a key inside stands no further right than that line */
+	bool suspect;    /* a key inside stands no further right than that line */
 	struct place_in_map at;
 	size_t offset;
-	bool braced;	/* a ( ) list: groups may stand in it */
-	bool mixed;	/* told already */
-	bool closed;	/* by its own bracket */
+	bool braced; /* a ( ) list: groups may stand in it */
+	bool mixed;  /* told already */
+	bool closed; /* by its own bracket */
 };
 
 static void settings(struct maptext *map, struct tokens *tokens, struct frame *frame);
-static enum mapvalue_kind value(struct maptext *map, struct tokens *tokens, struct token *token, bool in_list,
-	size_t mark);
+static enum mapvalue_kind value(
+	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, size_t mark);
 
 void maptext_fault(struct maptext *map, const struct place_in_map *at, const char *hint, const char *format, ...)
 {
@@ -85,8 +85,8 @@ static void unexpected(struct maptext *map, const struct tokens *tokens, const s
 	} else if (token->kind == TOKEN_INCLUDE) {
 		maptext_fault(map, &token->place, NULL, "@include can only stand between settings");
 	} else if (is_mark(token, "}])")) {
-		maptext_fault(map, &token->place, "leave it out, or open a group before it",
-			"this %c closes nothing", token->mark);
+		maptext_fault(map, &token->place, "leave it out, or open a group before it", "this %c closes nothing",
+			token->mark);
 	} else {
 		maptext_fault(map, &token->place, NULL, "unexpected %s", mapvalue_quote(map, tokens, token));
 	}
@@ -129,8 +129,11 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 			char hint[] = "a ? is missing";
 			hint[2] = frame->close;
 			maptext_fault(map, &frame->at, hint, "this list is never closed");
-			maptext_edit(map, comma ? last.at : last.n ? last.at + last.n : frame->offset + 1, comma ? 1 : 0,
-				frame->close == ']' ? "]" : ")");
+			maptext_edit(map,
+				comma    ? last.at
+				: last.n ? last.at + last.n
+					 : frame->offset + 1,
+				comma ? 1 : 0, frame->close == ']' ? "]" : ")");
 			return;
 		}
 		*tokens = ahead;
@@ -145,8 +148,7 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 		}
 		if (is_mark(&token, ",;")) {
 			if (!any || comma) {
-				maptext_fault(map, &token.place, NULL, "a value is missing before this %c",
-					token.mark);
+				maptext_fault(map, &token.place, NULL, "a value is missing before this %c", token.mark);
 				maptext_edit(map, token.at, 1, "");
 				continue;
 			}
@@ -166,7 +168,8 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 		if (any && !comma) {
 			bool joined = was_text && token.kind == TOKEN_TEXT;
 			maptext_fault(map, &token.place,
-				joined ? "write a comma before it: libconfig joins the two to one text" : "write a comma before it",
+				joined ? "write a comma before it: libconfig joins the two to one text"
+				       : "write a comma before it",
 				"a comma is missing between these %s", joined ? "texts" : "values");
 			maptext_edit(map, token.at, 0, ",");
 		}
@@ -178,8 +181,9 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 			const char *hint = "write ( ) around them";
 			if (kind + first == MAPVALUE_INT + MAPVALUE_INT64)
 				hint = "write an L behind each number";
-			maptext_fault(map, &map->marks[mark].value, hint, group ? "groups and lists stand in ( ), not in [ ]"
-								   : "values in [ ] must be of one kind");
+			maptext_fault(map, &map->marks[mark].value, hint,
+				group ? "groups and lists stand in ( ), not in [ ]"
+				      : "values in [ ] must be of one kind");
 			map->broken = map->broken || group;
 		}
 		if (!any)
@@ -193,12 +197,14 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 }
 
 /* A value of any kind, from its first token. */
-static enum mapvalue_kind value(struct maptext *map, struct tokens *tokens, struct token *token, bool in_list,
-	size_t mark)
+static enum mapvalue_kind value(
+	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, size_t mark)
 {
 	if (!is_mark(token, "{[("))
 		return mapvalue_read(map, tokens, token, in_list, mark);
-	struct frame frame = {.close = token->mark == '{' ? '}' : token->mark == '[' ? ']' : ')',
+	struct frame frame = {.close = token->mark == '{'   ? '}'
+				       : token->mark == '[' ? ']'
+							    : ')',
 		.scope = ++map->n_scopes,
 		.indent = token->indent,
 		.at = token->place,
@@ -275,9 +281,11 @@ static bool key_read(struct maptext *map, struct tokens *tokens, const struct to
 			bool plain = key->kind == TOKEN_TEXT && token_is_name(name + 1, strlen(name) - 2);
 			maptext_fault(map, &key->place,
 				plain ? arena_format(map->arena, "write %.*s", (int)strlen(name) - 2, name + 1)
-				      : arena_format(map->arena, key->kind == TOKEN_TEXT
-								 ? "write a plain key and, in its group, topic: %s"
-								 : "write another key and, in its group, topic: \"%s\"", name),
+				      : arena_format(map->arena,
+						key->kind == TOKEN_TEXT
+							? "write a plain key and, in its group, topic: %s"
+							: "write another key and, in its group, topic: \"%s\"",
+						name),
 				key->kind == TOKEN_TEXT || key->kind == TOKEN_QUOTED
 					? "a key stands without quotes"
 					: "a key has only letters, digits, - and _, and starts with a letter");
@@ -289,7 +297,8 @@ static bool key_read(struct maptext *map, struct tokens *tokens, const struct to
 		struct token after = tokens_peek(&ahead);
 		bool brace = next.first && is_mark(&after, "{[(");
 		bool another = next.kind == TOKEN_NAME && (brace || is_mark(&after, ":=")) &&
-			(next.first || (after.at + 1 < tokens->n && strchr(" \t\r\n\"{[(", tokens->text[after.at + 1])));
+			       (next.first || (after.at + 1 < tokens->n &&
+						      strchr(" \t\r\n\"{[(", tokens->text[after.at + 1])));
 		if (another || next.kind == TOKEN_END || is_mark(&next, "}]),;:=")) {
 			maptext_fault(map, &key->place, NULL, "a value is missing after \"%s\"", name);
 			map->broken = true;
@@ -309,8 +318,8 @@ static bool key_read(struct maptext *map, struct tokens *tokens, const struct to
 		return next.kind != TOKEN_LOST && next.kind != TOKEN_OPEN;
 	}
 	if (key->kind == TOKEN_NAME) {
-		maptext_fault(map, &key->place, arena_format(map->arena, "write %s: …", name),
-			"\"%s\" has no value", name);
+		maptext_fault(
+			map, &key->place, arena_format(map->arena, "write %s: …", name), "\"%s\" has no value", name);
 		map->broken = true;
 		return false;
 	}
@@ -323,8 +332,8 @@ static void setting(struct maptext *map, struct tokens *tokens, struct frame *fr
 	if (!key_read(map, tokens, key))
 		return;
 	size_t mark = mark_new(map, &key->place), before;
-	bool again = key->kind == TOKEN_NAME && !names_put(&map->keys, frame->scope, tokens->text + key->at, key->n,
-							mark, &before);
+	bool again = key->kind == TOKEN_NAME &&
+		     !names_put(&map->keys, frame->scope, tokens->text + key->at, key->n, mark, &before);
 	if (again) {
 		const struct place_in_map *at = &map->marks[before].key;
 		maptext_fault(map, &key->place,
@@ -376,10 +385,13 @@ static void settings(struct maptext *map, struct tokens *tokens, struct frame *f
 	}
 }
 
-void maptext_read(const char *file, const char *text, size_t n, struct arena *arena, struct faults *faults,
-	struct maptext *ret)
+void maptext_read(
+	const char *file, const char *text, size_t n, struct arena *arena, struct faults *faults, struct maptext *ret)
 {
-	*ret = (struct maptext){.file = file, .arena = arena, .faults = faults, .keys = {.arena = arena},
+	*ret = (struct maptext){.file = file,
+		.arena = arena,
+		.faults = faults,
+		.keys = {.arena = arena},
 		.first_error = faults->n_errors};
 	const char *slash = strrchr(file, '/');
 	ret->folder = slash ? arena_text_n(arena, file, slash == file ? 1 : (size_t)(slash - file)) : ".";

@@ -18,14 +18,14 @@ struct maptext_mark {
 	struct place_in_map key; /* in lists the place of the value */
 	struct place_in_map value;
 	bool is_int, hex;
-	int64_t number;		 /* of an int, as written; hex above INT64_MAX as its bits */
+	int64_t number; /* of an int, as written; hex above INT64_MAX as its bits */
 };
 
 struct maptext_edit;
 
 struct maptext {
 	const char *file;
-	const char *folder;	/* of the map: included files are relative to it */
+	const char *folder; /* of the map: included files are relative to it */
 	struct arena *arena;
 	struct faults *faults;
 
@@ -36,29 +36,29 @@ struct maptext {
 	 * were told mended, so that what else is wrong can be told too.
 	 */
 	const char *text;
-	bool repaired;	/* it was mended: a fault has been told */
-	bool broken;	/* it can't be mended: a fault has been told, go no further with it */
+	bool repaired; /* it was mended: a fault has been told */
+	bool broken;   /* it can't be mended: a fault has been told, go no further with it */
 
 	/* While it is read. */
 	struct maptext_edit *edits;
 	size_t n_edits, edits_size;
-	struct names keys;	/* of each group, by its scope, → mark */
+	struct names keys; /* of each group, by its scope, → mark */
 	uint32_t n_scopes;
 	unsigned depth, n_included;
 	bool unclosed_found, quote_lost;
-	struct place_in_map unclosed;	/* the outermost group or list that is open at the end */
-	struct place_in_map suspect;	/* the one whose brace is missing, by the indentation */
-	char unclosed_by, suspect_by;	/* the brace that is missing; 0 = none */
+	struct place_in_map unclosed; /* the outermost group or list that is open at the end */
+	struct place_in_map suspect;  /* the one whose brace is missing, by the indentation */
+	char unclosed_by, suspect_by; /* the brace that is missing; 0 = none */
 	bool in_include;
-	size_t first_error;		/* n_errors before */
+	size_t first_error; /* n_errors before */
 };
 
 /*
  * Reads a whole text.  Never fails: faults are added and `broken` is set where it must be.  All that *ret holds lives
  * in the arena.
  */
-void maptext_read(const char *file, const char *text, size_t n, struct arena *arena, struct faults *faults,
-	struct maptext *ret);
+void maptext_read(
+	const char *file, const char *text, size_t n, struct arena *arena, struct faults *faults, struct maptext *ret);
 
 /*
  * A whole file into memory from the arena.  0; -ENOENT, -EACCES …; -EFBIG beyond 32 MB.

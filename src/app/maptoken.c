@@ -1,9 +1,9 @@
 /*
  * The tokenizer of maps.  See maptoken.h.
  *
- * Its rules are those of libconfig 1.5 (lib/scanner.l), widened: a text ends at the end of its line at the latest, since
- * a lost quote is otherwise noticed far below; runs of characters that libconfig cuts in strange places ("10" and "s")
- * stay in one piece.
+ * Its rules are those of libconfig 1.5 (lib/scanner.l), widened: a text ends at the end of its line at the latest,
+ * since a lost quote is otherwise noticed far below; runs of characters that libconfig cuts in strange places ("10" and
+ * "s") stay in one piece.
  *
  * Invariant: tokens follow each other without overlap; line and column are those of `at`, counted on the way.
  */
@@ -173,8 +173,7 @@ static bool is_int(const char *text, size_t n, struct token *token)
 		if (token->hex ? !isxdigit(c) : !isdigit(c))
 			return false;
 		uint64_t digit = isdigit(c) ? (uint64_t)(c - '0') : (uint64_t)(tolower(c) - 'a') + 10;
-		if (__builtin_mul_overflow(number, base, &number) ||
-			__builtin_add_overflow(number, digit, &number))
+		if (__builtin_mul_overflow(number, base, &number) || __builtin_add_overflow(number, digit, &number))
 			big = true;
 	}
 	if (!token->hex && number > (uint64_t)INT64_MAX + (minus ? 1 : 0))

@@ -15,8 +15,8 @@
 
 enum token_kind {
 	TOKEN_END,
-	TOKEN_MARK,    /* one of { } [ ] ( ) : = , ; */
-	TOKEN_NAME,    /* what can be a key */
+	TOKEN_MARK, /* one of { } [ ] ( ) : = , ; */
+	TOKEN_NAME, /* what can be a key */
 	TOKEN_BOOL,
 	TOKEN_INT,
 	TOKEN_NUMBER,  /* with a point or an exponent */
@@ -31,11 +31,11 @@ enum token_kind {
 struct token {
 	enum token_kind kind;
 	char mark;
-	bool hex, wide;	 /* of an int: 0x…, …L */
-	bool too_big;	 /* of an int: more than 64 bits (63 and a sign when decimal) */
-	bool first;	 /* on its line */
+	bool hex, wide;  /* of an int: 0x…, …L */
+	bool too_big;    /* of an int: more than 64 bits (63 and a sign when decimal) */
+	bool first;      /* on its line */
 	uint64_t number; /* of an int, negative ones as two's complement */
-	size_t at, n;	 /* bytes in the text */
+	size_t at, n;    /* bytes in the text */
 	unsigned indent; /* columns before the first token of its line */
 	struct place_in_map place;
 };
@@ -44,12 +44,12 @@ struct tokens {
 	const char *text;
 	size_t n;
 	const char *file;
-	size_t at;		/* of what comes next */
-	unsigned line, column;	/* of `at`, from 1 */
-	unsigned indent;	/* of this line */
-	bool seen;		/* a token on this line */
-	bool sound;		/* no double quote is missing in this line */
-	size_t line_end;	/* of this line; 0 = not looked for yet */
+	size_t at;             /* of what comes next */
+	unsigned line, column; /* of `at`, from 1 */
+	unsigned indent;       /* of this line */
+	bool seen;             /* a token on this line */
+	bool sound;            /* no double quote is missing in this line */
+	size_t line_end;       /* of this line; 0 = not looked for yet */
 };
 
 struct tokens tokens_of(const char *file, const char *text, size_t n);

@@ -23,7 +23,7 @@ const char *mapvalue_quote(struct maptext *map, const struct tokens *tokens, con
 static bool is_word(const struct token *token)
 {
 	return token->kind == TOKEN_NAME || token->kind == TOKEN_BOOL || token->kind == TOKEN_INT ||
-		token->kind == TOKEN_NUMBER || token->kind == TOKEN_BAD;
+	       token->kind == TOKEN_NUMBER || token->kind == TOKEN_BAD;
 }
 
 static bool is_colon(const struct token *token)
@@ -97,8 +97,8 @@ static enum mapvalue_kind bare(struct maptext *map, const struct tokens *tokens,
 	return MAPVALUE_TEXT;
 }
 
-static enum mapvalue_kind whole(struct maptext *map, const struct tokens *tokens, const struct token *token,
-	struct maptext_mark *mark)
+static enum mapvalue_kind whole(
+	struct maptext *map, const struct tokens *tokens, const struct token *token, struct maptext_mark *mark)
 {
 	const char *text = mapvalue_quote(map, tokens, token);
 	int64_t number = (int64_t)token->number;
@@ -134,8 +134,7 @@ static enum mapvalue_kind whole(struct maptext *map, const struct tokens *tokens
 static bool comma(struct maptext *map, struct tokens *tokens, struct token *token, bool in_list)
 {
 	size_t at = tokens->at;
-	if (in_list || at + 1 >= tokens->n || tokens->text[at] != ',' ||
-		!isdigit((unsigned char)tokens->text[at + 1]))
+	if (in_list || at + 1 >= tokens->n || tokens->text[at] != ',' || !isdigit((unsigned char)tokens->text[at + 1]))
 		return false;
 	size_t point = at++;
 	while (at < tokens->n && isdigit((unsigned char)tokens->text[at]))
@@ -149,8 +148,8 @@ static bool comma(struct maptext *map, struct tokens *tokens, struct token *toke
 	return true;
 }
 
-enum mapvalue_kind mapvalue_read(struct maptext *map, struct tokens *tokens, struct token *token, bool in_list,
-	size_t index)
+enum mapvalue_kind mapvalue_read(
+	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, size_t index)
 {
 	enum mapvalue_kind kind = MAPVALUE_OTHER;
 	struct maptext_mark mark = map->marks[index];

@@ -45,8 +45,7 @@ static void grow(struct names *names)
 			*find(names, &old.slots[i]) = old.slots[i];
 }
 
-bool names_put(struct names *names, uint32_t scope, const char *text, size_t n, size_t number,
-	size_t *ret_number)
+bool names_put(struct names *names, uint32_t scope, const char *text, size_t n, size_t number, size_t *ret_number)
 {
 	if (names->n * 2 >= names->size)
 		grow(names);

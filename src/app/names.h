@@ -23,7 +23,6 @@ struct names {
  * Notes the n bytes at text under the number, within a scope of the caller's (names of different scopes never meet).
  * The text is not copied.  True; false when it is there already, and then *ret_number is its number.
  */
-bool names_put(struct names *names, uint32_t scope, const char *text, size_t n, size_t number,
-	size_t *ret_number);
+bool names_put(struct names *names, uint32_t scope, const char *text, size_t n, size_t number, size_t *ret_number);
 
 #endif

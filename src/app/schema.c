@@ -8,7 +8,7 @@
 #include "app/schema.h"
 
 #define EVERY_HELP "How often it is read: a duration, \"0s\" as often as the wire has time, \"start\" once"
-#define TIMES	   0, 864000 /* up to ten days */
+#define TIMES      0, 864000 /* up to ten days */
 
 #define ROW(struct_, field_) offsetof(struct struct_, field_)
 
@@ -56,14 +56,16 @@ const struct bf_key schema_broker[] = {
 		"The longest silence before the connection is tested"},
 	{"inflight", BF_KEY_INT, ROW(map_broker, inflight), 1, 65535, NULL, NULL, 0,
 		"Messages that may await their acknowledgement: 100, at QoS 2 never more than 10 (20 if set)"},
-	{"max_qos", BF_KEY_INT, ROW(map_broker, max_qos), 0, 2, "2", NULL, 0, "The highest QoS that this broker is sent"},
+	{"max_qos", BF_KEY_INT, ROW(map_broker, max_qos), 0, 2, "2", NULL, 0,
+		"The highest QoS that this broker is sent"},
 	{0},
 };
 
 const struct bf_key schema_buffer[] = {
 	{"path", BF_KEY_TEXT, ROW(map_buffer, path), 0, 0, NULL, NULL, 0,
 		"The file, /var/lib/busferry/buffer.db when not given; \":none:\" keeps readings in memory only"},
-	{"max_size", BF_KEY_SIZE, ROW(map_buffer, max_size), 65536, 1e12, "256MB", NULL, 0, "The most that it may hold"},
+	{"max_size", BF_KEY_SIZE, ROW(map_buffer, max_size), 65536, 1e12, "256MB", NULL, 0,
+		"The most that it may hold"},
 	{"max_age", BF_KEY_DURATION, ROW(map_buffer, max_age_us), 1, 864000000, "7d", NULL, 0,
 		"Older readings are dropped"},
 	{"when_full", BF_KEY_CHOICE, ROW(map_buffer, when_full), 0, 0, "drop_oldest", "drop_oldest|drop_newest", 0,
@@ -195,8 +197,14 @@ const struct bf_key schema_metric[] = {
 };
 
 const struct schema_group schema_groups[] = {
-	{"the map", schema_top},     {"gateway", schema_gateway}, {"broker", schema_broker},
-	{"buffer", schema_buffer},   {"a rule", schema_rule},	  {"a bus", schema_bus},
-	{"a level", schema_level},   {"a device", schema_device}, {"a metric", schema_metric},
+	{"the map", schema_top},
+	{"gateway", schema_gateway},
+	{"broker", schema_broker},
+	{"buffer", schema_buffer},
+	{"a rule", schema_rule},
+	{"a bus", schema_bus},
+	{"a level", schema_level},
+	{"a device", schema_device},
+	{"a metric", schema_metric},
 	{NULL, NULL},
 };

@@ -27,8 +27,8 @@ struct reader {
 	bool ok;
 };
 
-void schema_fault(struct faults *faults, const struct tree *group, const char *key, const char *hint,
-	const char *format, ...)
+void schema_fault(
+	struct faults *faults, const struct tree *group, const char *key, const char *hint, const char *format, ...)
 {
 	char what[512];
 	va_list args;
@@ -122,7 +122,10 @@ static void choice_fault(struct reader *reader)
 	for (const char *c = reader->key->choices; c && n < 16;) {
 		size_t m = strcspn(c, "|");
 		bool last = c[m] == '\0';
-		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s\"%.*s\"", n == 0 ? "" : last ? " or " : ", ",
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s\"%.*s\"",
+			n == 0 ? ""
+			: last ? " or "
+			       : ", ",
 			(int)m, c);
 		snprintf(words[n], sizeof(words[n]), "%.*s", (int)m, c);
 		known[n] = words[n];
@@ -174,7 +177,7 @@ static void read_int(struct reader *reader)
 	else if (value->type != TREE_INT)
 		type_fault(reader, "a number");
 	else if (in_range(reader, (double)value->i) && !bounded(reader->key) &&
-		(value->i < INT32_MIN || value->i > INT32_MAX))
+		 (value->i < INT32_MIN || value->i > INT32_MAX))
 		fault(reader, NULL, "\"%s\" is too big a number", reader->key->name);
 	else if (reader->ok)
 		set_int(reader, (int)value->i);
@@ -209,8 +212,9 @@ static void read_quantity(struct reader *reader, int (*parse)(const char *, int6
 			return;
 		}
 		if (err < 0) {
-			fault(reader, arena_format(reader->arena, "write %s%s%s", example, key->choices ? " or " : "",
-					      key->choices ? arena_format(reader->arena, "\"%s\"", key->choices) : ""),
+			fault(reader,
+				arena_format(reader->arena, "write %s%s%s", example, key->choices ? " or " : "",
+					key->choices ? arena_format(reader->arena, "\"%s\"", key->choices) : ""),
 				"\"%s\" is \"%s\", that is no %s", key->name, value->text,
 				duration ? "duration" : "size");
 			return;
@@ -236,7 +240,8 @@ static void read_quantity(struct reader *reader, int (*parse)(const char *, int6
 			bf_duration_print((int64_t)(key->max * 1e6 + 0.5), high);
 			fault(reader, NULL, "\"%s\" must be between \"%s\" and \"%s\"", key->name, low, high);
 		} else {
-			fault(reader, NULL, "\"%s\" must be between %.15g and %.15g bytes", key->name, key->min, key->max);
+			fault(reader, NULL, "\"%s\" must be between %.15g and %.15g bytes", key->name, key->min,
+				key->max);
 		}
 		return;
 	}
@@ -383,8 +388,8 @@ static void unknown(struct reader *reader, const struct tree *setting, const str
 			words[n++] = key->name;
 	const char *near = faults_did_you_mean(setting->name, words);
 	faults_add(reader->faults, FAULT_ERROR, &setting->key,
-		near ? arena_format(reader->arena, "did you mean \"%s\"?", near) : NULL,
-		"unknown setting \"%s\" in %s", setting->name, reader->what);
+		near ? arena_format(reader->arena, "did you mean \"%s\"?", near) : NULL, "unknown setting \"%s\" in %s",
+		setting->name, reader->what);
 	reader->ok = false;
 }
 
@@ -418,8 +423,8 @@ bool schema_read(const char *what, const struct tree *group, const struct schema
 		if (!reader.key) {
 			unknown(&reader, setting, parts, n_parts);
 		} else if (reader.key->flags & BF_KEY_NOT_YET) {
-			faults_add(faults, FAULT_ERROR, &setting->key, NULL, "\"%s\" is not yet supported",
-				setting->name);
+			faults_add(
+				faults, FAULT_ERROR, &setting->key, NULL, "\"%s\" is not yet supported", setting->name);
 			reader.ok = false;
 		} else {
 			reader.field = (unsigned char *)to + reader.key->offset;
@@ -430,7 +435,8 @@ bool schema_read(const char *what, const struct tree *group, const struct schema
 	for (size_t i = 0; group && i < n_parts; i++)
 		for (const struct bf_key *key = parts[i].keys; key->name; key++)
 			if ((key->flags & BF_KEY_REQUIRED) && !tree_get(group, key->name)) {
-				schema_fault(faults, group, NULL, key->help, "\"%s\" is required in %s", key->name, what);
+				schema_fault(
+					faults, group, NULL, key->help, "\"%s\" is required in %s", key->name, what);
 				all_ok = false;
 			}
 	return all_ok;

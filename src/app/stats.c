@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define STATS_BASE_BYTES   2048
-#define STATS_BUS_BYTES	   512
+#define STATS_BUS_BYTES    512
 #define STATS_DEVICE_BYTES 512
 
 #define get(counter) ((int64_t)atomic_load_explicit(&(counter), memory_order_relaxed))
@@ -39,16 +39,16 @@ void stats_line(struct gateway *gateway, char *text, size_t size)
 		outbox_counts(gateway_outbox(gateway), &counts);
 	}
 	snprintf(text, size, "%zu of %zu devices answer, %s %s, %llu messages wait", online, plan->n_devices,
-		status.connected ? "connected to" : "no connection to", status.broker_url ? status.broker_url : "a broker",
-		(unsigned long long)counts.waiting);
+		status.connected ? "connected to" : "no connection to",
+		status.broker_url ? status.broker_url : "a broker", (unsigned long long)counts.waiting);
 }
 
 static void bus_json(struct json *json, const struct bus *bus, int64_t up_us)
 {
 	const struct bus_counts *counts = &bus->counts;
 	char share[BF_NUMBER_SIZE];
-	struct bf_value utilisation = {.kind = BF_FLOAT64,
-		.f64 = up_us > 0 ? (double)get(counts->busy_us) / (double)up_us : 0.0};
+	struct bf_value utilisation = {
+		.kind = BF_FLOAT64, .f64 = up_us > 0 ? (double)get(counts->busy_us) / (double)up_us : 0.0};
 	int n = bf_value_print(&utilisation, 3, share);
 	json_object(json, bus->told->name);
 	json_bool(json, "open", get(counts->open));

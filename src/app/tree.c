@@ -89,8 +89,7 @@ void tree_merge(struct tree *into, struct tree *extra, struct faults *faults)
 			char hint[512];
 			snprintf(hint, sizeof(hint), "also set at %s:%u:%u", there->key.file, there->key.line,
 				there->key.column);
-			faults_add(faults, FAULT_ERROR, &child->key, hint, "\"%s\" is set in two files",
-				child->name);
+			faults_add(faults, FAULT_ERROR, &child->key, hint, "\"%s\" is set in two files", child->name);
 		}
 	}
 }

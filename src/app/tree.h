@@ -17,17 +17,17 @@
 enum tree_type { TREE_GROUP, TREE_LIST, TREE_INT, TREE_NUMBER, TREE_BOOL, TREE_TEXT };
 
 struct tree {
-	struct tree *next;	 /* the next of the same group or list */
-	struct tree *first;	 /* of a group or list */
+	struct tree *next;  /* the next of the same group or list */
+	struct tree *first; /* of a group or list */
 	struct tree *last;
 	size_t n;
-	const char *name;	 /* NULL in lists and for the root */
+	const char *name;        /* NULL in lists and for the root */
 	struct place_in_map key; /* where the name stands; in lists as `at` */
-	struct place_in_map at;	 /* where the value stands */
+	struct place_in_map at;  /* where the value stands */
 	enum tree_type type;
-	bool hex;		 /* an int that was written as 0x… */
+	bool hex; /* an int that was written as 0x… */
 	union {
-		int64_t i;	 /* a hex number above INT64_MAX as its bits */
+		int64_t i; /* a hex number above INT64_MAX as its bits */
 		double number;
 		bool yes;
 		const char *text;

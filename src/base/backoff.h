@@ -10,8 +10,8 @@
 struct backoff {
 	int64_t first_us, cap_us;
 	unsigned jitter_percent; /* share of the wait that is drawn by chance; 0 = none, 100 = all of it */
-	unsigned round;		 /* failures in a row */
-	uint64_t seed;		 /* of the jitter; any number */
+	unsigned round;          /* failures in a row */
+	uint64_t seed;           /* of the jitter; any number */
 };
 
 /* The wait before the next attempt; each call counts one more failure. */

@@ -24,7 +24,7 @@ size_t utf8_length(const char *text, size_t n)
 	if (within(s[0], 0xF0, 0xF4)) {
 		unsigned char low = s[0] == 0xF0 ? 0x90 : 0x80, high = s[0] == 0xF4 ? 0x8F : 0xBF;
 		return n >= 4 && within(s[1], low, high) && within(s[2], 0x80, 0xBF) && within(s[3], 0x80, 0xBF) ? 4
-														  : 0;
+														 : 0;
 	}
 	return 0;
 }

@@ -12,10 +12,16 @@ int cli_check(int argc, char **argv)
 {
 	const char *file = CLI_DEFAULT_MAP;
 	bool topics = false, as_json = false;
-	const struct cli_option options[] = {
-		{.letter = 'c', .name = "config", .argument = "FILE", .kind = CLI_TEXT, .into = &file,
-			.help = "the map (" CLI_DEFAULT_MAP ")"},
-		{.name = "topics", .kind = CLI_FLAG, .into = &topics, .help = "every topic with QoS, retain and interval"},
+	const struct cli_option options[] = {{.letter = 'c',
+						     .name = "config",
+						     .argument = "FILE",
+						     .kind = CLI_TEXT,
+						     .into = &file,
+						     .help = "the map (" CLI_DEFAULT_MAP ")"},
+		{.name = "topics",
+			.kind = CLI_FLAG,
+			.into = &topics,
+			.help = "every topic with QoS, retain and interval"},
 		{.name = "json", .kind = CLI_FLAG, .into = &as_json, .help = "one JSON object"}, {0}};
 	int first;
 	int rc = cli_parse("check", argc, argv, options, &first);

@@ -14,7 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define OPTIONS_MAX 24
+#define OPTIONS_MAX  24
 #define COMMANDS_MAX 32
 
 const struct cli_command cli_commands[] = {
@@ -67,7 +67,8 @@ static void print_overview(FILE *to)
 		to);
 	for (const struct cli_command *command = cli_commands; command->name; command++)
 		fprintf(to, "  %-10s %s\n", command->name, command->summary);
-	fputs("\nbusferry COMMAND --help tells more. The map is " CLI_DEFAULT_MAP " unless -c FILE says otherwise.\n", to);
+	fputs("\nbusferry COMMAND --help tells more. The map is " CLI_DEFAULT_MAP " unless -c FILE says otherwise.\n",
+		to);
 }
 
 static void print_options(const struct cli_option *options)
@@ -136,7 +137,8 @@ int cli_parse(const char *command, int argc, char **argv, const struct cli_optio
 	size_t n = 0, at = 1;
 	for (; options[n].name && n < OPTIONS_MAX; n++) {
 		bool takes = options[n].kind != CLI_FLAG;
-		names[n] = (struct option){options[n].name, takes ? required_argument : no_argument, NULL, (int)(256 + n)};
+		names[n] =
+			(struct option){options[n].name, takes ? required_argument : no_argument, NULL, (int)(256 + n)};
 		if (options[n].letter) {
 			letters[at++] = options[n].letter;
 			if (takes)

@@ -73,8 +73,8 @@ static void print_round(const struct plan *plan, const struct round *round, cons
 		char what[48];
 		snprintf(what, sizeof(what), "%s %u-%u", space_words[read->place.space], read->place.at,
 			read->place.at + read->place.count - 1u);
-		printf("    every %-6s  %-20s %4u cells  %3u metrics  %8.1f ms\n", every, what, read->place.count, read->n,
-			(double)planner_read_ns(cost, &read->place) / 1e6);
+		printf("    every %-6s  %-20s %4u cells  %3u metrics  %8.1f ms\n", every, what, read->place.count,
+			read->n, (double)planner_read_ns(cost, &read->place) / 1e6);
 	}
 }
 
@@ -115,7 +115,8 @@ void plan_text_print(const struct plan *plan)
 
 static const char *payload_word(const struct plan_metric *metric)
 {
-	static const char *const words[] = {[PAYLOAD_JSON] = "json", [PAYLOAD_PLAIN] = "plain", [PAYLOAD_INFLUX] = "influx"};
+	static const char *const words[] = {
+		[PAYLOAD_JSON] = "json", [PAYLOAD_PLAIN] = "plain", [PAYLOAD_INFLUX] = "influx"};
 	return words[metric->delivery.payload];
 }
 
@@ -156,8 +157,8 @@ static void json_every(struct json *json, int64_t every_us)
 		json_int(json, "every_ms", every_us / 1000);
 }
 
-static void json_device(struct json *json, const struct plan *plan, const struct device *device,
-	const struct planner_cost *cost)
+static void json_device(
+	struct json *json, const struct plan *plan, const struct device *device, const struct planner_cost *cost)
 {
 	json_object(json, NULL);
 	json_text(json, "path", device->told->path);

@@ -51,8 +51,9 @@ static int parse_type(struct read_command *command)
 	bool bits = command->place.space == BF_SPACE_COIL || command->place.space == BF_SPACE_DISCRETE;
 	int type = bits ? BF_TYPE_BOOL : command->type_text ? bf_type_from_name(command->type_text) : BF_TYPE_U16;
 	if (type < 0)
-		return cli_usage_error("read", "unknown type \"%s\"; types are u8 s8 u16 s16 u24 u32 s32 u64 s64 f16 f32 "
-					       "f64 bcd16 bcd32 string bool",
+		return cli_usage_error("read",
+			"unknown type \"%s\"; types are u8 s8 u16 s16 u24 u32 s32 u64 s64 f16 f32 "
+			"f64 bcd16 bcd32 string bool",
 			command->type_text);
 	command->shape.type = (enum bf_type)type;
 	if (type == BF_TYPE_STRING)
@@ -60,8 +61,8 @@ static int parse_type(struct read_command *command)
 	unsigned each = bits ? 1 : bf_shape_registers(&command->shape);
 	unsigned long count = (unsigned long)command->n * each;
 	if (!bits && count > 125)
-		return cli_usage_error("read", "%ld values of %s are %lu registers; one request carries 125", command->n,
-			bf_type_name(command->shape.type), count);
+		return cli_usage_error("read", "%ld values of %s are %lu registers; one request carries 125",
+			command->n, bf_type_name(command->shape.type), count);
 	if (command->place.at + count > 65536)
 		return cli_usage_error("read", "this would pass register 65535");
 	command->place.count = (uint16_t)count;
@@ -103,8 +104,8 @@ static int parse_place(struct read_command *command, const char *text)
 		command->place = (struct bf_place){.space = (enum bf_space)space, .at = (uint16_t)at};
 		return -1;
 	}
-	return cli_usage_error("read", "\"%.*s\" is no table; tables are input, holding, coil, discrete",
-		(int)(colon - text), text);
+	return cli_usage_error(
+		"read", "\"%.*s\" is no table; tables are input, holding, coil, discrete", (int)(colon - text), text);
 }
 
 static int parse_port(struct read_command *command, const char *text)
@@ -127,8 +128,8 @@ static int parse_port(struct read_command *command, const char *text)
 	return -1;
 }
 
-static void decode_text(const struct read_command *command, const struct bf_shape *shape, const uint8_t *bytes, size_t i,
-	char *text, size_t size)
+static void decode_text(const struct read_command *command, const struct bf_shape *shape, const uint8_t *bytes,
+	size_t i, char *text, size_t size)
 {
 	struct bf_value value = {.kind = BF_BOOLEAN, .yes = bytes[i / 8] >> (i % 8) & 1};
 	char string[BF_STRING_MAX + 1], number[BF_NUMBER_SIZE];
@@ -180,8 +181,8 @@ static void print_values(const struct read_command *command, const uint8_t *byte
 			printf("%s%s is %s in the map\n", o == 0 ? "\n" : "", orders[o].name, orders[o].meaning);
 }
 
-static void json_value(struct json *json, const char *key, const struct read_command *command, const struct bf_shape *shape,
-	const uint8_t *bytes, size_t i)
+static void json_value(struct json *json, const char *key, const struct read_command *command,
+	const struct bf_shape *shape, const uint8_t *bytes, size_t i)
 {
 	char text[BF_STRING_MAX + 1];
 	decode_text(command, shape, bytes, i, text, sizeof(text));
@@ -241,13 +242,15 @@ static int explain(const struct read_command *command, int failure, uint8_t exce
 			command->bus.wire == WIRE_SERIAL ? " (address, line settings, A and B swapped?)" : "");
 		return EX_UNAVAILABLE;
 	case -EBADMSG:
-		fprintf(stderr, "busferry: error: the answer of unit %ld is damaged (line settings? two devices with one "
-				"address?)\n",
+		fprintf(stderr,
+			"busferry: error: the answer of unit %ld is damaged (line settings? two devices with one "
+			"address?)\n",
 			command->unit);
 		return EX_UNAVAILABLE;
 	case -EACCES:
-		fprintf(stderr, "busferry: error: %s: permission denied\nTry: sudo usermod -aG dialout $USER, then log in "
-				"again\n",
+		fprintf(stderr,
+			"busferry: error: %s: permission denied\nTry: sudo usermod -aG dialout $USER, then log in "
+			"again\n",
 			command->bus.name);
 		return EX_NOPERM;
 	case -EBUSY:
@@ -287,23 +290,57 @@ static int read_and_print(struct read_command *command)
 int cli_read(int argc, char **argv)
 {
 	struct read_command command = {.unit = 1, .n = 1, .timeout_us = 1000000};
-	const struct cli_option options[] = {
-		{.letter = 'a', .name = "address", .argument = "UNIT", .kind = CLI_NUMBER, .into = &command.unit, .max = 255,
-			.help = "unit address (1)"},
-		{.letter = 't', .name = "type", .argument = "TYPE", .kind = CLI_TEXT, .into = &command.type_text,
+	const struct cli_option options[] = {{.letter = 'a',
+						     .name = "address",
+						     .argument = "UNIT",
+						     .kind = CLI_NUMBER,
+						     .into = &command.unit,
+						     .max = 255,
+						     .help = "unit address (1)"},
+		{.letter = 't',
+			.name = "type",
+			.argument = "TYPE",
+			.kind = CLI_TEXT,
+			.into = &command.type_text,
 			.help = "u16, s16, u32, f32, ... (u16)"},
-		{.letter = 'n', .name = "count", .argument = "N", .kind = CLI_NUMBER, .into = &command.n, .min = 1,
-			.max = 2000, .help = "how many values (1)"},
-		{.name = "line", .argument = "\"9600 8N1\"", .kind = CLI_TEXT, .into = &command.line_text,
+		{.letter = 'n',
+			.name = "count",
+			.argument = "N",
+			.kind = CLI_NUMBER,
+			.into = &command.n,
+			.min = 1,
+			.max = 2000,
+			.help = "how many values (1)"},
+		{.name = "line",
+			.argument = "\"9600 8N1\"",
+			.kind = CLI_TEXT,
+			.into = &command.line_text,
 			.help = "settings of a serial port (9600 8N1)"},
-		{.name = "words", .argument = "ORDER", .kind = CLI_TEXT, .into = &command.words_text,
+		{.name = "words",
+			.argument = "ORDER",
+			.kind = CLI_TEXT,
+			.into = &command.words_text,
 			.help = "big or little: order of the words of a value (big)"},
-		{.name = "bytes", .argument = "ORDER", .kind = CLI_TEXT, .into = &command.bytes_text,
+		{.name = "bytes",
+			.argument = "ORDER",
+			.kind = CLI_TEXT,
+			.into = &command.bytes_text,
 			.help = "big or little: order of the bytes in a word (big)"},
-		{.name = "orders", .kind = CLI_FLAG, .into = &command.all_orders, .help = "every byte order side by side"},
-		{.name = "length", .argument = "BYTES", .kind = CLI_NUMBER, .into = &command.length, .min = 1,
-			.max = BF_STRING_MAX, .help = "of a string (16)"},
-		{.name = "timeout", .argument = "TIME", .kind = CLI_DURATION, .into = &command.timeout_us,
+		{.name = "orders",
+			.kind = CLI_FLAG,
+			.into = &command.all_orders,
+			.help = "every byte order side by side"},
+		{.name = "length",
+			.argument = "BYTES",
+			.kind = CLI_NUMBER,
+			.into = &command.length,
+			.min = 1,
+			.max = BF_STRING_MAX,
+			.help = "of a string (16)"},
+		{.name = "timeout",
+			.argument = "TIME",
+			.kind = CLI_DURATION,
+			.into = &command.timeout_us,
 			.help = "how long to wait for the answer (1s)"},
 		{.name = "json", .kind = CLI_FLAG, .into = &command.as_json, .help = "one JSON object"}, {0}};
 	int first;

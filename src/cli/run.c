@@ -138,12 +138,19 @@ int cli_run(int argc, char **argv)
 	const char *file = CLI_DEFAULT_MAP;
 	bool verbose = false;
 	struct gateway_options how = {0};
-	const struct cli_option options[] = {
-		{.letter = 'c', .name = "config", .argument = "FILE", .kind = CLI_TEXT, .into = &file,
-			.help = "the map (" CLI_DEFAULT_MAP ")"},
-		{.name = "once", .kind = CLI_FLAG, .into = &how.once,
+	const struct cli_option options[] = {{.letter = 'c',
+						     .name = "config",
+						     .argument = "FILE",
+						     .kind = CLI_TEXT,
+						     .into = &file,
+						     .help = "the map (" CLI_DEFAULT_MAP ")"},
+		{.name = "once",
+			.kind = CLI_FLAG,
+			.into = &how.once,
 			.help = "poll everything once, wait for the broker's acknowledgement, end"},
-		{.name = "stdout", .kind = CLI_FLAG, .into = &how.print,
+		{.name = "stdout",
+			.kind = CLI_FLAG,
+			.into = &how.print,
 			.help = "print \"topic payload\" lines instead of publishing"},
 		{.letter = 'v', .name = "verbose", .kind = CLI_FLAG, .into = &verbose, .help = "log more"}, {0}};
 	int first;

@@ -15,8 +15,8 @@
 #include <string.h>
 
 #define REOPEN_FIRST_US 500000
-#define REOPEN_CAP_US	10000000
-#define TURNAROUND_US	5000 /* what a device is thought to need before its answer, for planning */
+#define REOPEN_CAP_US   10000000
+#define TURNAROUND_US   5000 /* what a device is thought to need before its answer, for planning */
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
@@ -243,7 +243,8 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 	device_note_time(device, now_us - bus->asked_at);
 	/* 2 illegal data address, 3 illegal data value (here: quantity); 5 acknowledge, 6 server device busy. */
 	if ((exception == 2 || exception == 3) && device_split(round, round->next)) {
-		log_info("%s refuses a read of several values (exception %u): it is split", device->told->path, exception);
+		log_info("%s refuses a read of several values (exception %u): it is split", device->told->path,
+			exception);
 		bus->state = BUS_IDLE;
 		bus->free_at = now_us + bus->gap_us;
 		return;

@@ -33,12 +33,12 @@ struct bus {
 	int64_t reopen_at; /* CLOSED */
 	int64_t free_at;   /* IDLE: when the silence is over */
 	int64_t gap_us;
-	int current;	   /* the round being served, -1 = none */
-	unsigned tries;	   /* of the read being asked */
+	int current;    /* the round being served, -1 = none */
+	unsigned tries; /* of the read being asked */
 	int64_t asked_at, deadline;
 	struct backoff reopening;
 	struct complaint closed;
-	bool once;	   /* each round once, then never again */
+	bool once;         /* each round once, then never again */
 	size_t n_unserved; /* rounds that were not served yet, for `once` */
 	struct bus_counts counts;
 };

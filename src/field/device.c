@@ -11,15 +11,16 @@
 
 #define DEVICE_POLLS_MISSED 3
 #define BACKOFF_FIRST_US    500000
-#define BACKOFF_CAP_US	    10000000
-#define BATCH		    64
+#define BACKOFF_CAP_US      10000000
+#define BATCH               64
 
 #define count(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
 static void round_plan(struct round *round, const struct planner_cost *cost, struct arena *arena)
 {
 	const struct plan_device *told = round->device->told;
-	struct planner_limits limits = {.max_registers = told->max_registers, .max_bits = 2000, .max_gap = told->max_gap};
+	struct planner_limits limits = {
+		.max_registers = told->max_registers, .max_bits = 2000, .max_gap = told->max_gap};
 	round->reads = arena_array(arena, round->n_items, sizeof(*round->reads));
 	int64_t *scratch = arena_array(arena, round->n_items + 1, sizeof(*scratch));
 	round->n_reads = (uint32_t)planner_merge(round->items, round->n_items, &limits, cost, round->reads, scratch);

@@ -21,17 +21,18 @@ struct line_question {
 };
 
 struct line_answer {
-	const uint8_t *bytes; /* registers as on the wire, or bits, the first one lowest; the line's, until the next call */
+	const uint8_t
+		*bytes; /* registers as on the wire, or bits, the first one lowest; the line's, until the next call */
 	size_t n;
-	uint8_t exception;    /* set with -EREMOTEIO */
+	uint8_t exception; /* set with -EREMOTEIO */
 };
 
 struct line {
 	const struct line_ops *ops;
-	int fd;		  /* -1 = closed */
-	short events;	  /* what to poll the fd for; 0 = nothing: look again at look_at */
-	int64_t look_at;  /* when to call again even if the fd stays silent; CLOCK_NEVER = no need */
-	uint64_t n_late;  /* answers to questions that had been given up */
+	int fd;             /* -1 = closed */
+	short events;       /* what to poll the fd for; 0 = nothing: look again at look_at */
+	int64_t look_at;    /* when to call again even if the fd stays silent; CLOCK_NEVER = no need */
+	uint64_t n_late;    /* answers to questions that had been given up */
 	uint64_t n_foreign; /* frames of other units or functions */
 };
 

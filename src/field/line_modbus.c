@@ -5,8 +5,8 @@
  * as raw requests and answers are collected only when they are whole:
  *  - RTU: the kernel says how many bytes wait (FIONREAD); the length of the answer is known from the question, or it is
  *    an exception, five bytes and then silence.  Until then nothing is read.
- *  - TCP: the header is peeked at; its length field says when the frame is whole.  The request's header is written here,
- *    because modbus_send_raw_request leaves the transaction id at 0, and the id is what tells a late answer from the
+ *  - TCP: the header is peeked at; its length field says when the frame is whole.  The request's header is written
+ * here, because modbus_send_raw_request leaves the transaction id at 0, and the id is what tells a late answer from the
  *    one that is waited for: answers with an older id are discarded and waited past.
  * libmodbus's own time-outs, recovery and connecting are never used: it would sleep, retry and reconnect on its own.
  *
@@ -25,11 +25,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RTU_FRAME_MAX	256
-#define TCP_FRAME_MAX	260
-#define MBAP_SIZE	7   /* transaction id, protocol id, length, unit */
-#define RTU_EXCEPTION	5   /* unit, function, code, checksum */
-#define RTU_REST_US	3000 /* silence after which a short frame will not grow any more; USB adapters pause */
+#define RTU_FRAME_MAX   256
+#define TCP_FRAME_MAX   260
+#define MBAP_SIZE       7     /* transaction id, protocol id, length, unit */
+#define RTU_EXCEPTION   5     /* unit, function, code, checksum */
+#define RTU_REST_US     3000  /* silence after which a short frame will not grow any more; USB adapters pause */
 #define BYTE_TIMEOUT_US 20000 /* libmodbus only ever waits for bytes that are there already */
 
 struct line_modbus {
@@ -39,7 +39,7 @@ struct line_modbus {
 	struct line_tcp tcp;
 	struct line_question asked;
 	uint16_t transaction;
-	int n_seen;	  /* RTU: bytes that waited when last looked */
+	int n_seen; /* RTU: bytes that waited when last looked */
 	int64_t seen_at;
 	uint8_t frame[TCP_FRAME_MAX];
 };
@@ -56,10 +56,8 @@ static bool is_bits(enum bf_space space)
 
 static uint8_t function_of(enum bf_space space)
 {
-	static const uint8_t functions[BF_N_SPACES] = {[BF_SPACE_COIL] = 1,
-		[BF_SPACE_DISCRETE] = 2,
-		[BF_SPACE_HOLDING] = 3,
-		[BF_SPACE_INPUT] = 4};
+	static const uint8_t functions[BF_N_SPACES] = {
+		[BF_SPACE_COIL] = 1, [BF_SPACE_DISCRETE] = 2, [BF_SPACE_HOLDING] = 3, [BF_SPACE_INPUT] = 4};
 	return functions[space];
 }
 
@@ -102,8 +100,8 @@ static int modbus_line_open(struct line *line, int64_t now_us)
 static bool is_gone(int error)
 {
 	return error == EIO || error == ENODEV || error == ENXIO || error == EBADF || error == EPIPE ||
-		error == ECONNRESET || error == ECONNREFUSED || error == ETIMEDOUT || error == EHOSTUNREACH ||
-		error == ENETUNREACH || error == ENOTCONN;
+	       error == ECONNRESET || error == ECONNREFUSED || error == ETIMEDOUT || error == EHOSTUNREACH ||
+	       error == ENETUNREACH || error == ENOTCONN;
 }
 
 static int ask_rtu(struct line_modbus *self, const uint8_t request[static 6])
@@ -120,7 +118,9 @@ static int ask_tcp(struct line_modbus *self, const uint8_t request[static 6])
 	uint8_t frame[MBAP_SIZE + 5] = {(uint8_t)(++self->transaction >> 8), (uint8_t)self->transaction, 0, 0, 0, 6};
 	memcpy(frame + MBAP_SIZE - 1, request, 6);
 	ssize_t n = send(self->line.fd, frame, sizeof(frame), MSG_NOSIGNAL);
-	return n == (ssize_t)sizeof(frame) ? 0 : -ENODEV; /* a full socket buffer means that nobody reads: as good as gone */
+	return n == (ssize_t)sizeof(frame)
+		       ? 0
+		       : -ENODEV; /* a full socket buffer means that nobody reads: as good as gone */
 }
 
 static int modbus_line_ask(struct line *line, const struct line_question *question, int64_t now_us)
@@ -135,7 +135,8 @@ static int modbus_line_ask(struct line *line, const struct line_question *questi
 	line->events = POLLIN;
 	line->look_at = CLOCK_NEVER;
 	if (self->bus->wire == WIRE_TCP) {
-		char byte; /* late answers stay: their transaction id tells them; but a closed connection must show now */
+		char byte; /* late answers stay: their transaction id tells them; but a closed connection must show now
+			    */
 		if (recv(line->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 			return -ENODEV;
 		return ask_tcp(self, request);

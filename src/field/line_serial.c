@@ -70,9 +70,9 @@ static int serial_open_termios(const char *path, const struct plan_line *setting
 
 static int serial_configure(struct sp_port *port, const struct plan_line *settings)
 {
-	enum sp_parity parity = settings->parity == 'E' ? SP_PARITY_EVEN
-		: settings->parity == 'O'		? SP_PARITY_ODD
-							: SP_PARITY_NONE;
+	enum sp_parity parity = settings->parity == 'E'   ? SP_PARITY_EVEN
+				: settings->parity == 'O' ? SP_PARITY_ODD
+							  : SP_PARITY_NONE;
 	if (sp_set_baudrate(port, (int)settings->baud) != SP_OK || sp_set_bits(port, settings->data_bits) != SP_OK ||
 		sp_set_parity(port, parity) != SP_OK || sp_set_stopbits(port, settings->stop_bits) != SP_OK ||
 		sp_set_flowcontrol(port, SP_FLOWCONTROL_NONE) != SP_OK)

@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TCP_CONNECT_US	    (3 * (int64_t)1000000)
+#define TCP_CONNECT_US      (3 * (int64_t)1000000)
 #define TCP_RESOLVE_LOOK_US 50000
-#define TCP_UNACKED_MS	    10000 /* a host that went away without a word is noticed after this */
+#define TCP_UNACKED_MS      10000 /* a host that went away without a word is noticed after this */
 
 static void tcp_settings(int fd)
 {

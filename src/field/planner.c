@@ -31,9 +31,8 @@
 struct planner_cost planner_cost_of(const struct plan_bus *bus, int64_t turnaround_us)
 {
 	if (bus->wire == WIRE_TCP)
-		return (struct planner_cost){.request_ns = TCP_REQUEST_NS,
-			.register_ns = TCP_REGISTER_NS,
-			.bits8_ns = TCP_BITS8_NS};
+		return (struct planner_cost){
+			.request_ns = TCP_REQUEST_NS, .register_ns = TCP_REGISTER_NS, .bits8_ns = TCP_BITS8_NS};
 	int64_t character_ns = plan_line_char_ns(&bus->line);
 	return (struct planner_cost){
 		.request_ns = (RTU_REQUEST_CHARS + RTU_ANSWER_CHARS) * character_ns +
@@ -102,8 +101,8 @@ static void items_sort(struct planner_item *items, size_t n)
 }
 
 /* May a read from items[first] on, which ends at `end`, be stretched to hold the next item too? */
-static bool may_stretch(const struct planner_item *first, uint32_t end,
-	const struct planner_item *next, const struct planner_limits *limits)
+static bool may_stretch(const struct planner_item *first, uint32_t end, const struct planner_item *next,
+	const struct planner_limits *limits)
 {
 	uint32_t most = is_bits(first->place.space) ? limits->max_bits : limits->max_registers;
 	if (next->place.space != first->place.space)
@@ -117,23 +116,20 @@ static bool may_stretch(const struct planner_item *first, uint32_t end,
 
 /* All reads that start at items[i]: tells each place behind one of them if it is reached cheaper
  * this way. */
-static void try_from(size_t i, const struct planner_item *items, size_t n,
-	const struct planner_limits *limits, const struct planner_cost *cost,
-	struct planner_read *reads, int64_t *scratch)
+static void try_from(size_t i, const struct planner_item *items, size_t n, const struct planner_limits *limits,
+	const struct planner_cost *cost, struct planner_read *reads, int64_t *scratch)
 {
 	struct bf_place place = items[i].place;
 	uint32_t end = end_of(&place), requests = i ? reads[i - 1].n + 1 : 1;
 	for (size_t k = i + 1;; k++) {
-		bool within = k < n && items[k].place.space == place.space &&
-			      end_of(&items[k].place) <= end;
+		bool within = k < n && items[k].place.space == place.space && end_of(&items[k].place) <= end;
 		if (!within) { /* a read may end here */
 			place.count = (uint16_t)(end - place.at);
 			int64_t whole = scratch[i] + planner_read_ns(cost, &place);
-			if (whole < scratch[k] ||
-				(whole == scratch[k] && requests < reads[k - 1].n)) {
+			if (whole < scratch[k] || (whole == scratch[k] && requests < reads[k - 1].n)) {
 				scratch[k] = whole;
-				reads[k - 1] = (struct planner_read){
-					.place = place, .first = (uint32_t)i, .n = requests};
+				reads[k - 1] =
+					(struct planner_read){.place = place, .first = (uint32_t)i, .n = requests};
 			}
 		}
 		if (k >= n || !may_stretch(&items[i], end, &items[k], limits))
@@ -153,8 +149,7 @@ size_t planner_merge(struct planner_item *items, size_t n, const struct planner_
 		scratch[k] = COST_NONE;
 	scratch[0] = 0;
 	for (size_t i = 0; i < n; i++)
-		if (scratch[i] !=
-			COST_NONE) /* else no read starts here: the item lies within one before */
+		if (scratch[i] != COST_NONE) /* else no read starts here: the item lies within one before */
 			try_from(i, items, n, limits, cost, reads, scratch);
 
 	/* The ends of the chosen reads, from the last to the first, take the place of the costs; a

@@ -14,15 +14,15 @@
 
 /* What a request costs on a wire, in nanoseconds. */
 struct planner_cost {
-	int64_t request_ns;   /* everything but the answered data: request, answer's frame, silences, turnaround */
-	int64_t register_ns;  /* each register answered */
-	int64_t bits8_ns;     /* each started group of eight coils or inputs answered */
+	int64_t request_ns;  /* everything but the answered data: request, answer's frame, silences, turnaround */
+	int64_t register_ns; /* each register answered */
+	int64_t bits8_ns;    /* each started group of eight coils or inputs answered */
 };
 
 struct planner_limits {
 	unsigned max_registers; /* 1..125 */
-	unsigned max_bits;	/* 1..2000 */
-	int max_gap;		/* unused cells that may be read over, or PLAN_ADAPTIVE */
+	unsigned max_bits;      /* 1..2000 */
+	int max_gap;            /* unused cells that may be read over, or PLAN_ADAPTIVE */
 };
 
 /* A request: what is read, and which of the sorted items it answers. */

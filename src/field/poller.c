@@ -19,7 +19,7 @@
 
 #define HOSTS_A_THREAD 128
 #define THREADS_MAX    4
-#define SLEEP_MAX_US   5000000	/* a step at least this often, for the watchdog */
+#define SLEEP_MAX_US   5000000 /* a step at least this often, for the watchdog */
 #define ALIVE_US       20000000
 
 struct poller {
@@ -129,7 +129,8 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 	atomic_store_explicit(&poller->alive_until, now_us + ALIVE_US, memory_order_relaxed);
 	for (size_t f = 1; f < poller->n_fds; f++)
 		if (poller->fds[f].revents)
-			poller->wake_at[poller->fd_bus[f - 1]] = bus_step(&poller->buses[poller->fd_bus[f - 1]], true, now_us);
+			poller->wake_at[poller->fd_bus[f - 1]] =
+				bus_step(&poller->buses[poller->fd_bus[f - 1]], true, now_us);
 	int64_t wake = now_us + SLEEP_MAX_US;
 	bool finished = true;
 	size_t n = 1;

@@ -35,9 +35,8 @@ int resolve_start(const char *host, uint16_t port, struct resolve **ret_resolve)
 		resolve->state = 0;
 	} else {
 		resolve->hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
-		resolve->lookup = (struct gaicb){.ar_name = resolve->host,
-			.ar_service = resolve->service,
-			.ar_request = &resolve->hints};
+		resolve->lookup = (struct gaicb){
+			.ar_name = resolve->host, .ar_service = resolve->service, .ar_request = &resolve->hints};
 		resolve->list[0] = &resolve->lookup;
 		resolve->state = getaddrinfo_a(GAI_NOWAIT, resolve->list, 1, NULL) == 0 ? -EINPROGRESS : -EHOSTUNREACH;
 	}

@@ -5,7 +5,7 @@
 #include "field/schedule.h"
 
 #define SPREAD_US 1000000
-#define TICK_US	  20000
+#define TICK_US   20000
 
 static int64_t schedule_ready_at(const struct schedule_entry *entry)
 {

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_TOPIC_MAX   1024	  /* bytes; the map is checked against it */
+#define MESSAGE_TOPIC_MAX   1024          /* bytes; the map is checked against it */
 #define MESSAGE_PAYLOAD_MAX (256u * 1024) /* bytes */
 
 enum message_kind {
@@ -17,15 +17,15 @@ enum message_kind {
 };
 
 struct message {
-	const char *topic;   /* NUL-terminated */
+	const char *topic; /* NUL-terminated */
 	const void *payload;
 	size_t payload_n;
-	int64_t time_ms;     /* wall time of the reading */
-	uint32_t expire_s;   /* 0 = never */
+	int64_t time_ms;   /* wall time of the reading */
+	uint32_t expire_s; /* 0 = never */
 	uint8_t qos;
 	bool retain;
-	bool json;	     /* the payload is a JSON object: marks may be added before its closing brace */
-	bool buffer;	     /* may wait on disk */
+	bool json;   /* the payload is a JSON object: marks may be added before its closing brace */
+	bool buffer; /* may wait on disk */
 	enum message_kind kind;
 };
 

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PLAN_EVERY_START (-2)	/* every_us: once after each time the device has (re)appeared */
-#define PLAN_ADAPTIVE	 (-1)	/* max_gap: the planner decides by wire time; gap_us: 3.5 characters */
+#define PLAN_EVERY_START (-2) /* every_us: once after each time the device has (re)appeared */
+#define PLAN_ADAPTIVE    (-1) /* max_gap: the planner decides by wire time; gap_us: 3.5 characters */
 
 enum plan_payload { PAYLOAD_JSON, PAYLOAD_PLAIN, PAYLOAD_INFLUX };
 enum plan_reduce { REDUCE_LAST, REDUCE_MEAN, REDUCE_MIN, REDUCE_MAX };
@@ -27,63 +27,63 @@ struct plan_word {
 
 /* How readings of one metric leave: by its own keys, else by the first rule of `topics` that has the key. */
 struct plan_delivery {
-	uint8_t qos;		/* 0, 1, 2 */
+	uint8_t qos; /* 0, 1, 2 */
 	bool retain;
 	enum plan_payload payload;
 	bool per_device;
-	bool buffer;		/* false: waits in memory only, never on disk */
-	bool latest_only;	/* of a backlog keep only the newest */
-	uint32_t expire_s;	/* MQTT 5 message expiry; 0 = none */
+	bool buffer;       /* false: waits in memory only, never on disk */
+	bool latest_only;  /* of a backlog keep only the newest */
+	uint32_t expire_s; /* MQTT 5 message expiry; 0 = none */
 };
 
 struct plan_metric {
-	const char *topic;	/* site/floor/device/metric */
-	const char *name;	/* the last part of the topic */
-	const char *unit;	/* NULL = none */
+	const char *topic; /* site/floor/device/metric */
+	const char *name;  /* the last part of the topic */
+	const char *unit;  /* NULL = none */
 	uint32_t device;
 
 	struct bf_place place;
 	struct bf_shape shape;
-	uint8_t bit, n_bits;	/* of the decoded integer: lowest bit, how many; n_bits 0 = the whole value */
-	bool scaled;		/* scale is not 1 or offset not 0 */
-	double scale, offset;	/* value = raw × scale + offset */
-	int decimals;		/* of the printed value; -1 = the shortest text */
-	bool scale_from;	/* value × 10^register at scale_place, read in the same request */
+	uint8_t bit, n_bits;  /* of the decoded integer: lowest bit, how many; n_bits 0 = the whole value */
+	bool scaled;          /* scale is not 1 or offset not 0 */
+	double scale, offset; /* value = raw × scale + offset */
+	int decimals;         /* of the printed value; -1 = the shortest text */
+	bool scale_from;      /* value × 10^register at scale_place, read in the same request */
 	struct bf_place scale_place;
 	const struct plan_word *words; /* sorted by number */
 	size_t n_words;
-	const uint64_t *invalid;       /* raw values, masked to the width of the type, that mean "no value" */
+	const uint64_t *invalid; /* raw values, masked to the width of the type, that mean "no value" */
 	size_t n_invalid;
 	struct bf_texts invalid_texts;
 
-	int64_t every_us;	/* > 0; 0 = as often as the wire has time; PLAN_EVERY_START */
+	int64_t every_us; /* > 0; 0 = as often as the wire has time; PLAN_EVERY_START */
 	struct plan_delivery delivery;
 
 	/* Is it worth telling?  In scaled units; NaN = not given. */
 	double min, max, max_step, deadband;
-	bool deadband_percent;	/* deadband is in percent of the last value told */
+	bool deadband_percent; /* deadband is in percent of the last value told */
 	bool monotonic;
 	enum plan_reduce reduce;
-	int64_t heartbeat_us;	/* 0 = none */
+	int64_t heartbeat_us; /* 0 = none */
 };
 
 struct plan_device {
-	const char *topic;	/* site/floor/device */
-	const char *path;	/* floor/device: the topic without the site */
-	const char *name;	/* for people */
+	const char *topic; /* site/floor/device */
+	const char *path;  /* floor/device: the topic without the site */
+	const char *name;  /* for people */
 	uint32_t bus;
-	uint8_t address;	/* unit address */
-	const void *keys;	/* the struct that the driver's device_keys fill */
+	uint8_t address;  /* unit address */
+	const void *keys; /* the struct that the driver's device_keys fill */
 	uint32_t first_metric, n_metrics;
-	int64_t timeout_us;	/* upper bound of the wait for an answer */
+	int64_t timeout_us;     /* upper bound of the wait for an answer */
 	uint16_t max_registers; /* 1..125 */
-	int max_gap;		/* registers that may be read over, or PLAN_ADAPTIVE */
+	int max_gap;            /* registers that may be read over, or PLAN_ADAPTIVE */
 };
 
 enum plan_wire {
-	WIRE_SERIAL,	 /* a serial port or pty */
+	WIRE_SERIAL,     /* a serial port or pty */
 	WIRE_SERIAL_TCP, /* a serial device server: the serial frames over a TCP connection */
-	WIRE_TCP,	 /* Modbus TCP */
+	WIRE_TCP,        /* Modbus TCP */
 };
 
 enum plan_rs485 { RS485_AUTO, RS485_KERNEL, RS485_RTS };
@@ -91,28 +91,28 @@ enum plan_rs485 { RS485_AUTO, RS485_KERNEL, RS485_RTS };
 struct plan_line {
 	uint32_t baud;
 	uint8_t data_bits; /* 7, 8 */
-	char parity;	   /* 'N', 'E', 'O' */
+	char parity;       /* 'N', 'E', 'O' */
 	uint8_t stop_bits; /* 1, 2 */
 };
 
 struct plan_bus {
-	const char *name;	/* as in the map, or made from the port or host of its device */
+	const char *name; /* as in the map, or made from the port or host of its device */
 	const struct bf_driver *driver;
 	enum plan_wire wire;
-	const char *port;	/* WIRE_SERIAL: path of the port */
-	const char *host;	/* else */
+	const char *port; /* WIRE_SERIAL: path of the port */
+	const char *host; /* else */
 	uint16_t tcp_port;
-	struct plan_line line;	/* of serial wires, also behind a device server */
+	struct plan_line line; /* of serial wires, also behind a device server */
 	int64_t timeout_us;
-	int64_t gap_us;		/* silence between frames, or PLAN_ADAPTIVE */
-	unsigned retries;	/* for checksum errors and exceptions 5 and 6 */
+	int64_t gap_us;   /* silence between frames, or PLAN_ADAPTIVE */
+	unsigned retries; /* for checksum errors and exceptions 5 and 6 */
 	enum plan_rs485 rs485;
 	const uint32_t *devices;
 	uint32_t n_devices;
 };
 
 struct plan_endpoint {
-	const char *url;	/* for logs and info; never holds a password */
+	const char *url; /* for logs and info; never holds a password */
 	const char *host;
 	uint16_t port;
 	bool tls;
@@ -121,35 +121,35 @@ struct plan_endpoint {
 struct plan_broker {
 	const struct plan_endpoint *endpoints; /* tried in order */
 	size_t n_endpoints;
-	int protocol;		/* 4 = MQTT 3.1.1, 5 */
+	int protocol; /* 4 = MQTT 3.1.1, 5 */
 	const char *client_id;
-	const char *user;	/* NULL = none */
+	const char *user;                                           /* NULL = none */
 	const char *password_file, *ca_file, *cert_file, *key_file; /* NULL = none */
 	unsigned keepalive_s;
-	unsigned inflight;	/* messages at QoS 1 that may await their acknowledgement */
+	unsigned inflight; /* messages at QoS 1 that may await their acknowledgement */
 	unsigned inflight_qos2;
-	int max_qos;		/* 2 unless the map says less */
+	int max_qos; /* 2 unless the map says less */
 };
 
 enum plan_when_full { WHEN_FULL_DROP_OLDEST, WHEN_FULL_DROP_NEWEST };
 
 struct plan_buffer {
-	const char *path;	/* NULL = memory only */
-	bool path_given;	/* a path that can't be used is then a fault, not a warning */
-	int64_t max_size;	/* bytes */
+	const char *path; /* NULL = memory only */
+	bool path_given;  /* a path that can't be used is then a fault, not a warning */
+	int64_t max_size; /* bytes */
 	int64_t max_age_us;
 	int64_t sync_us;
-	unsigned replay;	/* messages a second after an outage; 0 = as fast as the broker takes them */
+	unsigned replay; /* messages a second after an outage; 0 = as fast as the broker takes them */
 	enum plan_when_full when_full;
 	bool live_first;
 };
 
 struct plan {
-	const char *file;	/* the map */
+	const char *file; /* the map */
 	const char *site;
 	const char *gateway_id;
 	const char *gateway_topic; /* site/gateway/ID */
-	bool ids;		/* "id" in json readings */
+	bool ids;                  /* "id" in json readings */
 	struct plan_broker broker;
 	struct plan_buffer buffer;
 
@@ -160,7 +160,7 @@ struct plan {
 	struct plan_metric *metrics; /* those of one device stand together */
 	size_t n_metrics;
 
-	struct arena arena;	/* owns all of the above */
+	struct arena arena; /* owns all of the above */
 };
 
 /* Frees what the plan points to.  NULL and zeroed plans are fine. */

@@ -16,7 +16,7 @@ enum quality {
 	QUALITY_CHECKSUM,  /* answers came, none was sound */
 	QUALITY_EXCEPTION, /* the device refused; `code` says why */
 	QUALITY_INVALID,   /* a sentinel, NaN, bad digits or text */
-	QUALITY_RANGE,	   /* outside what is plausible */
+	QUALITY_RANGE,     /* outside what is plausible */
 	QUALITY_OFFLINE,   /* the port or connection is gone */
 };
 
@@ -24,23 +24,23 @@ enum quality {
 const char *quality_word(enum quality quality);
 
 struct reading {
-	uint32_t metric;	/* index in plan->metrics */
+	uint32_t metric; /* index in plan->metrics */
 	enum quality quality;
-	uint8_t code;		/* of an exception; else 0 */
-	struct bf_value value;	/* BF_NONE unless good; a text is valid during the call only */
-	int64_t time_ms;	/* wall time at which the answer was received (or given up) */
+	uint8_t code;          /* of an exception; else 0 */
+	struct bf_value value; /* BF_NONE unless good; a text is valid during the call only */
+	int64_t time_ms;       /* wall time at which the answer was received (or given up) */
 };
 
 enum availability { AVAILABILITY_SAME, AVAILABILITY_ONLINE, AVAILABILITY_OFFLINE };
 
 /* What one answer, or its absence, told of one device. */
 struct batch {
-	uint32_t device;		/* index in plan->devices */
+	uint32_t device;                /* index in plan->devices */
 	enum availability availability; /* a change, told before the readings */
 	const struct reading *readings;
 	size_t n;
-	bool round_over;		/* the last batch of the metrics that were due together */
-	int64_t now_us;			/* monotonic */
+	bool round_over; /* the last batch of the metrics that were due together */
+	int64_t now_us;  /* monotonic */
 };
 
 struct reading_sink {

@@ -72,8 +72,7 @@ static bool shape_sound(const struct bf_shape *shape)
 {
 	if (!type_known(shape->type))
 		return false;
-	return shape->type != BF_TYPE_STRING ||
-	       (shape->length > 0 && shape->length <= BF_STRING_MAX);
+	return shape->type != BF_TYPE_STRING || (shape->length > 0 && shape->length <= BF_STRING_MAX);
 }
 
 static uint64_t mask_of(unsigned bits)
@@ -99,8 +98,7 @@ static uint64_t word_load(const struct bf_shape *shape, const uint8_t *bytes, si
 	return word & mask_of(rows[shape->type].bits);
 }
 
-static void word_store(
-	const struct bf_shape *shape, uint64_t word, uint8_t *bytes, size_t n_registers)
+static void word_store(const struct bf_shape *shape, uint64_t word, uint8_t *bytes, size_t n_registers)
 {
 	for (size_t i = n_registers; i-- > 0; word >>= 16) {
 		size_t high = high_byte_at(shape, n_registers, i);
@@ -145,8 +143,7 @@ static int half_from_double(double number, uint64_t *ret_word)
 		if (exponent > 15)
 			return -ERANGE;
 		/* a fraction that rounds up to 0x800 carries into the exponent, as it should */
-		word = (uint64_t)((exponent + 14) << 10) +
-		       (uint64_t)rint(ldexp(size, 10 - exponent));
+		word = (uint64_t)((exponent + 14) << 10) + (uint64_t)rint(ldexp(size, 10 - exponent));
 		if (word >= 0x7C00)
 			return -ERANGE;
 	}
@@ -181,8 +178,7 @@ static bool blank(char c)
 }
 
 /* Registers of a text stand in reading order whatever the words: their order is one of numbers. */
-static int text_load(
-	const struct bf_shape *shape, const uint8_t *bytes, char *text, struct bf_value *ret_value)
+static int text_load(const struct bf_shape *shape, const uint8_t *bytes, char *text, struct bf_value *ret_value)
 {
 	size_t n = 0, swap = shape->bytes == BF_LITTLE;
 	while (n < shape->length && bytes[n ^ swap] != 0) {
@@ -203,8 +199,8 @@ static int text_load(
 	return 0;
 }
 
-int bf_decode(const struct bf_shape *shape, const uint8_t *bytes, size_t n,
-	char text[static BF_STRING_MAX + 1], struct bf_value *ret_value)
+int bf_decode(const struct bf_shape *shape, const uint8_t *bytes, size_t n, char text[static BF_STRING_MAX + 1],
+	struct bf_value *ret_value)
 {
 	size_t n_registers = bf_shape_registers(shape);
 	if (!shape_sound(shape) || n != 2 * n_registers)
@@ -247,8 +243,7 @@ int bf_decode(const struct bf_shape *shape, const uint8_t *bytes, size_t n,
 	default:
 		break;
 	}
-	if ((value.kind == BF_FLOAT32 && !isfinite(value.f32)) ||
-		(value.kind == BF_FLOAT64 && !isfinite(value.f64)))
+	if ((value.kind == BF_FLOAT32 && !isfinite(value.f32)) || (value.kind == BF_FLOAT64 && !isfinite(value.f64)))
 		return -EDOM;
 	*ret_value = value;
 	return 0;
@@ -274,8 +269,7 @@ static int whole_of(const struct bf_value *value, struct whole *ret_whole)
 		*ret_whole = (struct whole){.size = value->u};
 	} else if (value->kind == BF_SIGNED) {
 		bool negative = value->i < 0;
-		*ret_whole = (struct whole){
-			negative, negative ? 0 - (uint64_t)value->i : (uint64_t)value->i};
+		*ret_whole = (struct whole){negative, negative ? 0 - (uint64_t)value->i : (uint64_t)value->i};
 	} else {
 		double number = round(bf_value_number(value));
 		if (!(fabs(number) < 0x1p64)) /* NaN too */
@@ -287,8 +281,7 @@ static int whole_of(const struct bf_value *value, struct whole *ret_whole)
 
 static int word_of_whole(enum bf_type type, struct whole whole, uint64_t *ret_word)
 {
-	bool is_signed = type == BF_TYPE_S8 || type == BF_TYPE_S16 || type == BF_TYPE_S32 ||
-			 type == BF_TYPE_S64;
+	bool is_signed = type == BF_TYPE_S8 || type == BF_TYPE_S16 || type == BF_TYPE_S32 || type == BF_TYPE_S64;
 	uint64_t most = mask_of(rows[type].bits);
 	if (is_signed)
 		most = most / 2 + (whole.negative ? 1 : 0);
@@ -336,8 +329,7 @@ static int word_of_number(enum bf_type type, const struct bf_value *value, uint6
 	}
 }
 
-int bf_encode(
-	const struct bf_shape *shape, const struct bf_value *value, uint8_t *bytes, size_t size)
+int bf_encode(const struct bf_shape *shape, const struct bf_value *value, uint8_t *bytes, size_t size)
 {
 	size_t n_registers = bf_shape_registers(shape);
 	if (!shape_sound(shape) || size < 2 * n_registers)

@@ -19,22 +19,22 @@
 #include <stdint.h>
 
 enum bf_type {
-	BF_TYPE_U16,	/* the default */
-	BF_TYPE_U8,	/* low byte of a register */
+	BF_TYPE_U16, /* the default */
+	BF_TYPE_U8,  /* low byte of a register */
 	BF_TYPE_S8,
 	BF_TYPE_S16,
-	BF_TYPE_U24,	/* low three bytes of two registers */
+	BF_TYPE_U24, /* low three bytes of two registers */
 	BF_TYPE_U32,
 	BF_TYPE_S32,
 	BF_TYPE_U64,
 	BF_TYPE_S64,
-	BF_TYPE_F16,	/* IEEE 754 binary16 */
-	BF_TYPE_F32,	/* IEEE 754 binary32 */
-	BF_TYPE_F64,	/* IEEE 754 binary64 */
-	BF_TYPE_BCD16,	/* four decimal digits, the highest first */
-	BF_TYPE_BCD32,	/* eight */
-	BF_TYPE_STRING,	/* high byte of each register first */
-	BF_TYPE_BOOL,	/* a coil or discrete input; of a register: not 0 */
+	BF_TYPE_F16,    /* IEEE 754 binary16 */
+	BF_TYPE_F32,    /* IEEE 754 binary32 */
+	BF_TYPE_F64,    /* IEEE 754 binary64 */
+	BF_TYPE_BCD16,  /* four decimal digits, the highest first */
+	BF_TYPE_BCD32,  /* eight */
+	BF_TYPE_STRING, /* high byte of each register first */
+	BF_TYPE_BOOL,   /* a coil or discrete input; of a register: not 0 */
 	BF_N_TYPES,
 };
 

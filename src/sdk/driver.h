@@ -20,15 +20,15 @@ enum bf_space { BF_SPACE_COIL, BF_SPACE_DISCRETE, BF_SPACE_INPUT, BF_SPACE_HOLDI
 /* A run of cells of one space: registers of 16 bit, or single bits in the spaces COIL and DISCRETE. */
 struct bf_place {
 	enum bf_space space;
-	uint16_t at;	/* zero-based */
+	uint16_t at;    /* zero-based */
 	uint16_t count; /* at + count <= 65536 */
 };
 
 /* What is wrong with a key, for a message that points at it. */
 struct bf_complaint {
-	const char *key;    /* the key at fault, or NULL for the whole group */
-	char what[160];	    /* "is a holding register by its first digit" */
-	char hint[160];	    /* "write …", or empty */
+	const char *key; /* the key at fault, or NULL for the whole group */
+	char what[160];  /* "is a holding register by its first digit" */
+	char hint[160];  /* "write …", or empty */
 };
 
 enum bf_way {
@@ -36,14 +36,14 @@ enum bf_way {
 };
 
 struct bf_driver {
-	unsigned abi;	      /* BF_DRIVER_ABI */
+	unsigned abi; /* BF_DRIVER_ABI */
 	const char *name;
-	const char *summary;  /* one line for `busferry drivers` */
+	const char *summary; /* one line for `busferry drivers` */
 	enum bf_way way;
 
 	const struct bf_key *device_keys; /* ends with a row without name; besides the core's own keys */
 	const struct bf_key *metric_keys;
-	size_t device_size;		  /* bytes of the structs that the two tables fill */
+	size_t device_size; /* bytes of the structs that the two tables fill */
 	size_t metric_size;
 
 	/*

@@ -59,8 +59,8 @@ static int64_t unit_of(const char *name, const struct unit *units, size_t n, int
 }
 
 /* digits[.digits][unit] → whole numbers of the smallest unit, at most `most`. */
-static int quantity_parse(const char *text, const struct unit *units, size_t n_units, int64_t bare,
-	int64_t most, int64_t *ret_quantity)
+static int quantity_parse(
+	const char *text, const struct unit *units, size_t n_units, int64_t bare, int64_t most, int64_t *ret_quantity)
 {
 	const char *point = skip_digits(text), *end = point;
 	if (point == text)

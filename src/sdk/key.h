@@ -48,11 +48,11 @@ struct bf_key {
 	const char *name;
 	enum bf_key_type type;
 	size_t offset;
-	double min, max;	 /* of numbers, of durations in seconds, of sizes in bytes; both 0 = not bounded */
-	const char *fallback;	 /* as it would stand in the map, without quotes; NULL = not given */
-	const char *choices;	 /* "one|two|three" */
+	double min, max;      /* of numbers, of durations in seconds, of sizes in bytes; both 0 = not bounded */
+	const char *fallback; /* as it would stand in the map, without quotes; NULL = not given */
+	const char *choices;  /* "one|two|three" */
 	unsigned flags;
-	const char *help;	 /* one sentence, no full stop */
+	const char *help; /* one sentence, no full stop */
 };
 
 struct bf_texts {

@@ -23,21 +23,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGITS_SURE 1e15 /* below it every decimal has a double of its own (DBL_DIG) */
-#define PLAIN_FROM  1e-5
-#define PLAIN_TO    1e15
-#define FLOAT_SPARSE                                                                               \
-	0x1p24 /* from here on whole floats may have shorter texts than their own digits */
-#define DECIMALS_TRY                                                                               \
-	20 /* 15 digits from PLAIN_FROM on; 10^22 is the last power that a double holds exactly */
+#define DIGITS_SURE  1e15 /* below it every decimal has a double of its own (DBL_DIG) */
+#define PLAIN_FROM   1e-5
+#define PLAIN_TO     1e15
+#define FLOAT_SPARSE 0x1p24 /* from here on whole floats may have shorter texts than their own digits */
+#define DECIMALS_TRY 20     /* 15 digits from PLAIN_FROM on; 10^22 is the last power that a double holds exactly */
 
 struct decimal {
 	uint64_t digits;
 	int exponent; /* of ten */
 };
 
-static const double power_of_ten[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20};
+static const double power_of_ten[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
+	1e15, 1e16, 1e17, 1e18, 1e19, 1e20};
 
 static struct decimal decimal_trim(struct decimal number)
 {
@@ -79,8 +77,7 @@ static struct decimal digits_of(double value, int n)
  */
 static struct decimal decimal_searched(double value, bool narrow)
 {
-	int n = narrow ? FLT_DIG : DBL_DIG, most = narrow ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG,
-	    binary;
+	int n = narrow ? FLT_DIG : DBL_DIG, most = narrow ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG, binary;
 	bool power_of_two = frexp(value, &binary) == 0.5;
 	if (value < (narrow ? (double)FLT_MIN : DBL_MIN))
 		n = 1;
@@ -144,8 +141,7 @@ static struct decimal decimal_rounded(double value, int decimals)
 		decimals = BF_DECIMALS_MAX;
 	double power = power_of_ten[decimals], digits = round(value * power);
 	if (digits < DIGITS_SURE) {
-		double rest = fma(value, power,
-			-digits); /* the product above was rounded itself; this is not */
+		double rest = fma(value, power, -digits); /* the product above was rounded itself; this is not */
 		if (rest >= 0.5)
 			digits++;
 		else if (rest < -0.5)
@@ -189,9 +185,7 @@ static int print_decimal(bool negative, struct decimal number, char *text)
 {
 	char digits[20], *to = text;
 	int n = put_digits(digits, number.digits);
-	int whole =
-		n +
-		number.exponent; /* digits before the point; 10^(whole - 1) <= value < 10^whole */
+	int whole = n + number.exponent; /* digits before the point; 10^(whole - 1) <= value < 10^whole */
 	size_t n_digits = (size_t)n;
 	if (negative && number.digits)
 		*to++ = '-';
@@ -245,8 +239,7 @@ int bf_value_print(const struct bf_value *value, int decimals, char text[static 
 		memcpy(text, value->yes ? "true" : "false", value->yes ? 5 : 6);
 		return value->yes ? 4 : 5;
 	case BF_SIGNED:
-		return print_integer(value->i < 0,
-			value->i < 0 ? 0 - (uint64_t)value->i : (uint64_t)value->i, text);
+		return print_integer(value->i < 0, value->i < 0 ? 0 - (uint64_t)value->i : (uint64_t)value->i, text);
 	case BF_UNSIGNED:
 		return print_integer(false, value->u, text);
 	case BF_FLOAT32:
@@ -312,8 +305,7 @@ bool bf_value_equal(const struct bf_value *a, const struct bf_value *b)
 	case BF_FLOAT64:
 		return a->f64 == b->f64;
 	case BF_TEXT:
-		return a->text.n == b->text.n &&
-		       (a->text.n == 0 || memcmp(a->text.at, b->text.at, a->text.n) == 0);
+		return a->text.n == b->text.n && (a->text.n == 0 || memcmp(a->text.at, b->text.at, a->text.n) == 0);
 	default:
 		return false;
 	}

@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 enum bf_kind {
-	BF_NONE,	/* no value: the reading is not good */
+	BF_NONE, /* no value: the reading is not good */
 	BF_BOOLEAN,
 	BF_SIGNED,
 	BF_UNSIGNED,
 	BF_FLOAT32,
 	BF_FLOAT64,
-	BF_TEXT,	/* UTF-8, not terminated; owned by the caller, valid during the call that hands it over */
+	BF_TEXT, /* UTF-8, not terminated; owned by the caller, valid during the call that hands it over */
 };
 
 struct bf_value {

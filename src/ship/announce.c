@@ -35,7 +35,8 @@ struct announce {
 	size_t info_size;
 };
 
-static int announce_put(struct announce *announce, const char *topic, const char *text, size_t n, uint8_t qos, bool retain)
+static int announce_put(
+	struct announce *announce, const char *topic, const char *text, size_t n, uint8_t qos, bool retain)
 {
 	struct message message = {
 		.topic = topic,
@@ -173,14 +174,13 @@ static void announce_availability(struct report_listener *listener, uint32_t dev
 {
 	struct announce *announce =
 		(struct announce *)(void *)((char *)listener - offsetof(struct announce, report_listener));
-	atomic_store_explicit(
-		&announce->states[device], online ? DEVICE_ONLINE : DEVICE_OFFLINE, memory_order_release);
+	atomic_store_explicit(&announce->states[device], online ? DEVICE_ONLINE : DEVICE_OFFLINE, memory_order_release);
 	announce_word(announce, announce->availability_topics[device], online);
 	announce->messages->flush(announce->messages);
 }
 
-int announce_init(
-	const struct plan *plan, const struct clock *clock, struct message_sink *messages, struct announce **ret_announce)
+int announce_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
+	struct announce **ret_announce)
 {
 	struct announce *announce = calloc(1, sizeof(*announce));
 	if (!announce)

@@ -22,8 +22,8 @@
 struct announce;
 
 /* 0 and *ret_announce, or -ENOMEM.  plan, clock and messages outlive it; its start time is now. */
-int announce_init(
-	const struct plan *plan, const struct clock *clock, struct message_sink *messages, struct announce **ret_announce);
+int announce_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
+	struct announce **ret_announce);
 void announce_destroy(struct announce *announce);
 
 /* For publisher_init: `online`, info and all known availabilities after each CONNACK, `offline` before leaving. */

@@ -19,7 +19,13 @@
 
 #define CONNECTION_GRACE_US (10 * (int64_t)1000000) /* of a step, for the watchdog */
 
-enum connection_state { CONNECTION_DOWN, CONNECTION_PURGING, CONNECTION_CONNECTING, CONNECTION_ACTIVE, CONNECTION_ENDED };
+enum connection_state {
+	CONNECTION_DOWN,
+	CONNECTION_PURGING,
+	CONNECTION_CONNECTING,
+	CONNECTION_ACTIVE,
+	CONNECTION_ENDED
+};
 
 struct connection {
 	const struct plan_broker *broker;
@@ -33,11 +39,11 @@ struct connection {
 	struct sender sender;
 	struct retry retry;
 	enum connection_state state;
-	uint8_t *max_qos;	    /* by endpoint */
+	uint8_t *max_qos;           /* by endpoint */
 	unsigned n_protocol_faults; /* in a row, with QoS 2 outstanding */
-	size_t opened;		    /* endpoint of the last object; n_endpoints = none yet */
-	bool purge_due;		    /* the broker may remember packet ids of an object that is gone */
-	bool held;		    /* the object is kept for reopen: it has QoS 2 outstanding */
+	size_t opened;              /* endpoint of the last object; n_endpoints = none yet */
+	bool purge_due;             /* the broker may remember packet ids of an object that is gone */
+	bool held;                  /* the object is kept for reopen: it has QoS 2 outstanding */
 	int64_t deadline_us;
 	int64_t now_us;
 

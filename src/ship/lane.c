@@ -20,14 +20,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SEGMENT_BYTES	(64u * 1024) /* with its header */
-#define SEGMENT_SPARES	4
+#define SEGMENT_BYTES    (64u * 1024) /* with its header */
+#define SEGMENT_SPARES   4
 #define LANE_FIRST_SLOTS 64
 
 struct segment {
 	struct segment *previous, *next;
-	size_t size, used;   /* of bytes */
-	uint32_t live;	     /* records not DONE */
+	size_t size, used; /* of bytes */
+	uint32_t live;     /* records not DONE */
 	uint32_t waiting;
 	uint32_t waiting_qos0;
 	_Alignas(8) unsigned char bytes[];

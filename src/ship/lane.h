@@ -30,13 +30,13 @@ enum record_flags {
 struct record {
 	uint64_t sequence;
 	struct segment *segment;
-	int64_t time_ms;   /* wall time of the reading */
-	int64_t put_us;	   /* monotonic */
-	uint32_t size;	   /* of the whole record, a multiple of 8 */
+	int64_t time_ms; /* wall time of the reading */
+	int64_t put_us;  /* monotonic */
+	uint32_t size;   /* of the whole record, a multiple of 8 */
 	uint32_t payload_n;
 	uint32_t expire_s;
-	uint32_t epoch;	   /* connection at put; 0 = none */
-	uint16_t topic_n;  /* without its NUL */
+	uint32_t epoch;   /* connection at put; 0 = none */
+	uint16_t topic_n; /* without its NUL */
 	uint8_t state, qos, flags;
 	char bytes[];
 };

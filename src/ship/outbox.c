@@ -149,7 +149,8 @@ static void outbox_flush(struct message_sink *sink)
 	(void)written; /* only a full counter fails, and that is readable already */
 }
 
-int outbox_init(const struct plan_buffer *limits, int64_t max_bytes, const struct clock *clock, struct outbox **ret_outbox)
+int outbox_init(
+	const struct plan_buffer *limits, int64_t max_bytes, const struct clock *clock, struct outbox **ret_outbox)
 {
 	struct outbox *outbox = calloc(1, sizeof(*outbox));
 	if (!outbox)
@@ -236,8 +237,8 @@ static struct record *outbox_first(struct outbox *outbox, int64_t now_us, bool *
 	return NULL;
 }
 
-static void outbox_hand_over(
-	struct outbox *outbox, struct record *record, bool standing, int64_t now_us, char *buffer, struct outbox_message *ret)
+static void outbox_hand_over(struct outbox *outbox, struct record *record, bool standing, int64_t now_us, char *buffer,
+	struct outbox_message *ret)
 {
 	if (!standing && !(record->flags & RECORD_HANDED) && record->epoch != outbox->epoch)
 		record->flags |= RECORD_REPLAYED;
@@ -250,18 +251,19 @@ static void outbox_hand_over(
 	}
 	*ret = (struct outbox_message){
 		.sequence = record->sequence,
-		.message = {
-			.topic = buffer,
-			.payload = buffer + record->topic_n + 1,
-			.payload_n = record->payload_n,
-			.time_ms = record->time_ms,
-			.expire_s = expire_s,
-			.qos = record->qos,
-			.retain = record->flags & RECORD_RETAIN,
-			.json = record->flags & RECORD_JSON,
-			.buffer = record->flags & RECORD_BUFFER,
-			.kind = standing ? MESSAGE_STANDING : MESSAGE_READING,
-		},
+		.message =
+			{
+				.topic = buffer,
+				.payload = buffer + record->topic_n + 1,
+				.payload_n = record->payload_n,
+				.time_ms = record->time_ms,
+				.expire_s = expire_s,
+				.qos = record->qos,
+				.retain = record->flags & RECORD_RETAIN,
+				.json = record->flags & RECORD_JSON,
+				.buffer = record->flags & RECORD_BUFFER,
+				.kind = standing ? MESSAGE_STANDING : MESSAGE_READING,
+			},
 		.standing = standing,
 		.replayed = record->flags & RECORD_REPLAYED,
 		.again = record->flags & RECORD_AGAIN,
@@ -346,7 +348,7 @@ void outbox_back(struct outbox *outbox, bool standing, uint64_t sequence, bool m
 		if (maybe_sent && !standing)
 			record->flags |= RECORD_AGAIN;
 		if (!(record->flags & RECORD_AGAIN)) /* it never left: its first hand-over is still to come */
-			record->flags &= (uint8_t)~(RECORD_HANDED | RECORD_REPLAYED);
+			record->flags &= (uint8_t) ~(RECORD_HANDED | RECORD_REPLAYED);
 	}
 	pthread_mutex_unlock(&outbox->mutex);
 }

@@ -24,29 +24,30 @@ struct outbox;
 
 /* Of readings; taken == waiting + done + all dropped_…, at any instant. */
 struct outbox_counts {
-	uint64_t waiting;	   /* messages not yet done, in flight included */
+	uint64_t waiting; /* messages not yet done, in flight included */
 	uint64_t waiting_bytes;
 	uint64_t in_flight;
-	int64_t oldest_ms;	   /* time of the oldest reading waiting; 0 = none */
-	uint64_t taken;		   /* readings put since start, also those that were dropped at once */
-	uint64_t done;		   /* acknowledged, or handed to the socket at QoS 0 */
+	int64_t oldest_ms; /* time of the oldest reading waiting; 0 = none */
+	uint64_t taken;    /* readings put since start, also those that were dropped at once */
+	uint64_t done;     /* acknowledged, or handed to the socket at QoS 0 */
 	uint64_t dropped_full, dropped_offline /* QoS 0 without a broker */, dropped_refused, dropped_expired;
 };
 
 /* A message as the publisher gets it: a copy in the caller's memory. */
 struct outbox_message {
-	uint64_t sequence;	/* never 0, ascending; of its lane */
+	uint64_t sequence;      /* never 0, ascending; of its lane */
 	struct message message; /* topic and payload point into the caller's buffer */
 	bool standing;
-	bool replayed;		/* first sent in another connection than the one in which it was read */
-	bool again;		/* the broker may have it already */
+	bool replayed; /* first sent in another connection than the one in which it was read */
+	bool again;    /* the broker may have it already */
 };
 
 #define OUTBOX_MESSAGE_BYTES (MESSAGE_TOPIC_MAX + 1 + MESSAGE_PAYLOAD_MAX + 64)
 
 /* max_bytes bounds the memory of waiting readings; limits->max_size too, when it is given and smaller.  clock outlives
  * the outbox.  0 and *ret_outbox, or -errno. */
-int outbox_init(const struct plan_buffer *limits, int64_t max_bytes, const struct clock *clock, struct outbox **ret_outbox);
+int outbox_init(
+	const struct plan_buffer *limits, int64_t max_bytes, const struct clock *clock, struct outbox **ret_outbox);
 void outbox_destroy(struct outbox *outbox);
 
 /* The sink for report and announce.  A standing message that is put without a connection is forgotten: 0. */
@@ -70,7 +71,12 @@ int outbox_next(struct outbox *outbox, void *buffer, struct outbox_message *ret_
 int outbox_next_qos(struct outbox *outbox);
 
 /* Why a message is gone for good. */
-enum outbox_end { OUTBOX_ACKNOWLEDGED, OUTBOX_REFUSED, OUTBOX_EXPIRED, OUTBOX_UNSENT /* QoS 0 lost with its connection */ };
+enum outbox_end {
+	OUTBOX_ACKNOWLEDGED,
+	OUTBOX_REFUSED,
+	OUTBOX_EXPIRED,
+	OUTBOX_UNSENT /* QoS 0 lost with its connection */
+};
 void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum outbox_end end);
 
 /* One message goes back to WAITING, at its old place; maybe_sent marks it `again`. */

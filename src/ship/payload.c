@@ -154,8 +154,8 @@ static void pen_words(struct pen *pen, enum plan_payload format, const char *tex
 	}
 }
 
-int payload_value(
-	const struct plan_metric *metric, const struct bf_value *value, enum plan_payload format, char *buffer, size_t size)
+int payload_value(const struct plan_metric *metric, const struct bf_value *value, enum plan_payload format,
+	char *buffer, size_t size)
 {
 	struct pen pen = {.text = buffer, .size = size};
 	if (value->kind == BF_TEXT) {

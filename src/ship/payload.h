@@ -30,7 +30,7 @@ struct payload {
 	const struct plan *plan;
 	struct payload_part *metrics; /* json: `,"unit":"V","time":`; influx: all before the value; plain: nothing */
 	struct payload_part *devices; /* influx: `reading,site=home,path=ground,device=meter` */
-	char boot[9];		      /* of ids: eight hex digits by chance for each start of the process */
+	char boot[9];                 /* of ids: eight hex digits by chance for each start of the process */
 	_Atomic uint64_t sequence;    /* of ids */
 	struct arena arena;
 };
@@ -50,8 +50,8 @@ int payload_reading(struct payload *payload, const struct reading *reading, char
  * field.  An integer or boolean that has a word in the metric's enum is told by the word.
  * Returns the length, not NUL-terminated; -EINVAL for what has no text (BF_NONE, NaN); -ENOSPC.
  */
-int payload_value(
-	const struct plan_metric *metric, const struct bf_value *value, enum plan_payload format, char *buffer, size_t size);
+int payload_value(const struct plan_metric *metric, const struct bf_value *value, enum plan_payload format,
+	char *buffer, size_t size);
 
 /* Ends a json payload: `"clock":"unset"` when the time cannot be right, `"id"` when the plan has ids, `}`. */
 void payload_close(struct payload *payload, int64_t time_ms, struct pen *pen);
@@ -59,8 +59,8 @@ void payload_close(struct payload *payload, int64_t time_ms, struct pen *pen);
 /* What names a metric within its device: its topic without the device's. */
 const char *payload_label(const struct plan *plan, const struct plan_metric *metric);
 
-/* Adds "replayed":true and "again":true before the closing brace of a json object of n bytes.  Returns the new length; n
- * when there is nothing to add, no object, or no room. */
+/* Adds "replayed":true and "again":true before the closing brace of a json object of n bytes.  Returns the new length;
+ * n when there is nothing to add, no object, or no room. */
 size_t payload_mark(char *payload, size_t n, size_t size, bool replayed, bool again);
 
 #endif

@@ -18,11 +18,11 @@
 
 struct payload_round {
 	const struct plan_delivery *delivery;
-	char *text;		 /* head room, values, room for qualities and the tail */
+	char *text;                  /* head room, values, room for qualities and the tail */
 	struct payload_part *labels; /* of each metric of the device: json `"voltage":`, influx `voltage=` */
 	uint32_t first_metric;
-	size_t first, size;	 /* where the values begin; up to where they may grow */
-	size_t whole;		 /* of text */
+	size_t first, size; /* where the values begin; up to where they may grow */
+	size_t whole;       /* of text */
 	struct pen values, quality;
 	bool worth, answered;
 	int64_t time_ms;
@@ -121,8 +121,7 @@ void payload_rounds_destroy(struct payload_rounds *rounds)
 }
 
 /* Writes `label value`, with a comma before all but the first.  False and nothing written without room. */
-static bool round_write(
-	struct pen *pen, size_t first, const struct payload_part *label, const char *text, size_t n)
+static bool round_write(struct pen *pen, size_t first, const struct payload_part *label, const char *text, size_t n)
 {
 	size_t before = pen->n;
 	if (pen->n > first)

@@ -1,6 +1,6 @@
 /*
- * The two ways in which a payload escapes a text: as a JSON string, and with backslashes as influx line protocol has it.
- * What is short enough for a hot path is in pen.h.  No state; any thread.
+ * The two ways in which a payload escapes a text: as a JSON string, and with backslashes as influx line protocol has
+ * it. What is short enough for a hot path is in pen.h.  No state; any thread.
  */
 #include "ship/pen.h"
 #include "base/json.h"

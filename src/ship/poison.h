@@ -18,10 +18,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define POISON_STRIKES	  3
-#define POISON_HOLD_US	  (1 * (int64_t)1000000)
+#define POISON_STRIKES    3
+#define POISON_HOLD_US    (1 * (int64_t)1000000)
 #define POISON_OUTCAST_US (600 * (int64_t)1000000)
-#define POISON_TOPICS	  16
+#define POISON_TOPICS     16
 
 struct poison_topic {
 	uint32_t hash; /* 0 = free */
@@ -44,8 +44,8 @@ static inline bool poison_suspected(const struct poison *poison)
 	return poison->losses >= 2;
 }
 
-/* The broker dropped an established connection.  True when the only message that awaits its acknowledgement in the window
- * is to be refused. */
+/* The broker dropped an established connection.  True when the only message that awaits its acknowledgement in the
+ * window is to be refused. */
 bool poison_lost(struct poison *poison, const struct window *window, int64_t now_us);
 
 /* A message was acknowledged (with any reason: the connection stood). */

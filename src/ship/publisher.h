@@ -26,7 +26,7 @@ struct publisher_listener {
 
 struct publisher_status {
 	bool connected;
-	const char *broker_url;	     /* in use, or tried last; lives as long as the plan */
+	const char *broker_url; /* in use, or tried last; lives as long as the plan */
 	uint64_t reconnects, acknowledged, refused;
 	unsigned in_flight;
 };

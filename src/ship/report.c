@@ -1,7 +1,7 @@
 /*
  * Is this reading worth telling?  Each reading passes four questions in turn: is it plausible (range, monotonic, step)?
- * is its window over (reduce)? does it differ enough from what was told last (deadband, heartbeat, quality)? and then it
- * becomes a message, of its own or in the round of its device.
+ * is its window over (reduce)? does it differ enough from what was told last (deadband, heartbeat, quality)? and then
+ * it becomes a message, of its own or in the round of its device.
  *
  * Why the state remembers what was told and not what was read: a value that creeps by less than the deadband at a time
  * must be told once it has crept far enough.  What could not be put (no broker at QoS 0, a full buffer) was not told,
@@ -32,11 +32,11 @@ enum metric_flags {
 };
 
 struct metric_state {
-	uint64_t told;	    /* the value told last: its bits, of a text a hash */
+	uint64_t told;      /* the value told last: its bits, of a text a hash */
 	int64_t told_us;    /* monotonic */
 	double last_good;   /* for monotonic and max_step */
-	double suspect;	    /* the last value that was refused by them */
-	double reduced;	    /* sum, least or greatest of the window */
+	double suspect;     /* the last value that was refused by them */
+	double reduced;     /* sum, least or greatest of the window */
 	int64_t window_us;  /* when it began */
 	uint32_t n_reduced; /* values in it */
 	uint8_t told_kind, quality, n_suspects, flags;
@@ -117,7 +117,8 @@ static bool suspect_refused(const struct plan_metric *metric, struct metric_stat
 	return false;
 }
 
-static enum quality plausible(const struct plan_metric *metric, struct metric_state *state, const struct bf_value *value)
+static enum quality plausible(
+	const struct plan_metric *metric, struct metric_state *state, const struct bf_value *value)
 {
 	if (!is_number(value))
 		return value->kind == BF_NONE ? QUALITY_INVALID : QUALITY_GOOD;
@@ -197,8 +198,8 @@ static bool differs(const struct plan_metric *metric, const struct metric_state 
 	return fabs(now - then) > limit + rounding;
 }
 
-static bool worth_telling(
-	const struct plan_metric *metric, const struct metric_state *state, const struct bf_value *value, int64_t now_us)
+static bool worth_telling(const struct plan_metric *metric, const struct metric_state *state,
+	const struct bf_value *value, int64_t now_us)
 {
 	if (isnan(metric->deadband) || state->quality != QUALITY_GOOD || !(state->flags & METRIC_TOLD))
 		return true;

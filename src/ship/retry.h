@@ -1,10 +1,10 @@
 /*
  * When the next attempt to connect is due and to which endpoint, and what is told of an outage.
  *
- * A broken connection is first tried again where it was; a failed attempt goes on to the next endpoint at once, and only
- * after a whole round the wait grows: at most 1 s at first, doubling to 15 s, the upper half of it by chance.  Where
- * people have to act (password, client id, ...) it grows to between 15 and 30 s.  Waits start anew after a connection has
- * stood for 10 s.  On the publisher's thread only.
+ * A broken connection is first tried again where it was; a failed attempt goes on to the next endpoint at once, and
+ * only after a whole round the wait grows: at most 1 s at first, doubling to 15 s, the upper half of it by chance.
+ * Where people have to act (password, client id, ...) it grows to between 15 and 30 s.  Waits start anew after a
+ * connection has stood for 10 s.  On the publisher's thread only.
  */
 #ifndef SHIP_RETRY_H
 #define SHIP_RETRY_H
@@ -20,16 +20,16 @@
 
 struct retry {
 	const struct plan_broker *broker;
-	size_t endpoint;	 /* in use, or to be tried next */
-	size_t n_failed;	 /* endpoints of the present round */
+	size_t endpoint; /* in use, or to be tried next */
+	size_t n_failed; /* endpoints of the present round */
 	int64_t next_at_us;
 	int64_t connected_at_us;
 	struct backoff quick, slow;
 	struct complaint outage;
-	bool was_connected;	 /* the outage began with a loss */
+	bool was_connected; /* the outage began with a loss */
 	bool ever_connected;
-	unsigned told;		 /* bits of the faults that were told in this outage */
-	unsigned short_lives;	 /* connections in a row that the broker closed soon without a reason */
+	unsigned told;        /* bits of the faults that were told in this outage */
+	unsigned short_lives; /* connections in a row that the broker closed soon without a reason */
 };
 
 void retry_init(struct retry *retry, const struct plan_broker *broker, uint64_t seed);

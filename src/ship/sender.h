@@ -23,12 +23,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SENDER_QOS2_MAX	    20
-#define SENDER_BYTES_MAX    (1024u * 1024)
-#define SENDER_QOS0_MAX	    256
-#define SENDER_QOS0_BYTES   (256u * 1024)
-#define SENDER_ID_DISTANCE  50000
-#define SENDER_STALLED_US   (90 * (int64_t)1000000)
+#define SENDER_QOS2_MAX      20
+#define SENDER_BYTES_MAX     (1024u * 1024)
+#define SENDER_QOS0_MAX      256
+#define SENDER_QOS0_BYTES    (256u * 1024)
+#define SENDER_ID_DISTANCE   50000
+#define SENDER_STALLED_US    (90 * (int64_t)1000000)
 #define SENDER_REFUSAL_KINDS 6
 
 /* Why sender_hand_over came back. */
@@ -46,13 +46,13 @@ struct sender {
 	struct window window;
 	struct poison poison;
 	struct uplink_limits limits;
-	uint8_t *max_qos;	/* of the endpoint in use; lowered when the broker says so */
+	uint8_t *max_qos; /* of the endpoint in use; lowered when the broker says so */
 	const char *url;
-	bool resumed;		/* the broker's session has outlived the connection before */
-	bool qos2_works;	/* the broker has completed one since the endpoint was chosen */
+	bool resumed;    /* the broker's session has outlived the connection before */
+	bool qos2_works; /* the broker has completed one since the endpoint was chosen */
 	int last_id;
 	int64_t hold_until_us;
-	int64_t progress_us;	/* last acknowledgement, or first hand-over after none was awaited */
+	int64_t progress_us; /* last acknowledgement, or first hand-over after none was awaited */
 	struct backoff later;
 	struct complaint refusals[SENDER_REFUSAL_KINDS];
 	char *buffer;

@@ -13,23 +13,23 @@
 
 /* Why a connection failed or ended, in classes that the publisher treats differently. */
 enum uplink_fault {
-	UPLINK_REFUSED,	      /* nobody listens, unreachable, reset, time-out: try on */
-	UPLINK_NAME,	      /* the host name can't be resolved */
-	UPLINK_AUTH,	      /* bad user or password, not authorised */
-	UPLINK_CLIENT_ID,     /* the broker refuses the client id */
-	UPLINK_BUSY,	      /* server unavailable or shutting down */
-	UPLINK_TLS,	      /* certificate or handshake */
-	UPLINK_VERSION,	      /* protocol version not spoken */
-	UPLINK_PROTOCOL,      /* the broker broke the protocol (a QoS 2 publish answered by PUBACK) */
-	UPLINK_TAKEN_OVER,    /* another client came with the same client id */
-	UPLINK_CLOSED,	      /* closed by the broker without a reason */
-	UPLINK_SETUP,	      /* unusable local files: CA, certificate, password file */
+	UPLINK_REFUSED,    /* nobody listens, unreachable, reset, time-out: try on */
+	UPLINK_NAME,       /* the host name can't be resolved */
+	UPLINK_AUTH,       /* bad user or password, not authorised */
+	UPLINK_CLIENT_ID,  /* the broker refuses the client id */
+	UPLINK_BUSY,       /* server unavailable or shutting down */
+	UPLINK_TLS,        /* certificate or handshake */
+	UPLINK_VERSION,    /* protocol version not spoken */
+	UPLINK_PROTOCOL,   /* the broker broke the protocol (a QoS 2 publish answered by PUBACK) */
+	UPLINK_TAKEN_OVER, /* another client came with the same client id */
+	UPLINK_CLOSED,     /* closed by the broker without a reason */
+	UPLINK_SETUP,      /* unusable local files: CA, certificate, password file */
 };
 
 struct uplink_limits {
 	unsigned receive_maximum; /* 0 = not said */
 	uint32_t maximum_packet;  /* 0 = not said */
-	int maximum_qos;	  /* 2 unless the broker says less */
+	int maximum_qos;          /* 2 unless the broker says less */
 	bool retain_available;
 };
 
@@ -52,7 +52,7 @@ struct uplink_target {
 
 struct uplink_publish {
 	const struct message *message; /* qos already capped */
-	const void *payload;	       /* with its marks */
+	const void *payload;           /* with its marks */
 	size_t payload_n;
 	uint32_t expire_s;
 	bool replayed, again; /* marks that the payload can't carry: MQTT 5 user properties */
@@ -65,20 +65,22 @@ struct uplink {
 
 struct uplink_ops {
 	/*
-	 * Begins a connection with a new library object (forgetting all of an older one); the outcome comes as an event.
-	 * May block in a name look-up only.  0, or -errno when it failed at once, after `lost` was told.
+	 * Begins a connection with a new library object (forgetting all of an older one); the outcome comes as an
+	 * event. May block in a name look-up only.  0, or -errno when it failed at once, after `lost` was told.
 	 */
 	int (*open)(struct uplink *uplink, const struct uplink_target *target);
 	/* Begins anew with the object that is there, so that its QoS 2 handshakes go on.  As open. */
 	int (*reopen)(struct uplink *uplink);
-	/* 0 and the message id; -EMSGSIZE too large for the broker; -EPROTONOSUPPORT above its QoS; -EINVAL topic; -EAGAIN. */
+	/* 0 and the message id; -EMSGSIZE too large for the broker; -EPROTONOSUPPORT above its QoS; -EINVAL topic;
+	 * -EAGAIN. */
 	int (*publish)(struct uplink *uplink, const struct uplink_publish *publish, int *ret_message_id);
 	/* Bytes handed over at QoS 0 that have not reached the socket yet make this true. */
 	bool (*wants_write)(const struct uplink *uplink);
 	/* For poll(): -1 when there is no connection. */
 	int (*fd)(const struct uplink *uplink);
-	/* Reads, writes, keepalive; events come out of here.  After `connected` nothing more is written in the same step, so
-	 * that the publisher can forget the object before it re-sends what the broker's session no longer knows. */
+	/* Reads, writes, keepalive; events come out of here.  After `connected` nothing more is written in the same
+	 * step, so that the publisher can forget the object before it re-sends what the broker's session no longer
+	 * knows. */
 	void (*step)(struct uplink *uplink, bool readable, bool writable);
 	/* orderly sends DISCONNECT first, and waits at most 250 ms for the socket.  No event follows. */
 	void (*close)(struct uplink *uplink, bool orderly);

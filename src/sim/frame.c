@@ -63,8 +63,7 @@ static size_t frame_rtu_length(const uint8_t *bytes, size_t n)
 	}
 }
 
-static int frame_take_rtu(
-	struct frame_reader *reader, size_t length, struct frame_request *ret_request)
+static int frame_take_rtu(struct frame_reader *reader, size_t length, struct frame_request *ret_request)
 {
 	const uint8_t *bytes = reader->bytes + reader->start;
 	ret_request->unit = bytes[0];
@@ -76,8 +75,7 @@ static int frame_take_rtu(
 	return 1;
 }
 
-static int frame_next_rtu(
-	struct frame_reader *reader, int64_t now_us, struct frame_request *ret_request)
+static int frame_next_rtu(struct frame_reader *reader, int64_t now_us, struct frame_request *ret_request)
 {
 	bool over = now_us - reader->last_at >= reader->gap_us;
 	for (; reader->start < reader->end; reader->start++) {
@@ -139,8 +137,8 @@ int64_t frame_look_at(const struct frame_reader *reader)
 	return reader->last_at + reader->gap_us;
 }
 
-size_t frame_wrap(enum frame_kind kind, const struct frame_request *request, const uint8_t *pdu,
-	size_t n, uint8_t frame[static FRAME_MAX])
+size_t frame_wrap(enum frame_kind kind, const struct frame_request *request, const uint8_t *pdu, size_t n,
+	uint8_t frame[static FRAME_MAX])
 {
 	if (kind == FRAME_RTU) {
 		frame[0] = request->unit;

@@ -49,7 +49,7 @@ int frame_next(struct frame_reader *reader, int64_t now_us, struct frame_request
 int64_t frame_look_at(const struct frame_reader *reader);
 
 /* Wraps an answer to a request; returns its length. */
-size_t frame_wrap(enum frame_kind kind, const struct frame_request *request, const uint8_t *pdu,
-	size_t n, uint8_t frame[static FRAME_MAX]);
+size_t frame_wrap(enum frame_kind kind, const struct frame_request *request, const uint8_t *pdu, size_t n,
+	uint8_t frame[static FRAME_MAX]);
 
 #endif

@@ -60,8 +60,7 @@ static int mishap_parse_rate(const char *text, size_t n, double *ret_rate)
 	return 0;
 }
 
-static int mishap_parse_device(
-	const char *text, size_t n, const struct plan *plan, uint32_t *ret_device)
+static int mishap_parse_device(const char *text, size_t n, const struct plan *plan, uint32_t *ret_device)
 {
 	for (uint32_t i = 0; i < plan->n_devices; i++) {
 		const char *path = plan->devices[i].path;
@@ -74,8 +73,8 @@ static int mishap_parse_device(
 }
 
 /* One item, kind[@device][:rate]. */
-static int mishap_parse_rule(const char *text, size_t n, const struct plan *plan,
-	struct mishap_rule *ret_rule, char complaint[static 160])
+static int mishap_parse_rule(
+	const char *text, size_t n, const struct plan *plan, struct mishap_rule *ret_rule, char complaint[static 160])
 {
 	const char *colon = memrchr(text, ':', n);
 	const char *head_end = colon ? colon : text + n;
@@ -83,23 +82,20 @@ static int mishap_parse_rule(const char *text, size_t n, const struct plan *plan
 	size_t n_kind = (size_t)((at ? at : head_end) - text);
 	struct mishap_rule rule = {.what = N_MISHAPS, .device = MISHAP_ANY_DEVICE};
 	for (int i = 0; i < N_MISHAPS; i++)
-		if (strlen(mishap_kinds[i].name) == n_kind &&
-			memcmp(mishap_kinds[i].name, text, n_kind) == 0)
+		if (strlen(mishap_kinds[i].name) == n_kind && memcmp(mishap_kinds[i].name, text, n_kind) == 0)
 			rule.what = (enum mishap)i;
 	if (rule.what == N_MISHAPS) {
 		snprintf(complaint, 160, "unknown fault \"%.*s\"", (int)n_kind, text);
 		return -EINVAL;
 	}
 	rule.rate = mishap_kinds[rule.what].rate;
-	if (at &&
-		mishap_parse_device(at + 1, (size_t)(head_end - at - 1), plan, &rule.device) < 0) {
-		snprintf(complaint, 160, "no device \"%.*s\" in the map", (int)(head_end - at - 1),
-			at + 1);
+	if (at && mishap_parse_device(at + 1, (size_t)(head_end - at - 1), plan, &rule.device) < 0) {
+		snprintf(complaint, 160, "no device \"%.*s\" in the map", (int)(head_end - at - 1), at + 1);
 		return -EINVAL;
 	}
 	if (colon && mishap_parse_rate(colon + 1, (size_t)(text + n - colon - 1), &rule.rate) < 0) {
-		snprintf(complaint, 160, "\"%.*s\" is no share: write 5%% or 0.05",
-			(int)(text + n - colon - 1), colon + 1);
+		snprintf(complaint, 160, "\"%.*s\" is no share: write 5%% or 0.05", (int)(text + n - colon - 1),
+			colon + 1);
 		return -EINVAL;
 	}
 	*ret_rule = rule;
@@ -140,8 +136,8 @@ void mishap_begin(const struct mishaps *mishaps, uint32_t device, struct mishap_
 	}
 }
 
-struct mishap_fate mishap_draw(const struct mishaps *mishaps, uint32_t device, int64_t timeout_us,
-	struct mishap_state *state)
+struct mishap_fate mishap_draw(
+	const struct mishaps *mishaps, uint32_t device, int64_t timeout_us, struct mishap_state *state)
 {
 	struct mishap_fate fate = {.silent = state->dead};
 	for (size_t i = 0; i < mishaps->n_rules; i++) {

@@ -58,7 +58,7 @@ struct mishap_fate {
 };
 
 /* Draws the fate of the next answer of a device whose master waits at most timeout_us. */
-struct mishap_fate mishap_draw(const struct mishaps *mishaps, uint32_t device, int64_t timeout_us,
-	struct mishap_state *state);
+struct mishap_fate mishap_draw(
+	const struct mishaps *mishaps, uint32_t device, int64_t timeout_us, struct mishap_state *state);
 
 #endif

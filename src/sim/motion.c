@@ -104,8 +104,7 @@ static void motion_type_range(const struct plan_metric *metric, double *ret_low,
 	*ret_high = types[metric->shape.type].high;
 	if (metric->n_bits) {
 		*ret_low = 0;
-		*ret_high = metric->n_bits >= 53 ? 9007199254740991.0
-						 : (double)((UINT64_C(1) << metric->n_bits) - 1);
+		*ret_high = metric->n_bits >= 53 ? 9007199254740991.0 : (double)((UINT64_C(1) << metric->n_bits) - 1);
 	}
 }
 
@@ -145,8 +144,7 @@ static double motion_sway(uint32_t seed, int64_t now_us)
 	return sin(2 * M_PI * (double)phase / (double)period);
 }
 
-static bool motion_word(
-	const struct plan_metric *metric, uint32_t seed, int64_t now_us, double *ret_number)
+static bool motion_word(const struct plan_metric *metric, uint32_t seed, int64_t now_us, double *ret_number)
 {
 	if (!metric->n_words)
 		return false;
@@ -155,12 +153,11 @@ static bool motion_word(
 	return true;
 }
 
-static double motion_of_unit(const struct plan_metric *metric, const struct motion_range *range,
-	uint32_t seed, int64_t now_us)
+static double motion_of_unit(
+	const struct plan_metric *metric, const struct motion_range *range, uint32_t seed, int64_t now_us)
 {
 	double width = range->high - range->low;
-	for (size_t i = 0; metric->unit && i < sizeof(motion_units) / sizeof(motion_units[0]);
-		i++) {
+	for (size_t i = 0; metric->unit && i < sizeof(motion_units) / sizeof(motion_units[0]); i++) {
 		if (strcmp(motion_units[i].unit, metric->unit) != 0)
 			continue;
 		if (motion_units[i].way == MOTION_GROW) {
@@ -189,8 +186,8 @@ static double motion_of_unit(const struct plan_metric *metric, const struct moti
 	return centre + swing * 0.9 * motion_sway(seed, now_us);
 }
 
-static double motion_number(const struct plan_metric *metric, const struct motion_range *range,
-	uint32_t seed, int64_t now_us)
+static double motion_number(
+	const struct plan_metric *metric, const struct motion_range *range, uint32_t seed, int64_t now_us)
 {
 	double number;
 	if (!motion_word(metric, seed, now_us, &number))
@@ -203,8 +200,7 @@ static bool motion_is_float(enum bf_type type)
 	return type == BF_TYPE_F16 || type == BF_TYPE_F32 || type == BF_TYPE_F64;
 }
 
-struct bf_value motion_raw(
-	const struct plan_metric *metric, uint32_t seed, int exponent, int64_t now_us)
+struct bf_value motion_raw(const struct plan_metric *metric, uint32_t seed, int exponent, int64_t now_us)
 {
 	static const char text[] = "simulated";
 	if (metric->shape.type == BF_TYPE_STRING) {

@@ -17,7 +17,6 @@
  * float.  `seed` sets metrics of one unit apart (their index will do).  `exponent` is what the
  * register of a metric with scale_from shows.
  */
-struct bf_value motion_raw(
-	const struct plan_metric *metric, uint32_t seed, int exponent, int64_t now_us);
+struct bf_value motion_raw(const struct plan_metric *metric, uint32_t seed, int exponent, int64_t now_us);
 
 #endif

@@ -27,8 +27,8 @@ struct simulation {
 	char folder[PATH_MAX]; /* our own, "" = none made */
 };
 
-static void simulate_tell(const struct simulation *simulation, const struct plan_bus *bus,
-	const char *wire, const char *where, int port)
+static void simulate_tell(
+	const struct simulation *simulation, const struct plan_bus *bus, const char *wire, const char *where, int port)
 {
 	FILE *out = simulation->options->out;
 	char text[PATH_MAX + 512];
@@ -36,8 +36,7 @@ static void simulate_tell(const struct simulation *simulation, const struct plan
 		fprintf(out, "%s: %s", bus->name, where);
 		if (port)
 			fprintf(out, ":%d", port);
-		fprintf(out, " (%s, %u device%s)\n", wire, bus->n_devices,
-			bus->n_devices == 1 ? "" : "s");
+		fprintf(out, " (%s, %u device%s)\n", wire, bus->n_devices, bus->n_devices == 1 ? "" : "s");
 		return;
 	}
 	struct json json = json_into(text, sizeof(text));
@@ -69,8 +68,7 @@ static int simulate_make_folder(struct simulation *simulation)
 }
 
 /* Where the pty of a bus is linked. */
-static int simulate_link(
-	struct simulation *simulation, const struct plan_bus *bus, char link[static PATH_MAX])
+static int simulate_link(struct simulation *simulation, const struct plan_bus *bus, char link[static PATH_MAX])
 {
 	const char *folder = simulation->options->folder;
 	if (!folder && pty_can_link(bus->port)) {
@@ -99,8 +97,7 @@ static int simulate_serial(struct simulation *simulation, const struct plan_bus 
 	char link[PATH_MAX] = "";
 	int rc = simulate_link(simulation, bus, link);
 	if (rc == 0)
-		rc = station_set_pty(simulation->set, simulation->plan, bus,
-			&simulation->options->station, link);
+		rc = station_set_pty(simulation->set, simulation->plan, bus, &simulation->options->station, link);
 	if (rc < 0) {
 		log_error("%s: can't link a pty at %s: %s", bus->name, link, strerror(-rc));
 		return rc;
@@ -111,8 +108,7 @@ static int simulate_serial(struct simulation *simulation, const struct plan_bus 
 
 static bool simulate_is_here(const char *host)
 {
-	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-	       strcmp(host, "::1") == 0;
+	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
 static int simulate_tcp(struct simulation *simulation, const struct plan_bus *bus)
@@ -120,14 +116,12 @@ static int simulate_tcp(struct simulation *simulation, const struct plan_bus *bu
 	uint16_t port = 0;
 	if (!simulation->options->shift_ports && simulate_is_here(bus->host))
 		port = bus->tcp_port;
-	int rc = station_set_listen(
-		simulation->set, simulation->plan, bus, &simulation->options->station, port);
+	int rc = station_set_listen(simulation->set, simulation->plan, bus, &simulation->options->station, port);
 	if (rc < 0) {
 		log_error("%s: can't listen on 127.0.0.1:%u: %s", bus->name, port, strerror(-rc));
 		return rc;
 	}
-	simulate_tell(
-		simulation, bus, bus->wire == WIRE_TCP ? "tcp" : "rtu over tcp", "127.0.0.1", rc);
+	simulate_tell(simulation, bus, bus->wire == WIRE_TCP ? "tcp" : "rtu over tcp", "127.0.0.1", rc);
 	return 0;
 }
 
@@ -135,13 +129,11 @@ static int simulate_place(struct simulation *simulation)
 {
 	for (size_t i = 0; i < simulation->plan->n_buses; i++) {
 		const struct plan_bus *bus = &simulation->plan->buses[i];
-		int rc = bus->wire == WIRE_SERIAL ? simulate_serial(simulation, bus)
-						  : simulate_tcp(simulation, bus);
+		int rc = bus->wire == WIRE_SERIAL ? simulate_serial(simulation, bus) : simulate_tcp(simulation, bus);
 		if (rc < 0)
 			return rc;
 	}
-	fputs(simulation->options->json ? "{\"ready\":true}\n" : "ready\n",
-		simulation->options->out);
+	fputs(simulation->options->json ? "{\"ready\":true}\n" : "ready\n", simulation->options->out);
 	return fflush(simulation->options->out) == 0 ? 0 : -errno;
 }
 

@@ -65,8 +65,7 @@ static void slave_occupy(struct slave *slave, const struct slave_slot *slot)
 	enum bf_space space = slot->place.space;
 	slave->spaces[space].slots[slave->spaces[space].n_slots++] = *slot;
 	for (uint16_t i = 0; i < slot->place.count; i++)
-		slave->spaces[space].cells[slave->spaces[space].n_cells++].at =
-			(uint16_t)(slot->place.at + i);
+		slave->spaces[space].cells[slave->spaces[space].n_cells++].at = (uint16_t)(slot->place.at + i);
 }
 
 /* Sorts the cells of one space and makes each unique.  Returns how many are left. */
@@ -95,8 +94,7 @@ static void slave_fill_gaps(struct slave *slave, enum bf_space space, struct are
 	size_t kept = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0 && (size_t)(sparse[i].at - sparse[i - 1].at) - 1 < reach)
-			for (uint16_t at = (uint16_t)(sparse[i - 1].at + 1); at < sparse[i].at;
-				at++)
+			for (uint16_t at = (uint16_t)(sparse[i - 1].at + 1); at < sparse[i].at; at++)
 				dense[kept++].at = at;
 		dense[kept++] = sparse[i];
 	}
@@ -104,8 +102,7 @@ static void slave_fill_gaps(struct slave *slave, enum bf_space space, struct are
 	slave->spaces[space].n_cells = kept;
 }
 
-void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, bool fill_gaps,
-	struct arena *arena)
+void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, bool fill_gaps, struct arena *arena)
 {
 	*slave = (struct slave){.plan = plan, .device = device};
 	uint32_t first = plan->devices[device].first_metric;
@@ -117,8 +114,7 @@ void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, b
 			slave_count(slave, &plan->metrics[i].scale_place, n_cells);
 	}
 	for (int space = 0; space < BF_N_SPACES; space++) {
-		slave->spaces[space].cells =
-			arena_array(arena, n_cells[space], sizeof(struct slave_cell));
+		slave->spaces[space].cells = arena_array(arena, n_cells[space], sizeof(struct slave_cell));
 		slave->spaces[space].slots =
 			arena_array(arena, slave->spaces[space].n_slots, sizeof(struct slave_slot));
 		slave->spaces[space].n_slots = 0;
@@ -127,24 +123,21 @@ void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, b
 		const struct plan_metric *metric = &plan->metrics[i];
 		slave_occupy(slave, &(struct slave_slot){.metric = i, .place = metric->place});
 		if (metric->scale_from)
-			slave_occupy(slave, &(struct slave_slot){.metric = i,
-						    .place = metric->scale_place,
-						    .exponent = true});
+			slave_occupy(slave,
+				&(struct slave_slot){.metric = i, .place = metric->scale_place, .exponent = true});
 	}
 	for (int space = 0; space < BF_N_SPACES; space++) {
-		slave->spaces[space].n_cells =
-			slave_settle(slave->spaces[space].cells, slave->spaces[space].n_cells);
+		slave->spaces[space].n_cells = slave_settle(slave->spaces[space].cells, slave->spaces[space].n_cells);
 		if (slave->spaces[space].n_slots)
-			qsort(slave->spaces[space].slots, slave->spaces[space].n_slots,
-				sizeof(struct slave_slot), slave_compare_slots);
+			qsort(slave->spaces[space].slots, slave->spaces[space].n_slots, sizeof(struct slave_slot),
+				slave_compare_slots);
 		if (fill_gaps)
 			slave_fill_gaps(slave, (enum bf_space)space, arena);
 	}
 }
 
 /* The cells of count addresses from `at`; NULL unless all are there. */
-static struct slave_cell *slave_cells(
-	struct slave *slave, enum bf_space space, uint32_t at, uint32_t count)
+static struct slave_cell *slave_cells(struct slave *slave, enum bf_space space, uint32_t at, uint32_t count)
 {
 	struct slave_cell *cells = slave->spaces[space].cells;
 	size_t low = 0, high = slave->spaces[space].n_cells;
@@ -178,8 +171,8 @@ static enum bf_type slave_bare_type(const struct bf_shape *shape)
  * The registers of a slot at an instant, and which of their bits are its own.  Returns their number
  * of bytes; 0 when the value can't be had in this type, the cells then stay as they are.
  */
-static size_t slave_render(const struct slave *slave, const struct slave_slot *slot, int64_t now_us,
-	uint8_t *bytes, uint8_t *mask, size_t size)
+static size_t slave_render(const struct slave *slave, const struct slave_slot *slot, int64_t now_us, uint8_t *bytes,
+	uint8_t *mask, size_t size)
 {
 	const struct plan_metric *metric = &slave->plan->metrics[slot->metric];
 	memset(mask, 0xFF, size);
@@ -195,8 +188,7 @@ static size_t slave_render(const struct slave *slave, const struct slave_slot *s
 		struct bf_shape bare = metric->shape;
 		bare.type = slave_bare_type(&metric->shape);
 		struct bf_value ones = {.kind = BF_UNSIGNED};
-		ones.u = (metric->n_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << metric->n_bits) - 1)
-			 << metric->bit;
+		ones.u = (metric->n_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << metric->n_bits) - 1) << metric->bit;
 		value.u <<= metric->bit;
 		int n = bf_encode(&bare, &ones, mask, size);
 		return n > 0 && bf_encode(&bare, &value, bytes, size) == n ? (size_t)n : 0;
@@ -208,8 +200,7 @@ static size_t slave_render(const struct slave *slave, const struct slave_slot *s
 	for (size_t i = 0; i < metric->n_invalid; i++) {
 		if (metric->invalid[i] != raw || value.kind != BF_FLOAT64)
 			continue;
-		value.f64 +=
-			value.f64 > 0 ? -1 : 1; /* a device that works doesn't show "no value" */
+		value.f64 += value.f64 > 0 ? -1 : 1; /* a device that works doesn't show "no value" */
 		n = bf_encode(&metric->shape, &value, bytes, size);
 		break;
 	}
@@ -218,8 +209,7 @@ static size_t slave_render(const struct slave *slave, const struct slave_slot *s
 
 static void slave_paint(struct slave *slave, const struct slave_slot *slot, int64_t now_us)
 {
-	struct slave_cell *cells =
-		slave_cells(slave, slot->place.space, slot->place.at, slot->place.count);
+	struct slave_cell *cells = slave_cells(slave, slot->place.space, slot->place.at, slot->place.count);
 	if (!cells)
 		return;
 	if (slave_space_of_bits(slot->place.space)) {
@@ -241,13 +231,11 @@ static void slave_paint(struct slave *slave, const struct slave_slot *slot, int6
 }
 
 /* Brings the cells of a run up to date. */
-static void slave_move(
-	struct slave *slave, enum bf_space space, uint32_t at, uint32_t count, int64_t now_us)
+static void slave_move(struct slave *slave, enum bf_space space, uint32_t at, uint32_t count, int64_t now_us)
 {
 	const struct slave_slot *slots = slave->spaces[space].slots;
 	size_t low = 0, high = slave->spaces[space].n_slots;
-	while (low <
-		high) { /* no value is longer than a read: none that starts earlier reaches us */
+	while (low < high) { /* no value is longer than a read: none that starts earlier reaches us */
 		size_t middle = low + (high - low) / 2;
 		if (slots[middle].place.at + (uint32_t)SLAVE_READ_MAX <= at)
 			low = middle + 1;
@@ -259,8 +247,7 @@ static void slave_move(
 			slave_paint(slave, &slots[low], now_us);
 }
 
-size_t slave_refuse(
-	uint8_t function, enum slave_exception code, uint8_t answer[static SLAVE_PDU_MAX])
+size_t slave_refuse(uint8_t function, enum slave_exception code, uint8_t answer[static SLAVE_PDU_MAX])
 {
 	answer[0] = function | 0x80;
 	answer[1] = (uint8_t)code;
@@ -272,8 +259,8 @@ static unsigned slave_word(const uint8_t *bytes)
 	return (unsigned)(bytes[0] << 8 | bytes[1]);
 }
 
-static size_t slave_read(struct slave *slave, enum bf_space space, const uint8_t *request, size_t n,
-	int64_t now_us, uint8_t answer[static SLAVE_PDU_MAX])
+static size_t slave_read(struct slave *slave, enum bf_space space, const uint8_t *request, size_t n, int64_t now_us,
+	uint8_t answer[static SLAVE_PDU_MAX])
 {
 	bool bits = slave_space_of_bits(space);
 	if (n != 5)
@@ -300,8 +287,8 @@ static size_t slave_read(struct slave *slave, enum bf_space space, const uint8_t
 	return 2 + n_bytes;
 }
 
-static size_t slave_write_one(struct slave *slave, enum bf_space space, const uint8_t *request,
-	size_t n, uint8_t answer[static SLAVE_PDU_MAX])
+static size_t slave_write_one(struct slave *slave, enum bf_space space, const uint8_t *request, size_t n,
+	uint8_t answer[static SLAVE_PDU_MAX])
 {
 	if (n != 5)
 		return slave_refuse(request[0], SLAVE_ILLEGAL_VALUE, answer);
@@ -318,31 +305,31 @@ static size_t slave_write_one(struct slave *slave, enum bf_space space, const ui
 	return 5;
 }
 
-static size_t slave_write_many(struct slave *slave, enum bf_space space, const uint8_t *request,
-	size_t n, uint8_t answer[static SLAVE_PDU_MAX])
+static size_t slave_write_many(struct slave *slave, enum bf_space space, const uint8_t *request, size_t n,
+	uint8_t answer[static SLAVE_PDU_MAX])
 {
 	bool bits = slave_space_of_bits(space);
 	if (n < 6)
 		return slave_refuse(request[0], SLAVE_ILLEGAL_VALUE, answer);
 	unsigned at = slave_word(request + 1), count = slave_word(request + 3);
 	size_t n_bytes = bits ? (count + 7) / 8 : 2 * (size_t)count;
-	if (count == 0 || count > (bits ? SLAVE_WRITE_BITS_MAX : SLAVE_WRITE_MAX) ||
-		request[5] != n_bytes || n != 6 + n_bytes)
+	if (count == 0 || count > (bits ? SLAVE_WRITE_BITS_MAX : SLAVE_WRITE_MAX) || request[5] != n_bytes ||
+		n != 6 + n_bytes)
 		return slave_refuse(request[0], SLAVE_ILLEGAL_VALUE, answer);
 	struct slave_cell *cells = slave_cells(slave, space, at, count);
 	if (!cells)
 		return slave_refuse(request[0], SLAVE_ILLEGAL_ADDRESS, answer);
 	for (unsigned i = 0; i < count; i++) {
-		cells[i].value = (uint16_t)(bits ? (unsigned)request[6 + i / 8] >> i % 8 & 1
-						 : slave_word(request + 6 + 2 * i));
+		cells[i].value =
+			(uint16_t)(bits ? (unsigned)request[6 + i / 8] >> i % 8 & 1 : slave_word(request + 6 + 2 * i));
 		cells[i].written = true;
 	}
 	memcpy(answer, request, 5);
 	return 5;
 }
 
-size_t slave_answer(struct slave *slave, const uint8_t *request, size_t n, int64_t now_us,
-	uint8_t answer[static SLAVE_PDU_MAX])
+size_t slave_answer(
+	struct slave *slave, const uint8_t *request, size_t n, int64_t now_us, uint8_t answer[static SLAVE_PDU_MAX])
 {
 	if (n == 0)
 		return 0;

@@ -51,19 +51,17 @@ struct slave {
  * Makes the device; its memory is the arena's.  What no metric uses answers exception 2; with
  * `fill_gaps` the gaps between two places that one request could span are there too and hold 0.
  */
-void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, bool fill_gaps,
-	struct arena *arena);
+void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, bool fill_gaps, struct arena *arena);
 
 /*
  * Answers one request PDU of n bytes at an instant.  Function codes 1–6, 15 and 16; all others
  * and all that is wrong with these gets an exception.  Returns the length of the answer PDU, never
  * more than SLAVE_PDU_MAX; 0 when there is no request to answer (n is 0).
  */
-size_t slave_answer(struct slave *slave, const uint8_t *request, size_t n, int64_t now_us,
-	uint8_t answer[static SLAVE_PDU_MAX]);
+size_t slave_answer(
+	struct slave *slave, const uint8_t *request, size_t n, int64_t now_us, uint8_t answer[static SLAVE_PDU_MAX]);
 
 /* Writes an exception answer to a function code; returns its length, 2. */
-size_t slave_refuse(
-	uint8_t function, enum slave_exception code, uint8_t answer[static SLAVE_PDU_MAX]);
+size_t slave_refuse(uint8_t function, enum slave_exception code, uint8_t answer[static SLAVE_PDU_MAX]);
 
 #endif

@@ -49,14 +49,12 @@ static int64_t station_wire_us(const struct station *station, size_t n_bytes)
 }
 
 /* From the request's first byte to the answer's last. */
-static int64_t station_takes_us(
-	const struct station *station, const struct frame_request *request, size_t n_answer)
+static int64_t station_takes_us(const struct station *station, const struct frame_request *request, size_t n_answer)
 {
 	int64_t takes = station->options.turnaround_us;
 	if (station->options.pace)
 		takes += plan_bus_gap_us(station->bus);
-	return takes + station_wire_us(station, request->wire_bytes) +
-	       station_wire_us(station, n_answer);
+	return takes + station_wire_us(station, request->wire_bytes) + station_wire_us(station, n_answer);
 }
 
 size_t station_take(struct station *station, const struct frame_request *request, int64_t now_us,

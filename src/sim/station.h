@@ -10,9 +10,9 @@
 #include "sim/slave.h"
 
 struct station_options {
-	int64_t turnaround_us; /* a device thinks so long before it answers */
-	bool pace;             /* bytes take the time that they would take on the bus's line */
-	bool fill_gaps;        /* see slave_init */
+	int64_t turnaround_us;         /* a device thinks so long before it answers */
+	bool pace;                     /* bytes take the time that they would take on the bus's line */
+	bool fill_gaps;                /* see slave_init */
 	const struct mishaps *mishaps; /* NULL = all goes well */
 };
 

@@ -88,8 +88,8 @@ int station_set_fd(const struct station_set *set)
 	return set->epoll_fd;
 }
 
-static struct wire *wire_add(struct station_set *set, const struct plan *plan,
-	const struct plan_bus *bus, const struct station_options *options)
+static struct wire *wire_add(struct station_set *set, const struct plan *plan, const struct plan_bus *bus,
+	const struct station_options *options)
 {
 	struct wire *wire = arena_alloc(&set->arena, sizeof(*wire));
 	station_init(&wire->station, plan, bus, options, &set->arena);
@@ -158,9 +158,8 @@ static int listen_open(uint16_t *port)
 		return -errno;
 	int yes = 1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	struct sockaddr_in address = {.sin_family = AF_INET,
-		.sin_port = htons(*port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
 	if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, SOMAXCONN) < 0 ||
 		getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
@@ -211,8 +210,8 @@ static void channel_enqueue(struct channel *channel, struct answer *answer)
 	channel->n_answers++;
 }
 
-static void channel_take(struct station_set *set, struct channel *channel,
-	const struct frame_request *request, int64_t now_us)
+static void channel_take(
+	struct station_set *set, struct channel *channel, const struct frame_request *request, int64_t now_us)
 {
 	struct answer *answer = set->spare;
 	if (answer)
@@ -222,8 +221,7 @@ static void channel_take(struct station_set *set, struct channel *channel,
 	if (!answer)
 		return; /* a lost answer */
 	answer->unit = request->unit;
-	answer->n = station_take(
-		&channel->wire->station, request, now_us, answer->frame, &answer->due_at);
+	answer->n = station_take(&channel->wire->station, request, now_us, answer->frame, &answer->due_at);
 	if (answer->n > 0 && channel->n_answers < CHANNEL_WAITING) {
 		channel_enqueue(channel, answer);
 		return;
@@ -289,8 +287,7 @@ static void channel_serve(struct station_set *set, struct channel *channel, int6
 	int rc;
 	do {
 		rc = 0;
-		while (channel_may_take(channel) &&
-			(rc = frame_next(&channel->reader, now_us, &request)) == 1)
+		while (channel_may_take(channel) && (rc = frame_next(&channel->reader, now_us, &request)) == 1)
 			channel_take(set, channel, &request, now_us);
 		channel_flush(set, channel, now_us);
 	} while (rc == 1 && channel_may_take(channel)); /* it was full, and is not any more */
@@ -317,8 +314,8 @@ static void channel_read(struct station_set *set, struct channel *channel, int64
 /* Says to epoll what the channel waits for now. */
 static void channel_watch(struct station_set *set, struct channel *channel)
 {
-	uint32_t events = (channel_may_take(channel) ? (uint32_t)EPOLLIN : 0) |
-			  (channel->n_out > 0 ? (uint32_t)EPOLLOUT : 0);
+	uint32_t events =
+		(channel_may_take(channel) ? (uint32_t)EPOLLIN : 0) | (channel->n_out > 0 ? (uint32_t)EPOLLOUT : 0);
 	if (events == channel->events)
 		return;
 	struct epoll_event event = {.events = events, .data.ptr = channel};
@@ -341,8 +338,7 @@ static void station_set_take_events(struct station_set *set, int64_t now_us)
 	int n = epoll_wait(set->epoll_fd, events, STATION_SET_TURN, 0);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u64 & 1) {
-			wire_accept(
-				set, (struct wire *)(uintptr_t)(events[i].data.u64 & ~UINT64_C(1)));
+			wire_accept(set, (struct wire *)(uintptr_t)(events[i].data.u64 & ~UINT64_C(1)));
 			continue;
 		}
 		struct channel *channel = events[i].data.ptr;

@@ -123,8 +123,7 @@ static long left_ms(const struct timespec *end)
 
 static void serve_until(int fd, int listens, int signals, const struct timespec *end)
 {
-	struct pollfd fds[2 + CONNECTIONS] = {
-		{.fd = signals, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	struct pollfd fds[2 + CONNECTIONS] = {{.fd = signals, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
 	nfds_t n = 2;
 	long left;
 	while ((left = left_ms(end)) > 0) {

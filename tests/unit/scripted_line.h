@@ -23,13 +23,14 @@ struct scripted_mishap {
 struct scripted_line {
 	struct line line;
 	struct scripted_mishap mishaps[SCRIPTED_UNITS]; /* by unit address */
-	uint32_t holes_from, holes_to;	/* registers that answer with exception 2 when a read of more than one touches them */
-	bool absent;			/* the port can't be opened */
+	uint32_t holes_from,
+		holes_to; /* registers that answer with exception 2 when a read of more than one touches them */
+	bool absent;      /* the port can't be opened */
 	int64_t latency_us;
 	struct line_question asked;
 	int64_t asked_at;
 	uint8_t bytes[256];
-	char log[SCRIPTED_LOG];		/* "1:input:0+14 " for each question */
+	char log[SCRIPTED_LOG]; /* "1:input:0+14 " for each question */
 	size_t log_n;
 	unsigned n_opened;
 };

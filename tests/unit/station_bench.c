@@ -27,12 +27,8 @@ struct plan_bus buses[2] = {
 		.n_devices = 2},
 	{.name = "plc", .wire = WIRE_TCP, .devices = on_tcp, .n_devices = 1},
 };
-const struct plan plan = {.buses = buses,
-	.n_buses = 2,
-	.devices = devices,
-	.n_devices = 3,
-	.metrics = metrics,
-	.n_metrics = 3};
+const struct plan plan = {
+	.buses = buses, .n_buses = 2, .devices = devices, .n_devices = 3, .metrics = metrics, .n_metrics = 3};
 
 int bench_group_setup(void **state)
 {
@@ -51,8 +47,7 @@ struct bench bench_open(const struct plan_bus *bus, const struct station_options
 	struct bench bench = {.now = 1000 * MS};
 	int ends[2];
 	assert_int_equal(station_set_init(&bench.set), 0);
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
 	assert_int_equal(station_set_adopt(bench.set, &plan, bus, options, ends[0]), 0);
 	bench.fd = ends[1];
 	return bench;

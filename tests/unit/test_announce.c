@@ -110,12 +110,14 @@ static void expect(const char *expected)
 	told[0] = '\0';
 }
 
-#define INFO \
-	"\"buses\":[{\"name\":\"rs485\",\"driver\":\"modbus\",\"port\":\"/dev/ttyUSB0\",\"devices\":2}," \
-	"{\"name\":\"net\",\"driver\":\"modbus\",\"host\":\"plc\",\"tcp_port\":502,\"devices\":1}]," \
-	"\"devices\":[{\"topic\":\"home/ground/meter\",\"name\":\"meter\",\"bus\":\"rs485\",\"address\":1,\"metrics\":12}," \
-	"{\"topic\":\"home/ground/climate\",\"bus\":\"rs485\",\"address\":2,\"metrics\":2}," \
-	"{\"topic\":\"home/cellar/pump\",\"name\":\"The \\\"pump\\\"\",\"bus\":\"net\",\"address\":255,\"metrics\":1}]"
+#define INFO                                                                                                           \
+	"\"buses\":[{\"name\":\"rs485\",\"driver\":\"modbus\",\"port\":\"/dev/ttyUSB0\",\"devices\":2},"               \
+	"{\"name\":\"net\",\"driver\":\"modbus\",\"host\":\"plc\",\"tcp_port\":502,\"devices\":1}],"                   \
+	"\"devices\":[{\"topic\":\"home/ground/"                                                                       \
+	"meter\",\"name\":\"meter\",\"bus\":\"rs485\",\"address\":1,\"metrics\":12},"                                  \
+	"{\"topic\":\"home/ground/climate\",\"bus\":\"rs485\",\"address\":2,\"metrics\":2},"                           \
+	"{\"topic\":\"home/cellar/pump\",\"name\":\"The "                                                              \
+	"\\\"pump\\\"\",\"bus\":\"net\",\"address\":255,\"metrics\":1}]"
 
 static void test_connect(void **state)
 {

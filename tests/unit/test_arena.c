@@ -51,8 +51,7 @@ static void test_texts(void **state)
 {
 	(void)state;
 	struct arena arena = {0};
-	char *a = arena_text(&arena, "home/cellar"),
-	     *b = arena_text_n(&arena, "voltage and more", 7);
+	char *a = arena_text(&arena, "home/cellar"), *b = arena_text_n(&arena, "voltage and more", 7);
 	char *c = arena_format(&arena, "%s/%s/%d", a, b, 42), *empty = arena_text(&arena, "");
 	assert_string_equal(a, "home/cellar");
 	assert_string_equal(b, "voltage");

@@ -15,8 +15,7 @@ static void test_doubles_to_the_cap(void **state)
 {
 	(void)state;
 	struct backoff backoff = {.first_us = 500000, .cap_us = 10000000};
-	static const int64_t waits[] = {
-		500000, 1000000, 2000000, 4000000, 8000000, 10000000, 10000000};
+	static const int64_t waits[] = {500000, 1000000, 2000000, 4000000, 8000000, 10000000, 10000000};
 	for (int again = 0; again < 2; again++) {
 		for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
 			assert_true(backoff_next(&backoff) == waits[i]);
@@ -45,8 +44,7 @@ static void test_for_ever(void **state)
 
 static void spread(unsigned percent)
 {
-	struct backoff backoff = {
-		.first_us = 1000000, .cap_us = 1000000, .jitter_percent = percent, .seed = 12};
+	struct backoff backoff = {.first_us = 1000000, .cap_us = 1000000, .jitter_percent = percent, .seed = 12};
 	int64_t least = 1000000 - 10000 * (int64_t)percent, span = 1000000 - least;
 	bool low = false, high = false;
 	for (int i = 0; i < 2000; i++) {
@@ -68,11 +66,7 @@ static void test_jitter(void **state)
 static void test_seeds_part(void **state)
 {
 	(void)state;
-	struct backoff a = {.first_us = 1000000,
-			       .cap_us = 60000000,
-			       .jitter_percent = 100,
-			       .seed = 1},
-		       b = a, c = a;
+	struct backoff a = {.first_us = 1000000, .cap_us = 60000000, .jitter_percent = 100, .seed = 1}, b = a, c = a;
 	c.seed = 2;
 	bool differ = false;
 	for (int i = 0; i < 10; i++) {

@@ -97,9 +97,14 @@ static void test_broker_group(void **state)
 {
 	(void)state;
 	char *text = NULL;
-	assert_true(asprintf(&text, "site: \"home\" gateway: { id: \"g\" ids: true } broker: { url: [\"mqtts://b\", \"mqtt://[::1]:99/\"]"
-			" protocol: 5 client_id: \"me\" user: \"u\" password_file: \"%s/pw\" keepalive: \"1m\" inflight: 50 max_qos: 1 }"
-			" buffer: { path: \":none:\" when_full: \"drop_newest\" order: \"live_first\" sync: \"0s\" }", folder) > 0);
+	assert_true(
+		asprintf(&text,
+			"site: \"home\" gateway: { id: \"g\" ids: true } broker: { url: [\"mqtts://b\", "
+			"\"mqtt://[::1]:99/\"]"
+			" protocol: 5 client_id: \"me\" user: \"u\" password_file: \"%s/pw\" keepalive: \"1m\" "
+			"inflight: 50 max_qos: 1 }"
+			" buffer: { path: \":none:\" when_full: \"drop_newest\" order: \"live_first\" sync: \"0s\" }",
+			folder) > 0);
 	char file[64];
 	snprintf(file, sizeof(file), "%s/pw", folder);
 	FILE *to = fopen(file, "w");
@@ -125,7 +130,8 @@ static void test_broker_group(void **state)
 static void test_every_is_inherited(void **state)
 {
 	(void)state;
-	sound(HEAD NET "every: \"7s\" floors: { a: { d: { metrics: { m: { input: 1 } n: { input: 2 every: \"0s\" } } }"
+	sound(HEAD NET
+		"every: \"7s\" floors: { a: { d: { metrics: { m: { input: 1 } n: { input: 2 every: \"0s\" } } }"
 		" b: { every: \"3s\" c: { d: { address: 2 metrics: { m: { input: 1 } } }"
 		" e: { address: 3 every: \"start\" metrics: { m: { input: 1 } n: { input: 2 every: 0.25 } } } } } } }");
 	assert_true(metric("home/a/d/m")->every_us == 7000000);
@@ -144,7 +150,7 @@ static void test_topics_and_names(void **state)
 {
 	(void)state;
 	sound(HEAD NET "floors: { a: { topic: \"1. Stock\" name: \"First\" d: { topic: \"x/y\" name: \"Dee\" metrics: {"
-		" m: { input: 1 topic: \"p/q\" } r: { input: 2 bits: { b0: 0 b1: \"1-3\" top: 15 } } } } } }");
+		       " m: { input: 1 topic: \"p/q\" } r: { input: 2 bits: { b0: 0 b1: \"1-3\" top: 15 } } } } } }");
 	assert_string_equal(plan.devices[0].topic, "home/1. Stock/x/y");
 	assert_string_equal(plan.devices[0].name, "Dee");
 	assert_string_equal(metric("home/1. Stock/x/y/p/q")->name, "q");
@@ -157,10 +163,13 @@ static void test_topics_and_names(void **state)
 static void test_rules_key_by_key(void **state)
 {
 	(void)state;
-	sound(HEAD NET "topics: { a: { match: \"home/+/d/#\" qos: 2 } b: { metric: \"e*\" qos: 0 retain: false expire: \"1.5s\" }"
-		" c: { match: \"home/#\" metric: \"x\" per: \"device\" buffer: false backlog: \"latest\" payload: \"influx\" } }"
-		" floors: { f: { d: { metrics: { energy: { input: 1 } own: { input: 2 qos: 0 retain: false payload: \"plain\" } } }"
-		" z: { address: 2 metrics: { energy: { input: 1 } x: { input: 2 } y: { input: 3 } } } } }");
+	sound(HEAD NET "topics: { a: { match: \"home/+/d/#\" qos: 2 } b: { metric: \"e*\" qos: 0 retain: false expire: "
+		       "\"1.5s\" }"
+		       " c: { match: \"home/#\" metric: \"x\" per: \"device\" buffer: false backlog: \"latest\" "
+		       "payload: \"influx\" } }"
+		       " floors: { f: { d: { metrics: { energy: { input: 1 } own: { input: 2 qos: 0 retain: false "
+		       "payload: \"plain\" } } }"
+		       " z: { address: 2 metrics: { energy: { input: 1 } x: { input: 2 } y: { input: 3 } } } } }");
 	const struct plan_delivery *both = &metric("home/f/d/energy")->delivery;
 	assert_true(both->qos == 2 && !both->retain && both->expire_s == 2 && both->payload == PAYLOAD_JSON);
 	const struct plan_delivery *own = &metric("home/f/d/own")->delivery;
@@ -175,13 +184,14 @@ static void test_rules_key_by_key(void **state)
 static void test_buses(void **state)
 {
 	(void)state;
-	sound(HEAD "buses: { a: { port: \"/nonexistent/tty\" line: \"19200 8e1\" gap: \"5ms\" retries: 3 rs485: \"rts\" timeout: \"2s\" }"
-		" b: { port: \"tcp://h:4001\" } } floors: { f: {"
-		" d1: { bus: \"a\" address: 247 metrics: { m: { input: 1 } } }"
-		" d2: { tcp: \"own\" metrics: { m: { input: 1 } } }"
-		" d3: { tcp: \"own:502\" address: 0 timeout: \"20ms\" metrics: { m: { input: 1 } } }"
-		" d4: { port: \"/nonexistent/ttyS9\" address: 1 metrics: { m: { input: 1 } } }"
-		" d5: { tcp: \"own:503\" max_gap: 0 metrics: { m: { input: 1 } } } } }");
+	sound(HEAD "buses: { a: { port: \"/nonexistent/tty\" line: \"19200 8e1\" gap: \"5ms\" retries: 3 rs485: "
+		   "\"rts\" timeout: \"2s\" }"
+		   " b: { port: \"tcp://h:4001\" } } floors: { f: {"
+		   " d1: { bus: \"a\" address: 247 metrics: { m: { input: 1 } } }"
+		   " d2: { tcp: \"own\" metrics: { m: { input: 1 } } }"
+		   " d3: { tcp: \"own:502\" address: 0 timeout: \"20ms\" metrics: { m: { input: 1 } } }"
+		   " d4: { port: \"/nonexistent/ttyS9\" address: 1 metrics: { m: { input: 1 } } }"
+		   " d5: { tcp: \"own:503\" max_gap: 0 metrics: { m: { input: 1 } } } } }");
 	assert_int_equal(plan.n_buses, 5);
 	assert_int_equal(plan.buses[0].line.baud, 19200);
 	assert_int_equal(plan.buses[0].line.parity, 'E');
@@ -228,7 +238,8 @@ static void test_by_id_links(void **state)
 static void test_scale_and_decimals(void **state)
 {
 	(void)state;
-	metrics("a: { input: 1 } b: { input: 2 scale: 0.1 } c: { input: 3 scale: 10 offset: -0.25 } d: { input: 4 scale: 0.1 decimals: 3 }"
+	metrics("a: { input: 1 } b: { input: 2 scale: 0.1 } c: { input: 3 scale: 10 offset: -0.25 } d: { input: 4 "
+		"scale: 0.1 decimals: 3 }"
 		" e: { input: 5 scale_from: 7 } f: { input: 10 type: \"f32\" decimals: 1 }");
 	assert_true(!metric("home/f/d/a")->scaled && metric("home/f/d/a")->decimals == -1);
 	assert_true(metric("home/f/d/b")->scaled && metric("home/f/d/b")->decimals == 1);
@@ -243,16 +254,22 @@ static void test_scale_and_decimals(void **state)
 static void test_sentinels(void **state)
 {
 	(void)state;
-	metrics("a: { input: 1 type: \"s16\" invalid: 0x8000 } b: { input: 2 type: \"s16\" invalid: -1 } c: { input: 3 type: \"u32\" invalid: 0xFFFFFFFF }"
-		" d: { input: 5 type: \"u64\" invalid: 0xFFFFFFFFFFFFFFFFL } e: { input: 9 type: \"f32\" invalid: [-9999.0] }"
-		" f: { input: 11 type: \"f32\" invalid: 0x7FC00000 } g: { input: 13 type: \"bcd16\" invalid: (0xFFFF, 9999) }"
-		" h: { input: 14 type: \"string\" length: 4 invalid: [\"----\", \"\"] } i: { input: 16 type: \"u8\" invalid: \"0xFF\" }"
-		" j: { input: 17 type: \"u64\" invalid: 0xFFFFFFFF } k: { input: 30 type: \"s32\" invalid: -2147483648 } l: { input: 32 type: \"f64\" invalid: 1 }");
+	metrics("a: { input: 1 type: \"s16\" invalid: 0x8000 } b: { input: 2 type: \"s16\" invalid: -1 } c: { input: 3 "
+		"type: \"u32\" invalid: 0xFFFFFFFF }"
+		" d: { input: 5 type: \"u64\" invalid: 0xFFFFFFFFFFFFFFFFL } e: { input: 9 type: \"f32\" invalid: "
+		"[-9999.0] }"
+		" f: { input: 11 type: \"f32\" invalid: 0x7FC00000 } g: { input: 13 type: \"bcd16\" invalid: (0xFFFF, "
+		"9999) }"
+		" h: { input: 14 type: \"string\" length: 4 invalid: [\"----\", \"\"] } i: { input: 16 type: \"u8\" "
+		"invalid: \"0xFF\" }"
+		" j: { input: 17 type: \"u64\" invalid: 0xFFFFFFFF } k: { input: 30 type: \"s32\" invalid: -2147483648 "
+		"} l: { input: 32 type: \"f64\" invalid: 1 }");
 	const struct {
 		const char *topic;
 		uint64_t raw;
-	} cases[] = {{"a", 0x8000}, {"b", 0xFFFF}, {"c", 0xFFFFFFFF}, {"d", UINT64_MAX}, {"e", 0xC61C3C00}, {"f", 0x7FC00000},
-		{"g", 0xFFFF}, {"i", 0xFF}, {"j", 0xFFFFFFFF}, {"k", 0x80000000}, {"l", 0x3FF0000000000000}};
+	} cases[] = {{"a", 0x8000}, {"b", 0xFFFF}, {"c", 0xFFFFFFFF}, {"d", UINT64_MAX}, {"e", 0xC61C3C00},
+		{"f", 0x7FC00000}, {"g", 0xFFFF}, {"i", 0xFF}, {"j", 0xFFFFFFFF}, {"k", 0x80000000},
+		{"l", 0x3FF0000000000000}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char topic[32];
 		snprintf(topic, sizeof(topic), "home/f/d/%s", cases[i].topic);
@@ -267,7 +284,8 @@ static void test_sentinels(void **state)
 static void test_enums(void **state)
 {
 	(void)state;
-	metrics("a: { input: 1 enum: [\"off\", \"on=1\"] } b: { input: 2 type: \"s16\" enum: [\"255=error\", \"-1 = none\", \"0x10=eco\"] }");
+	metrics("a: { input: 1 enum: [\"off\", \"on=1\"] } b: { input: 2 type: \"s16\" enum: [\"255=error\", \"-1 = "
+		"none\", \"0x10=eco\"] }");
 	const struct plan_metric *plain = metric("home/f/d/a"), *given = metric("home/f/d/b");
 	assert_int_equal(plain->n_words, 2);
 	assert_string_equal(plain->words[1].word, "on=1");
@@ -278,7 +296,8 @@ static void test_enums(void **state)
 static void test_worth_telling(void **state)
 {
 	(void)state;
-	metrics("a: { input: 1 } b: { input: 2 deadband: 0.2 min: -5 max: 5.5 max_step: 1 monotonic: true reduce: \"mean\" }"
+	metrics("a: { input: 1 } b: { input: 2 deadband: 0.2 min: -5 max: 5.5 max_step: 1 monotonic: true reduce: "
+		"\"mean\" }"
 		" c: { input: 3 deadband: \"2.5%\" heartbeat: \"0s\" } d: { coil: 3 deadband: 0 heartbeat: 60 }");
 	const struct plan_metric *a = metric("home/f/d/a"), *b = metric("home/f/d/b");
 	assert_true(isnan(a->deadband) && isnan(a->min) && isnan(a->max_step) && a->heartbeat_us == 0 && !a->monotonic);
@@ -292,7 +311,8 @@ static void test_worth_telling(void **state)
 static void test_orders_of_words_and_bytes(void **state)
 {
 	(void)state;
-	sound(HEAD NET "floors: { f: { d: { words: \"little\" bytes: \"little\" metrics: { a: { input: 1 type: \"u32\" }"
+	sound(HEAD NET
+		"floors: { f: { d: { words: \"little\" bytes: \"little\" metrics: { a: { input: 1 type: \"u32\" }"
 		" b: { input: 3 type: \"u32\" words: \"big\" bytes: \"big\" } } } } }");
 	assert_true(metric("home/f/d/a")->shape.words == BF_LITTLE && metric("home/f/d/a")->shape.bytes == BF_LITTLE);
 	assert_true(metric("home/f/d/b")->shape.words == BF_BIG && metric("home/f/d/b")->shape.bytes == BF_BIG);
@@ -301,7 +321,8 @@ static void test_orders_of_words_and_bytes(void **state)
 static void test_what_is_left_out(void **state)
 {
 	(void)state;
-	sound(HEAD NET "floors: { f: { d: { enabled: false metrics: { a: { input: 1 } } } e: { metrics: { a: { input: 1 } } } g: { metrics: { } } } }");
+	sound(HEAD NET "floors: { f: { d: { enabled: false metrics: { a: { input: 1 } } } e: { metrics: { a: { input: "
+		       "1 } } } g: { metrics: { } } } }");
 	assert_int_equal(plan.n_devices, 1);
 	assert_int_equal(plan.n_metrics, 1);
 	assert_string_equal(plan.devices[0].path, "f/e");
@@ -314,11 +335,13 @@ static void test_lengthy_topics(void **state)
 	char name[1100], map[2400];
 	memset(name, 'x', sizeof(name));
 	name[1000] = '\0';
-	snprintf(map, sizeof(map), HEAD NET "floors: { f: { d: { topic: \"%s\" metrics: { m: { input: 1 } } } } }", name);
+	snprintf(map, sizeof(map), HEAD NET "floors: { f: { d: { topic: \"%s\" metrics: { m: { input: 1 } } } } }",
+		name);
 	sound(map);
 	name[1000] = 'x';
 	name[1020] = '\0';
-	snprintf(map, sizeof(map), HEAD NET "floors: { f: { d: { topic: \"%s\" metrics: { m: { input: 1 } } } } }", name);
+	snprintf(map, sizeof(map), HEAD NET "floors: { f: { d: { topic: \"%s\" metrics: { m: { input: 1 } } } } }",
+		name);
 	refused(map, "is longer than 1024 bytes");
 }
 
@@ -332,7 +355,8 @@ static void test_a_big_map(void **state)
 	for (unsigned i = 0; i < 100; i++) {
 		n += (size_t)snprintf(map + n, size - n, "d%u: { tcp: \"10.0.0.%u\" metrics: {\n", i, i);
 		for (unsigned j = 0; j < 100; j++)
-			n += (size_t)snprintf(map + n, size - n, " m%u: { holding: %u type: \"u32\" scale: 0.1 }\n", j, j * 2);
+			n += (size_t)snprintf(
+				map + n, size - n, " m%u: { holding: %u type: \"u32\" scale: 0.1 }\n", j, j * 2);
 		n += (size_t)snprintf(map + n, size - n, "} }\n");
 	}
 	snprintf(map + n, size - n, "}\n");

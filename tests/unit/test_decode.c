@@ -46,8 +46,8 @@ static void refused(struct bf_shape shape, const char *bytes, size_t n, int erro
 static void test_names(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"u16", "u8", "s8", "s16", "u24", "u32", "s32", "u64",
-		"s64", "f16", "f32", "f64", "bcd16", "bcd32", "string", "bool"};
+	static const char *const names[] = {"u16", "u8", "s8", "s16", "u24", "u32", "s32", "u64", "s64", "f16", "f32",
+		"f64", "bcd16", "bcd32", "string", "bool"};
 	static const unsigned registers[] = {1, 1, 1, 1, 2, 2, 2, 4, 4, 1, 2, 4, 1, 2, 0, 1};
 	assert_int_equal(sizeof(names) / sizeof(names[0]), BF_N_TYPES);
 	for (int i = 0; i < BF_N_TYPES; i++) {
@@ -138,8 +138,7 @@ static void test_sizes(void **state)
 	const char *bytes = "\x01\x02\x03\x04\x05\x06\x07\x08";
 	for (int t = 0; t < BF_N_TYPES; t++)
 		for (size_t n = 0; n <= 8; n++) {
-			struct bf_shape shape = {
-				.type = (enum bf_type)t, .length = t == BF_TYPE_STRING ? 5 : 0};
+			struct bf_shape shape = {.type = (enum bf_type)t, .length = t == BF_TYPE_STRING ? 5 : 0};
 			if (n == 2 * bf_shape_registers(&shape))
 				continue;
 			refused(shape, bytes, n, -EINVAL);
@@ -239,8 +238,7 @@ static struct bf_value any_value(enum bf_type type)
 		break;
 	case BF_TYPE_F16:
 		value = (struct bf_value){.kind = BF_FLOAT32,
-			.f32 = ldexpf(
-				(float)((int)(bits & 0xFFF) - 0x800), (int)(chance() % 20) - 14)};
+			.f32 = ldexpf((float)((int)(bits & 0xFFF) - 0x800), (int)(chance() % 20) - 14)};
 		if (fabsf(value.f32) > 65504.0f)
 			value.f32 = -65504.0f;
 		break;
@@ -277,8 +275,8 @@ static void test_round_trip(void **state)
 		if (t == BF_TYPE_STRING)
 			continue;
 		for (unsigned i = 0; i < ROUNDS; i++) {
-			struct bf_shape shape = {(enum bf_type)t, i & 1 ? BF_LITTLE : BF_BIG,
-				i & 2 ? BF_LITTLE : BF_BIG, 0};
+			struct bf_shape shape = {
+				(enum bf_type)t, i & 1 ? BF_LITTLE : BF_BIG, i & 2 ? BF_LITTLE : BF_BIG, 0};
 			struct bf_value value = any_value(shape.type), back = {.kind = BF_NONE};
 			uint8_t bytes[10], again[8];
 			size_t n = 2 * bf_shape_registers(&shape);
@@ -290,8 +288,7 @@ static void test_round_trip(void **state)
 			/* the raw word is the same in every order */
 			struct bf_shape plain = {.type = shape.type};
 			assert_int_equal(bf_encode(&plain, &value, again, sizeof(again)), (int)n);
-			assert_true(
-				bf_decode_raw(&shape, bytes, n) == bf_decode_raw(&plain, again, n));
+			assert_true(bf_decode_raw(&shape, bytes, n) == bf_decode_raw(&plain, again, n));
 		}
 	}
 }
@@ -319,15 +316,14 @@ static void test_texts_round_trip(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct bf_shape shape = {BF_TYPE_STRING, i & 1 ? BF_LITTLE : BF_BIG,
-			i & 2 ? BF_LITTLE : BF_BIG, (uint16_t)(1 + chance() % BF_STRING_MAX)};
+		struct bf_shape shape = {BF_TYPE_STRING, i & 1 ? BF_LITTLE : BF_BIG, i & 2 ? BF_LITTLE : BF_BIG,
+			(uint16_t)(1 + chance() % BF_STRING_MAX)};
 		char letters[BF_STRING_MAX];
 		uint8_t bytes[BF_STRING_MAX];
 		size_t length = chance() % (shape.length + 1u);
 		for (size_t k = 0; k < length; k++)
 			letters[k] = (char)('!' + chance() % 94);
-		struct bf_value value = {.kind = BF_TEXT, .text = {letters, length}},
-				back = {.kind = BF_NONE};
+		struct bf_value value = {.kind = BF_TEXT, .text = {letters, length}}, back = {.kind = BF_NONE};
 		size_t n = 2 * bf_shape_registers(&shape);
 		assert_int_equal(bf_encode(&shape, &value, bytes, n), (int)n);
 		assert_int_equal(bf_decode(&shape, bytes, n, text, &back), 0);
@@ -377,8 +373,7 @@ static void test_encode_bounds(void **state)
 	encodes(BF_TYPE_U24, whole(0xFFFFFF), 4, "\x00\xFF\xFF\xFF");
 	encodes(BF_TYPE_U24, whole(0x1000000), -ERANGE, NULL);
 	encodes(BF_TYPE_S64, whole(INT64_MIN), 8, "\x80\0\0\0\0\0\0\0");
-	encodes(BF_TYPE_S64, (struct bf_value){.kind = BF_UNSIGNED, .u = UINT64_C(1) << 63},
-		-ERANGE, NULL);
+	encodes(BF_TYPE_S64, (struct bf_value){.kind = BF_UNSIGNED, .u = UINT64_C(1) << 63}, -ERANGE, NULL);
 	encodes(BF_TYPE_U64, real(0x1p64), -ERANGE, NULL);
 	encodes(BF_TYPE_U64, real(0x1p63), 8, "\x80\0\0\0\0\0\0\0");
 	encodes(BF_TYPE_BCD16, whole(9999), 2, "\x99\x99");
@@ -392,8 +387,7 @@ static void test_encode_bounds(void **state)
 	encodes(BF_TYPE_F16, real(65519.9), 2, "\x7B\xFF");
 	encodes(BF_TYPE_F16, real(65520.0), -ERANGE, NULL);
 	encodes(BF_TYPE_F16, real(1e300), -ERANGE, NULL);
-	encodes(BF_TYPE_F16, real(0x1.ffcp-15), 2,
-		"\x04\x00"); /* rounds up out of the subnormals */
+	encodes(BF_TYPE_F16, real(0x1.ffcp-15), 2, "\x04\x00"); /* rounds up out of the subnormals */
 	encodes(BF_TYPE_F16, real(1e-9), 2, "\x00\x00");
 }
 
@@ -401,8 +395,7 @@ static void test_encode_kinds(void **state)
 {
 	(void)state;
 	struct bf_value yes = {.kind = BF_BOOLEAN, .yes = true}, none = {.kind = BF_NONE};
-	struct bf_value word = {.kind = BF_TEXT, .text = {"AB", 2}},
-			longer = {.kind = BF_TEXT, .text = {"ABCDE", 5}};
+	struct bf_value word = {.kind = BF_TEXT, .text = {"AB", 2}}, longer = {.kind = BF_TEXT, .text = {"ABCDE", 5}};
 	encodes(BF_TYPE_BOOL, yes, 2, "\x00\x01");
 	encodes(BF_TYPE_BOOL, whole(1), 2, "\x00\x01");
 	encodes(BF_TYPE_BOOL, whole(2), -ERANGE, NULL);

@@ -51,11 +51,10 @@ static void test_line_caret_and_hint(void **state)
 	struct place_in_map at = {"test_faults.conf", 2, 25, 5};
 	faults_add(&faults, FAULT_ERROR, &at, "did you mean \"scale\"?", "unknown setting \"%s\"", "scael");
 	assert_int_equal(faults.n_errors, 1);
-	expect(&faults,
-		"test_faults.conf:2:25: error: unknown setting \"scael\"\n"
-		"     2 |     flow: { input: 100  scael: 0.1 }\n"
-		"       |                         ^~~~~\n"
-		"       = did you mean \"scale\"?\n");
+	expect(&faults, "test_faults.conf:2:25: error: unknown setting \"scael\"\n"
+			"     2 |     flow: { input: 100  scael: 0.1 }\n"
+			"       |                         ^~~~~\n"
+			"       = did you mean \"scale\"?\n");
 }
 
 static void test_tabs_umlauts_and_ends_of_lines(void **state)
@@ -66,10 +65,9 @@ static void test_tabs_umlauts_and_ends_of_lines(void **state)
 	add(&faults, 1, 5, 9, "one");
 	add(&faults, 2, 5, 0, "two");
 	add(&faults, 7, 1, 1, "no such line");
-	expect(&faults,
-		"test_faults.conf:1:5: error: one\n     1 | \tä: 5\n       | \t   ^\n"
-		"test_faults.conf:2:5: error: two\n     2 | last\n       |     ^\n"
-		"test_faults.conf:7:1: error: no such line\n");
+	expect(&faults, "test_faults.conf:1:5: error: one\n     1 | \tä: 5\n       | \t   ^\n"
+			"test_faults.conf:2:5: error: two\n     2 | last\n       |     ^\n"
+			"test_faults.conf:7:1: error: no such line\n");
 }
 
 static void test_sorted_by_place_and_told_once(void **state)
@@ -95,7 +93,8 @@ static void test_sorted_by_place_and_told_once(void **state)
 	assert_int_equal(n, 23);
 	char *text = printed(&faults, false);
 	assert_int_equal(strncmp(text, "a.conf: warning: first of all\n", 30), 0);
-	assert_non_null(strstr(text, ":2:1: error: a\ntest_faults.conf:2:2: error: b\ntest_faults.conf:2:2: error: c\n"));
+	assert_non_null(
+		strstr(text, ":2:1: error: a\ntest_faults.conf:2:2: error: b\ntest_faults.conf:2:2: error: c\n"));
 	free(text);
 	faults_destroy(&faults);
 	unlink("test_faults.conf");

@@ -38,10 +38,9 @@ static void everything(struct json *json)
 	json_object_end(json);
 }
 
-static const char expected[] =
-	"{\"text\":\"a\\\"b\\\\c\",\"least\":-9223372036854775808,\"most\":9223372036854775807,"
-	"\"zero\":0,\"yes\":true,\"no\":false,\"nothing\":null,\"raw\":1.5e-7,"
-	"\"list\":[1,\"\",{},[]],\"inner\":{\"a\":-1},\"last\":2}";
+static const char expected[] = "{\"text\":\"a\\\"b\\\\c\",\"least\":-9223372036854775808,\"most\":9223372036854775807,"
+			       "\"zero\":0,\"yes\":true,\"no\":false,\"nothing\":null,\"raw\":1.5e-7,"
+			       "\"list\":[1,\"\",{},[]],\"inner\":{\"a\":-1},\"last\":2}";
 
 static void test_shapes(void **state)
 {

@@ -21,13 +21,12 @@ static void test_durations(void **state)
 	const struct {
 		const char *text;
 		int64_t us;
-	} cases[] = {{"500ms", 500000}, {"10s", 10 * SECOND}, {"5m", 300 * SECOND},
-		{"2h", 7200 * SECOND}, {"7d", 7 * DAY}, {"1.5s", 1500000}, {"0.1s", 100000},
-		{"0.001s", 1000}, {"1.75ms", 1750}, {"250us", 250}, {"10", 10 * SECOND},
-		{"0.5", 500000}, {"0s", 0}, {"0", 0}, {"007s", 7 * SECOND}, {"0.25m", 15 * SECOND},
-		{"1.5d", 129600 * SECOND}, {"0.0000019s", 1},
-		{"0.30000000000000000000000000000s", 300000},
-		{"0.99999999999999999999999999999999s", 999999}, {"10000d", 10000 * DAY}};
+	} cases[] = {{"500ms", 500000}, {"10s", 10 * SECOND}, {"5m", 300 * SECOND}, {"2h", 7200 * SECOND},
+		{"7d", 7 * DAY}, {"1.5s", 1500000}, {"0.1s", 100000}, {"0.001s", 1000}, {"1.75ms", 1750},
+		{"250us", 250}, {"10", 10 * SECOND}, {"0.5", 500000}, {"0s", 0}, {"0", 0}, {"007s", 7 * SECOND},
+		{"0.25m", 15 * SECOND}, {"1.5d", 129600 * SECOND}, {"0.0000019s", 1},
+		{"0.30000000000000000000000000000s", 300000}, {"0.99999999999999999999999999999999s", 999999},
+		{"10000d", 10000 * DAY}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t us = -1;
 		assert_int_equal(bf_duration_parse(cases[i].text, &us), 0);
@@ -41,9 +40,8 @@ static void test_sizes(void **state)
 	const struct {
 		const char *text;
 		int64_t bytes;
-	} cases[] = {{"64kB", 64000}, {"256MB", 256000000}, {"1GB", 1000000000},
-		{"1.5GB", 1500000000}, {"512", 512}, {"512B", 512}, {"0", 0},
-		{"1000000GB", 1000000000000000}, {"0.5kB", 500}};
+	} cases[] = {{"64kB", 64000}, {"256MB", 256000000}, {"1GB", 1000000000}, {"1.5GB", 1500000000}, {"512", 512},
+		{"512B", 512}, {"0", 0}, {"1000000GB", 1000000000000000}, {"0.5kB", 500}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t bytes = -1;
 		assert_int_equal(bf_size_parse(cases[i].text, &bytes), 0);
@@ -54,14 +52,12 @@ static void test_sizes(void **state)
 static void test_refused(void **state)
 {
 	(void)state;
-	static const char *const durations[] = {"", "s", "-1s", "+1s", "1.", "1.s", ".5s", "1,5s",
-		"1 s", " 1s", "1s ", "1S", "1sec", "1e3s", "0x10", "1d2h", "1kB", "1..5s", "nan",
-		"99999999999999999999999999x"};
+	static const char *const durations[] = {"", "s", "-1s", "+1s", "1.", "1.s", ".5s", "1,5s", "1 s", " 1s", "1s ",
+		"1S", "1sec", "1e3s", "0x10", "1d2h", "1kB", "1..5s", "nan", "99999999999999999999999999x"};
 	static const char *const sizes[] = {"", "kB", "1KB", "1k", "1kb", "1TB", "-1", "1s", "1.B"};
-	static const char *const big_durations[] = {"10001d", "10000.1d",
-		"99999999999999999999999s", "864000000.1s", "9223372036854775807us"};
-	static const char *const big_sizes[] = {
-		"1000001GB", "1000000000000001", "18446744073709551616B"};
+	static const char *const big_durations[] = {
+		"10001d", "10000.1d", "99999999999999999999999s", "864000000.1s", "9223372036854775807us"};
+	static const char *const big_sizes[] = {"1000001GB", "1000000000000001", "18446744073709551616B"};
 	int64_t kept = 42;
 	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
 		assert_int_equal(bf_duration_parse(durations[i], &kept), -EINVAL);
@@ -110,8 +106,7 @@ static void test_round_trip(void **state)
 	(void)state;
 	uint64_t seed = 99;
 	for (int i = 0; i < 100000; i++) {
-		static const int64_t steps[] = {
-			1, 1000, 10000, SECOND / 2, SECOND, 60 * SECOND, 3600 * SECOND, DAY};
+		static const int64_t steps[] = {1, 1000, 10000, SECOND / 2, SECOND, 60 * SECOND, 3600 * SECOND, DAY};
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		int64_t step = steps[seed >> 33 & 7];
 		int64_t us = (int64_t)(seed >> 40) % (10000 * DAY / step) * step, back = -1;

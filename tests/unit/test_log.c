@@ -49,8 +49,7 @@ static void test_is_ended_once(void **state)
 	assert_true(complaint_clear(&complaint, MINUTE + 10 * SECOND, &lasted, &count));
 	assert_true(lasted == 10 * SECOND && count == 3);
 	assert_false(complaint_clear(&complaint, MINUTE + 11 * SECOND, NULL, NULL));
-	assert_true(
-		complaint_raise(&complaint, MINUTE + 12 * SECOND)); /* a new one is told at once */
+	assert_true(complaint_raise(&complaint, MINUTE + 12 * SECOND)); /* a new one is told at once */
 	assert_true(complaint_clear(&complaint, MINUTE + 13 * SECOND, NULL, NULL));
 }
 

@@ -1,8 +1,8 @@
 /*
  * Golden files: for each map in tests/map the exact text of all its faults and warnings, as a user sees it.
  *
- * BUSFERRY_BLESS=1 in the environment writes the expected texts anew, to be looked at in the diff.  The example map must
- * load without a fault.
+ * BUSFERRY_BLESS=1 in the environment writes the expected texts anew, to be looked at in the diff.  The example map
+ * must load without a fault.
  */
 #include "app/config.h"
 

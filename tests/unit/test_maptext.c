@@ -50,7 +50,8 @@ static void faulty(const char *text, unsigned line, unsigned column, unsigned wi
 	assert_int_equal(bench.faults.n_errors, 1);
 	const struct fault *fault = bench.faults.first;
 	if (fault->at.line != line || fault->at.column != column || fault->at.width != width)
-		print_message("%s: %u:%u-%u %s\n", text, fault->at.line, fault->at.column, fault->at.width, fault->what);
+		print_message(
+			"%s: %u:%u-%u %s\n", text, fault->at.line, fault->at.column, fault->at.width, fault->what);
 	assert_int_equal(fault->at.line, line);
 	assert_int_equal(fault->at.column, column);
 	assert_int_equal(fault->at.width, width);
@@ -79,7 +80,8 @@ static void test_places(void **state)
 {
 	(void)state;
 	struct bench bench;
-	pass(&bench, "\xEF\xBB\xBF" "ä: 1");
+	pass(&bench, "\xEF\xBB\xBF"
+		     "ä: 1");
 	assert_int_equal(bench.faults.n_errors, 1); /* ä is no key */
 	done(&bench);
 	pass(&bench, "\xEF\xBB\xBFx: \"äöü\" yy: [0xFFFFFFFF,\n  7]\n\tz: { }");
@@ -143,7 +145,8 @@ static void test_depth_and_rubbish_end(void **state)
 {
 	(void)state;
 	char text[4001];
-	const char *const pieces[] = {"a:{", "a:(", "(", "}", "\"", "a:1 a:1 ", "'", "@include \"x\"\n", ",", "1 ", "a:[["};
+	const char *const pieces[] = {
+		"a:{", "a:(", "(", "}", "\"", "a:1 a:1 ", "'", "@include \"x\"\n", ",", "1 ", "a:[["};
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		size_t n = 0, m = strlen(pieces[i]);
 		for (; n + m < sizeof(text); n += m)

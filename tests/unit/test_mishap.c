@@ -19,9 +19,8 @@ static void mishaps_are_read_from_text(void **state)
 	struct arena arena = {0};
 	struct mishaps mishaps;
 	char complaint[160];
-	assert_int_equal(mishaps_parse("late,dead@a/two,lost:5%,slow@a/net:0.25", &plan, 7, &arena,
-				 &mishaps, complaint),
-		0);
+	assert_int_equal(
+		mishaps_parse("late,dead@a/two,lost:5%,slow@a/net:0.25", &plan, 7, &arena, &mishaps, complaint), 0);
 	assert_int_equal(mishaps.n_rules, 4);
 	assert_int_equal(mishaps.rules[1].what, MISHAP_DEAD);
 	assert_int_equal(mishaps.rules[1].device, 1);
@@ -29,12 +28,11 @@ static void mishaps_are_read_from_text(void **state)
 	assert_true(fabs(mishaps.rules[2].rate - 0.05) < 1e-12);
 	assert_int_equal(mishaps.rules[3].device, 2);
 	assert_true(mishaps.rules[3].rate == 0.25);
-	static const char *const bad[] = {"", "rude", "late,", "late@a/three", "late:", "late:200%",
-		"late:5%%", "late:nan", "late@", "dead@a/two:x"};
+	static const char *const bad[] = {"", "rude", "late,", "late@a/three", "late:", "late:200%", "late:5%%",
+		"late:nan", "late@", "dead@a/two:x"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		complaint[0] = '\0';
-		assert_int_equal(
-			mishaps_parse(bad[i], &plan, 7, &arena, &mishaps, complaint), -EINVAL);
+		assert_int_equal(mishaps_parse(bad[i], &plan, 7, &arena, &mishaps, complaint), -EINVAL);
 		assert_true(complaint[0] != '\0');
 	}
 	arena_free(&arena);
@@ -43,8 +41,7 @@ static void mishaps_are_read_from_text(void **state)
 static void mishaps_repeat_with_their_seed(void **state)
 {
 	(void)state;
-	const struct mishap_rule rules[] = {
-		{MISHAP_LOST, MISHAP_ANY_DEVICE, 0.3}, {MISHAP_SLOW, 1, 0.5}};
+	const struct mishap_rule rules[] = {{MISHAP_LOST, MISHAP_ANY_DEVICE, 0.3}, {MISHAP_SLOW, 1, 0.5}};
 	const struct mishaps mishaps = {.rules = rules, .n_rules = 2, .seed = 42};
 	struct mishap_state one, again, other;
 	mishap_begin(&mishaps, 1, &one);

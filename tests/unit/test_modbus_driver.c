@@ -42,8 +42,8 @@ static int place(const struct given *given, size_t n, struct bf_shape *shape, st
 	return err;
 }
 
-static void lies(const char *key, struct bf_scalar value, enum bf_type type, enum bf_space space, unsigned at,
-	unsigned count)
+static void lies(
+	const char *key, struct bf_scalar value, enum bf_type type, enum bf_space space, unsigned at, unsigned count)
 {
 	struct bf_shape shape = {.type = type};
 	struct bf_place is = {0};
@@ -106,7 +106,8 @@ static void test_numbers_of_the_manual(void **state)
 	refused("input", text("30000"), BF_TYPE_U16, "count from 1");
 	refused("input", text("365537"), BF_TYPE_U16, "count from 1");
 	refused("input", text("365536"), BF_TYPE_U32, "would pass register 65535");
-	const char *const none[] = {"", "3", "3x", "301", "3001", "3000013", "30 13", "3x13", "x0013", "-0013", "30013 "};
+	const char *const none[] = {
+		"", "3", "3x", "301", "3001", "3000013", "30 13", "3x13", "x0013", "-0013", "30013 "};
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		refused("input", text(none[i]), BF_TYPE_U16, "no register number");
 }

@@ -1,5 +1,6 @@
 /*
- * The outbox under load: a random walk beside a tiny model that does the same without caring for speed, and two threads.
+ * The outbox under load: a random walk beside a tiny model that does the same without caring for speed, and two
+ * threads.
  */
 #include "base/log.h"
 #include "ship/lane.h"
@@ -134,11 +135,8 @@ static void walk_put(struct outbox *outbox, struct model *model)
 	assert_int_equal(error, 0);
 	assert_true(model->n < MODEL_MAX);
 	model->bytes += size;
-	model->entries[model->n++] = (struct entry){.sequence = ++model->last_sequence,
-		.id = id,
-		.size = size,
-		.qos = message.qos,
-		.epoch = model->epoch};
+	model->entries[model->n++] = (struct entry){
+		.sequence = ++model->last_sequence, .id = id, .size = size, .qos = message.qos, .epoch = model->epoch};
 }
 
 static void walk_next(struct outbox *outbox, struct model *model)

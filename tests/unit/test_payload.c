@@ -37,8 +37,10 @@ enum {
 	N_METRICS,
 };
 
-#define METRIC(at, label, ...) \
-	{.topic = at "/" label, .name = label, .decimals = 1, __VA_ARGS__}
+#define METRIC(at, label, ...)                                                                                         \
+	{                                                                                                              \
+		.topic = at "/" label, .name = label, .decimals = 1, __VA_ARGS__                                       \
+	}
 
 static struct plan_metric metrics[N_METRICS] = {
 	[VOLTAGE] = METRIC("home/ground/meter", "voltage", .unit = "V"),
@@ -46,18 +48,19 @@ static struct plan_metric metrics[N_METRICS] = {
 	[HEAT] = METRIC("home/ground/meter", "heat", .words = words, .n_words = 4),
 	[MODEL] = METRIC("home/ground/meter", "model", .unit = "\"\\"),
 	[PLAIN] = METRIC("home/ground/meter", "plain", .delivery.payload = PAYLOAD_PLAIN, .unit = "V"),
-	[PLAIN_WORD] = METRIC("home/ground/meter", "word", .delivery.payload = PAYLOAD_PLAIN, .words = words, .n_words = 4),
+	[PLAIN_WORD] =
+		METRIC("home/ground/meter", "word", .delivery.payload = PAYLOAD_PLAIN, .words = words, .n_words = 4),
 	[INFLUX] = METRIC("home/ground/meter", "influx", .delivery.payload = PAYLOAD_INFLUX),
-	[INFLUX_WORD] = METRIC("home/ground/meter", "a b,c=d", .delivery.payload = PAYLOAD_INFLUX, .words = words, .n_words = 4),
+	[INFLUX_WORD] = METRIC(
+		"home/ground/meter", "a b,c=d", .delivery.payload = PAYLOAD_INFLUX, .words = words, .n_words = 4),
 	[ROUND_VOLTAGE] = METRIC("home/a/b/round", "voltage", .device = 1,
 		.delivery = {.per_device = true, .qos = 2, .retain = true, .buffer = true, .expire_s = 9}),
 	[ROUND_ENERGY] = METRIC("home/a/b/round", "energy", .device = 1, .delivery.per_device = true),
 	[ROUND_MODEL] = METRIC("home/a/b/round", "model", .device = 1, .delivery.per_device = true,
 		.shape = {.type = BF_TYPE_STRING, .length = 16}),
-	[LINE_VOLTAGE] = METRIC("home/line", "volt age", .device = 2,
-		.delivery = {.per_device = true, .payload = PAYLOAD_INFLUX}),
-	[LINE_ON] = METRIC("home/line", "on", .device = 2,
-		.delivery = {.per_device = true, .payload = PAYLOAD_INFLUX}),
+	[LINE_VOLTAGE] = METRIC(
+		"home/line", "volt age", .device = 2, .delivery = {.per_device = true, .payload = PAYLOAD_INFLUX}),
+	[LINE_ON] = METRIC("home/line", "on", .device = 2, .delivery = {.per_device = true, .payload = PAYLOAD_INFLUX}),
 	[ODD] = METRIC("my home/1. Stock, left/a=b", "x/y", .device = 3, .delivery.payload = PAYLOAD_INFLUX),
 };
 
@@ -68,7 +71,8 @@ static struct plan_device devices[] = {
 	{.topic = "my home/1. Stock, left/a=b", .path = "1. Stock, left/a=b", .first_metric = ODD, .n_metrics = 1},
 };
 
-static struct plan plan = {.site = "home", .devices = devices, .n_devices = 4, .metrics = metrics, .n_metrics = N_METRICS};
+static struct plan plan = {
+	.site = "home", .devices = devices, .n_devices = 4, .metrics = metrics, .n_metrics = N_METRICS};
 
 static struct payload payload;
 static char text[PAYLOAD_READING_MAX];
@@ -212,7 +216,8 @@ static void test_clock_and_ids(void **state)
 	char expected[200];
 	for (int i = 1; i <= 2; i++) {
 		snprintf(expected, sizeof(expected),
-			"{\"value\":1,\"unit\":\"V\",\"time\":5000,\"clock\":\"unset\",\"id\":\"%s-%d\"}", payload.boot, i);
+			"{\"value\":1,\"unit\":\"V\",\"time\":5000,\"clock\":\"unset\",\"id\":\"%s-%d\"}", payload.boot,
+			i);
 		expect(early, expected);
 	}
 	assert_int_equal(strspn(payload.boot, "0123456789abcdef"), 8);
@@ -317,8 +322,8 @@ static void test_rounds(void **state)
 	early.time_ms = 1;
 	payload_round_add(&rounds, &early, true);
 	char with_id[128];
-	snprintf(with_id, sizeof(with_id), "{\"time\":1,\"values\":{\"voltage\":1},\"clock\":\"unset\",\"id\":\"%s-1\"}",
-		payload.boot);
+	snprintf(with_id, sizeof(with_id),
+		"{\"time\":1,\"values\":{\"voltage\":1},\"clock\":\"unset\",\"id\":\"%s-1\"}", payload.boot);
 	expect_round(&rounds, 1, with_id);
 	payload_rounds_destroy(&rounds);
 }

@@ -24,10 +24,8 @@ static uint32_t chance(uint32_t below)
 	return (uint32_t)((seed * 0x2545F4914F6CDD1Du >> 33) % below);
 }
 
-static const struct planner_cost serial = {
-	.request_ns = 30000000, .register_ns = 2083333, .bits8_ns = 1041666};
-static const struct planner_limits usual = {
-	.max_registers = 125, .max_bits = 2000, .max_gap = PLAN_ADAPTIVE};
+static const struct planner_cost serial = {.request_ns = 30000000, .register_ns = 2083333, .bits8_ns = 1041666};
+static const struct planner_limits usual = {.max_registers = 125, .max_bits = 2000, .max_gap = PLAN_ADAPTIVE};
 
 static struct planner_item items[MANY];
 static struct planner_read reads[MANY];
@@ -49,9 +47,8 @@ static struct planner_item holding(unsigned at, unsigned count, uint32_t metric)
 }
 
 /* What is promised of every plan; returns its cost. */
-static int64_t sound(const struct planner_item *sorted, size_t n,
-	const struct planner_limits *limits, const struct planner_cost *cost,
-	const struct planner_read *plan, size_t n_reads)
+static int64_t sound(const struct planner_item *sorted, size_t n, const struct planner_limits *limits,
+	const struct planner_cost *cost, const struct planner_read *plan, size_t n_reads)
 {
 	size_t next = 0;
 	int64_t total = 0;
@@ -84,8 +81,8 @@ static int64_t sound(const struct planner_item *sorted, size_t n,
 }
 
 /* The cost of one group, or -1 when no request can read it. */
-static int64_t group_cost(const struct planner_item *sorted, size_t n, const size_t *group_of,
-	size_t group, const struct planner_limits *limits, const struct planner_cost *cost)
+static int64_t group_cost(const struct planner_item *sorted, size_t n, const size_t *group_of, size_t group,
+	const struct planner_limits *limits, const struct planner_cost *cost)
 {
 	struct bf_place place = {0};
 	uint32_t end = 0, longest = 0;
@@ -120,15 +117,14 @@ struct best {
 
 /* All partitions of the items, consecutive or not: item i joins one of the groups before it or
  * opens the next. */
-static void partitions(const struct planner_item *sorted, size_t n, size_t i, size_t *group_of,
-	size_t n_groups, const struct planner_limits *limits, const struct planner_cost *cost,
-	struct best *best)
+static void partitions(const struct planner_item *sorted, size_t n, size_t i, size_t *group_of, size_t n_groups,
+	const struct planner_limits *limits, const struct planner_cost *cost, struct best *best)
 {
 	if (i < n) {
 		for (size_t group = 0; group <= n_groups; group++) {
 			group_of[i] = group;
-			partitions(sorted, n, i + 1, group_of,
-				group == n_groups ? n_groups + 1 : n_groups, limits, cost, best);
+			partitions(sorted, n, i + 1, group_of, group == n_groups ? n_groups + 1 : n_groups, limits,
+				cost, best);
 		}
 		return;
 	}
@@ -149,17 +145,14 @@ static void test_brute_force(void **state)
 	for (int round = 0; round < 1500; round++) {
 		size_t n = 1 + chance(round % 8 ? 6 : SMALL), group_of[SMALL] = {0};
 		uint32_t width = 4 + chance(60);
-		struct planner_limits limits = {.max_registers = 1 + chance(20),
-			.max_bits = 1 + chance(40),
-			.max_gap = (int)chance(8) - 1};
-		struct planner_cost cost = {.request_ns = 1 + chance(40),
-			.register_ns = chance(6),
-			.bits8_ns = chance(20)};
+		struct planner_limits limits = {
+			.max_registers = 1 + chance(20), .max_bits = 1 + chance(40), .max_gap = (int)chance(8) - 1};
+		struct planner_cost cost = {
+			.request_ns = 1 + chance(40), .register_ns = chance(6), .bits8_ns = chance(20)};
 		bool one_space = chance(2);
 		for (size_t i = 0; i < n; i++)
 			items[i] = (struct planner_item){
-				.place = {.space = one_space ? BF_SPACE_INPUT
-							     : (enum bf_space)chance(BF_N_SPACES),
+				.place = {.space = one_space ? BF_SPACE_INPUT : (enum bf_space)chance(BF_N_SPACES),
 					.at = (uint16_t)chance(width),
 					.count = (uint16_t)(1 + chance(chance(4) ? 3 : 12))},
 				.metric = (uint32_t)i};
@@ -185,8 +178,7 @@ static void test_many(void **state)
 			if (at + count > 65536)
 				at = 65536 - count;
 			items[i] = (struct planner_item){
-				{(enum bf_space)chance(BF_N_SPACES), (uint16_t)at, (uint16_t)count},
-				(uint32_t)i};
+				{(enum bf_space)chance(BF_N_SPACES), (uint16_t)at, (uint16_t)count}, (uint32_t)i};
 		}
 		size_t n_reads = planner_merge(items, n, &limits, &serial, reads, scratch);
 		sound(items, n, &limits, &serial, reads, n_reads);
@@ -245,8 +237,7 @@ static void test_too_long(void **state)
 	items[0] = holding(0, 2, 0);
 	items[1] = holding(2, 40, 1);
 	items[2] = holding(42, 2, 2);
-	struct planner_limits tight = {
-		.max_registers = 20, .max_bits = 2000, .max_gap = PLAN_ADAPTIVE};
+	struct planner_limits tight = {.max_registers = 20, .max_bits = 2000, .max_gap = PLAN_ADAPTIVE};
 	assert_int_equal(planner_merge(items, 3, &tight, &serial, reads, scratch), 3);
 	assert_int_equal(reads[1].place.count, 40);
 }
@@ -258,11 +249,9 @@ static void test_adaptive_gap(void **state)
 	struct planner_cost cost = {.request_ns = 100, .register_ns = 10, .bits8_ns = 10};
 	items[0] = holding(0, 1, 0);
 	items[1] = holding(10, 1, 1);
-	assert_int_equal(
-		planner_merge(items, 2, &usual, &cost, reads, scratch), 1); /* 9 unused: 90 < 100 */
+	assert_int_equal(planner_merge(items, 2, &usual, &cost, reads, scratch), 1); /* 9 unused: 90 < 100 */
 	items[1] = holding(11, 1, 1);
-	assert_int_equal(planner_merge(items, 2, &usual, &cost, reads, scratch),
-		1); /* 10: equal, so one request */
+	assert_int_equal(planner_merge(items, 2, &usual, &cost, reads, scratch), 1); /* 10: equal, so one request */
 	items[1] = holding(12, 1, 1);
 	assert_int_equal(planner_merge(items, 2, &usual, &cost, reads, scratch), 2);
 	struct planner_limits strict = usual;

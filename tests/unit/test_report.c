@@ -285,7 +285,8 @@ static void test_range(void **state)
 	f64((double)NAN);
 	take_value((struct bf_value){.kind = BF_NONE});
 	expect("{\"value\":10,\"time\":2764000000000} {\"value\":null,\"quality\":\"range\",\"time\":2764000000000} "
-	       "{\"value\":-10,\"time\":2764000000000} {\"value\":null,\"quality\":\"invalid\",\"time\":2764000000000} ");
+	       "{\"value\":-10,\"time\":2764000000000} "
+	       "{\"value\":null,\"quality\":\"invalid\",\"time\":2764000000000} ");
 }
 
 static void test_monotonic(void **state)
@@ -410,7 +411,8 @@ static void test_availability(void **state)
 	(void)state;
 	start();
 	struct reading reading = {.metric = 1, .value = {.kind = BF_UNSIGNED, .u = 1}};
-	struct batch batch = {.device = 1, .availability = AVAILABILITY_ONLINE, .readings = &reading, .n = 1, .now_us = now};
+	struct batch batch = {
+		.device = 1, .availability = AVAILABILITY_ONLINE, .readings = &reading, .n = 1, .now_us = now};
 	report_sink(report)->take(report_sink(report), &batch);
 	batch.availability = AVAILABILITY_SAME;
 	report_sink(report)->take(report_sink(report), &batch);

@@ -16,8 +16,7 @@
 
 #include <cmocka.h>
 
-static struct plan_metric metric = {
-	.place = {BF_SPACE_INPUT, 0, 1}, .min = NAN, .max = NAN, .max_step = NAN};
+static struct plan_metric metric = {.place = {BF_SPACE_INPUT, 0, 1}, .min = NAN, .max = NAN, .max_step = NAN};
 static struct plan_device device = {.path = "a/b", .address = 1, .n_metrics = 1};
 static const uint32_t on_bus[] = {0};
 
@@ -45,12 +44,8 @@ static int run(struct plan_bus bus, struct simulate_options options)
 	bus.gap_us = PLAN_ADAPTIVE;
 	bus.devices = on_bus;
 	bus.n_devices = 1;
-	struct plan plan = {.buses = &bus,
-		.n_buses = 1,
-		.devices = &device,
-		.n_devices = 1,
-		.metrics = &metric,
-		.n_metrics = 1};
+	struct plan plan = {
+		.buses = &bus, .n_buses = 1, .devices = &device, .n_devices = 1, .metrics = &metric, .n_metrics = 1};
 	int stop[2];
 	assert_int_equal(pipe(stop), 0);
 	close(stop[1]); /* end of file: readable */
@@ -67,9 +62,7 @@ static int run(struct plan_bus bus, struct simulate_options options)
 static void serial_buses_take_the_path_of_the_map(void **state)
 {
 	(void)state;
-	assert_int_equal(run((struct plan_bus){.name = "rs485", .port = port_path},
-				 (struct simulate_options){0}),
-		0);
+	assert_int_equal(run((struct plan_bus){.name = "rs485", .port = port_path}, (struct simulate_options){0}), 0);
 	char expected[256];
 	snprintf(expected, sizeof(expected), "rs485: %s (pty, 1 device)\nready\n", port_path);
 	assert_string_equal(text, expected);
@@ -93,9 +86,8 @@ static void or_a_folder_of_their_own(void **state)
 {
 	(void)state;
 	setenv("TMPDIR", folder, 1);
-	assert_int_equal(run((struct plan_bus){.name = "rs485", .port = "/dev/ttyUSB0"},
-				 (struct simulate_options){0}),
-		0);
+	assert_int_equal(
+		run((struct plan_bus){.name = "rs485", .port = "/dev/ttyUSB0"}, (struct simulate_options){0}), 0);
 	unsetenv("TMPDIR");
 	char expected[256];
 	snprintf(expected, sizeof(expected), "rs485: %s/busferry-", folder);
@@ -110,8 +102,8 @@ static void what_is_there_already_is_left_alone(void **state)
 	snprintf(taken, sizeof(taken), "%s/rs485", folder);
 	FILE *file = fopen(taken, "w");
 	fclose(file);
-	assert_int_equal(run((struct plan_bus){.name = "rs485", .port = port_path},
-				 (struct simulate_options){.folder = folder}),
+	assert_int_equal(
+		run((struct plan_bus){.name = "rs485", .port = port_path}, (struct simulate_options){.folder = folder}),
 		-EEXIST);
 	assert_string_equal(text, "");
 	assert_int_equal(unlink(taken), 0);
@@ -123,14 +115,11 @@ static void tcp_buses_listen_on_this_machine_only(void **state)
 	static const enum plan_wire wires[] = {WIRE_TCP, WIRE_SERIAL_TCP};
 	static const char *const words[] = {"tcp", "rtu over tcp"};
 	for (size_t i = 0; i < 2; i++) {
-		struct plan_bus bus = {
-			.name = "plc", .wire = wires[i], .host = "192.0.2.7", .tcp_port = 502};
+		struct plan_bus bus = {.name = "plc", .wire = wires[i], .host = "192.0.2.7", .tcp_port = 502};
 		assert_int_equal(run(bus, (struct simulate_options){0}), 0);
 		char wire[32];
 		unsigned port, n;
-		assert_int_equal(sscanf(text, "plc: 127.0.0.1:%u (%31[^,], %u device)\nready\n",
-					 &port, wire, &n),
-			3);
+		assert_int_equal(sscanf(text, "plc: 127.0.0.1:%u (%31[^,], %u device)\nready\n", &port, wire, &n), 3);
 		assert_true(port > 1024);
 		assert_string_equal(wire, words[i]);
 
@@ -149,12 +138,10 @@ static void tcp_buses_listen_on_this_machine_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			serial_buses_take_the_path_of_the_map, setup, teardown),
+		cmocka_unit_test_setup_teardown(serial_buses_take_the_path_of_the_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(or_the_folder_that_is_given, setup, teardown),
 		cmocka_unit_test_setup_teardown(or_a_folder_of_their_own, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			what_is_there_already_is_left_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_there_already_is_left_alone, setup, teardown),
 		cmocka_unit_test(tcp_buses_listen_on_this_machine_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,9 +35,7 @@ static const struct plan_word mode_words[] = {{0, "off"}, {3, "heating"}, {7, "c
 static const uint64_t invalid_21[] = {21};
 
 static struct plan_metric metrics[N_METRICS] = {
-	[M_VOLTAGE] = {.unit = "V",
-		.place = {BF_SPACE_INPUT, 0, 2},
-		.shape = {.type = BF_TYPE_F32}},
+	[M_VOLTAGE] = {.unit = "V", .place = {BF_SPACE_INPUT, 0, 2}, .shape = {.type = BF_TYPE_F32}},
 	[M_TEMPERATURE] = {.unit = "°C",
 		.place = {BF_SPACE_INPUT, 2, 1},
 		.shape = {.type = BF_TYPE_S16, .bytes = BF_LITTLE},
@@ -60,17 +58,13 @@ static struct plan_metric metrics[N_METRICS] = {
 		.n_bits = 3,
 		.words = mode_words,
 		.n_words = 3},
-	[M_ALARM] = {.place = {BF_SPACE_HOLDING, 20, 1},
-		.shape = {.type = BF_TYPE_U16},
-		.bit = 15,
-		.n_bits = 1},
+	[M_ALARM] = {.place = {BF_SPACE_HOLDING, 20, 1}, .shape = {.type = BF_TYPE_U16}, .bit = 15, .n_bits = 1},
 	[M_FAN] = {.unit = "%",
 		.place = {BF_SPACE_HOLDING, 21, 1},
 		.shape = {.type = BF_TYPE_BCD16},
 		.min = 40,
 		.max = 60},
-	[M_SERIAL] = {.place = {BF_SPACE_HOLDING, 30, 8},
-		.shape = {.type = BF_TYPE_STRING, .length = 16}},
+	[M_SERIAL] = {.place = {BF_SPACE_HOLDING, 30, 8}, .shape = {.type = BF_TYPE_STRING, .length = 16}},
 	[M_POWER] = {.unit = "W",
 		.place = {BF_SPACE_HOLDING, 40, 1},
 		.shape = {.type = BF_TYPE_S16},
@@ -89,8 +83,7 @@ static struct plan_metric metrics[N_METRICS] = {
 };
 
 static struct plan_device device = {.path = "cellar/boiler", .address = 1, .n_metrics = N_METRICS};
-static struct plan plan = {
-	.devices = &device, .n_devices = 1, .metrics = metrics, .n_metrics = N_METRICS};
+static struct plan plan = {.devices = &device, .n_devices = 1, .metrics = metrics, .n_metrics = N_METRICS};
 
 static int setup(void **state)
 {
@@ -127,8 +120,7 @@ static struct reply ask(struct slave *slave, int64_t now, size_t n, const uint8_
 	reply.n = slave_answer(slave, pdu, n, now, reply.pdu);
 	return reply;
 }
-#define ASK(slave, now, ...)                                                                       \
-	ask(slave, now, sizeof((const uint8_t[]){__VA_ARGS__}), (const uint8_t[]){__VA_ARGS__})
+#define ASK(slave, now, ...) ask(slave, now, sizeof((const uint8_t[]){__VA_ARGS__}), (const uint8_t[]){__VA_ARGS__})
 
 static void assert_refused(struct reply reply, uint8_t function, uint8_t code)
 {
@@ -142,9 +134,8 @@ static double read_metric(struct slave *slave, size_t which, int64_t now)
 {
 	static const uint8_t functions[] = {1, 2, 4, 3};
 	const struct plan_metric *metric = &metrics[which];
-	struct reply reply =
-		ASK(slave, now, functions[metric->place.space], (uint8_t)(metric->place.at >> 8),
-			(uint8_t)metric->place.at, 0, (uint8_t)metric->place.count);
+	struct reply reply = ASK(slave, now, functions[metric->place.space], (uint8_t)(metric->place.at >> 8),
+		(uint8_t)metric->place.at, 0, (uint8_t)metric->place.count);
 	if (metric->place.space == BF_SPACE_COIL || metric->place.space == BF_SPACE_DISCRETE) {
 		assert_int_equal(reply.n, 3);
 		assert_int_equal(reply.pdu[1], 1);
@@ -154,8 +145,7 @@ static double read_metric(struct slave *slave, size_t which, int64_t now)
 	assert_int_equal(reply.pdu[1], 2 * metric->place.count);
 	char text[BF_STRING_MAX + 1];
 	struct bf_value value;
-	assert_int_equal(
-		bf_decode(&metric->shape, reply.pdu + 2, 2 * metric->place.count, text, &value), 0);
+	assert_int_equal(bf_decode(&metric->shape, reply.pdu + 2, 2 * metric->place.count, text, &value), 0);
 	double number = bf_value_number(&value);
 	if (metric->n_bits)
 		number = (double)((uint64_t)number >> metric->bit & ((1u << metric->n_bits) - 1));
@@ -270,11 +260,9 @@ static void refuses_quantities_out_of_range(void **state)
 	for (uint8_t function = 1; function <= 4; function++) {
 		unsigned most = function <= 2 ? 2000 : 125;
 		assert_refused(ASK(slave, 0, function, 0, 0, 0, 0), function, 3);
-		assert_refused(ASK(slave, 0, function, 0, 0, (uint8_t)((most + 1) >> 8),
-				       (uint8_t)(most + 1)),
-			function, 3);
-		assert_refused(ASK(slave, 0, function, 0, 0, (uint8_t)(most >> 8), (uint8_t)most),
-			function, 2);
+		assert_refused(
+			ASK(slave, 0, function, 0, 0, (uint8_t)((most + 1) >> 8), (uint8_t)(most + 1)), function, 3);
+		assert_refused(ASK(slave, 0, function, 0, 0, (uint8_t)(most >> 8), (uint8_t)most), function, 2);
 		assert_refused(ASK(slave, 0, function, 0, 0, 0), function, 3);
 		assert_refused(ASK(slave, 0, function, 0, 0, 0, 1, 0), function, 3);
 	}
@@ -334,8 +322,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(values_are_plausible, setup, teardown),
 		cmocka_unit_test_setup_teardown(values_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_string_is_a_text, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_power_of_ten_is_beside_its_value, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_power_of_ten_is_beside_its_value, setup, teardown),
 		cmocka_unit_test_setup_teardown(bits_leave_each_other_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_what_it_does_not_know, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_places_without_a_metric, setup, teardown),

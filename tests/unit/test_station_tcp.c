@@ -19,8 +19,7 @@
 static size_t tcp_request(uint16_t transaction, uint8_t unit, uint8_t *frame)
 {
 	memcpy(frame,
-		((uint8_t[]){(uint8_t)(transaction >> 8), (uint8_t)transaction, 0, 0, 0, 6, unit, 4,
-			0, 200, 0, 1}),
+		((uint8_t[]){(uint8_t)(transaction >> 8), (uint8_t)transaction, 0, 0, 0, 6, unit, 4, 0, 200, 0, 1}),
 		12);
 	return 12;
 }
@@ -112,9 +111,8 @@ static void tcp_units_have_their_rules(void **state)
 static int connect_to(int port)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in address = {.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	return fd;
 }
@@ -159,8 +157,7 @@ static void a_taken_port_is_told(void **state)
 	struct station_set *set;
 	assert_int_equal(station_set_init(&set), 0);
 	int port = station_set_listen(set, &plan, &buses[1], &options, 0);
-	assert_int_equal(
-		station_set_listen(set, &plan, &buses[1], &options, (uint16_t)port), -EADDRINUSE);
+	assert_int_equal(station_set_listen(set, &plan, &buses[1], &options, (uint16_t)port), -EADDRINUSE);
 	station_set_destroy(set);
 }
 

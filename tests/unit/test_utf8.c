@@ -15,11 +15,7 @@
 static size_t by_definition(const unsigned char *s, size_t n)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = s[0] < 0x80       ? 1
-			: s[0] >> 5 == 6  ? 2
-			: s[0] >> 4 == 14 ? 3
-			: s[0] >> 3 == 30 ? 4
-					  : 0;
+	size_t length = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
 	if (length <= 1)
 		return length;
 	if (n < length)
@@ -38,8 +34,7 @@ static void test_all_of_three_bytes(void **state)
 {
 	(void)state;
 	for (uint32_t bits = 0; bits < 0x1000000; bits++) {
-		unsigned char s[3] = {(unsigned char)(bits >> 16), (unsigned char)(bits >> 8),
-			(unsigned char)bits};
+		unsigned char s[3] = {(unsigned char)(bits >> 16), (unsigned char)(bits >> 8), (unsigned char)bits};
 		if (s[0] < 0x80 && (s[1] | s[2])) {
 			bits |= 0xFFFF; /* one byte says it all */
 			continue;
@@ -52,16 +47,13 @@ static void test_all_of_three_bytes(void **state)
 static void test_four_bytes(void **state)
 {
 	(void)state;
-	static const unsigned char edges[] = {
-		0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF};
+	static const unsigned char edges[] = {0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF};
 	for (unsigned a = 0xF0; a <= 0xFF; a++)
 		for (unsigned b = 0; b <= 0xFF; b++)
 			for (size_t c = 0; c < sizeof(edges); c++)
 				for (size_t d = 0; d < sizeof(edges); d++) {
-					unsigned char s[4] = {(unsigned char)a, (unsigned char)b,
-						edges[c], edges[d]};
-					assert_int_equal(utf8_length((const char *)s, 4),
-						by_definition(s, 4));
+					unsigned char s[4] = {(unsigned char)a, (unsigned char)b, edges[c], edges[d]};
+					assert_int_equal(utf8_length((const char *)s, 4), by_definition(s, 4));
 				}
 }
 

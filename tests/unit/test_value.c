@@ -120,8 +120,8 @@ static void test_integers(void **state)
 static void test_nothing_to_print(void **state)
 {
 	(void)state;
-	const struct bf_value values[] = {{.kind = BF_NONE}, {.kind = BF_TEXT, .text = {"1", 1}},
-		wide(NAN), wide(INFINITY), narrow(-INFINITY), narrow(NAN)};
+	const struct bf_value values[] = {{.kind = BF_NONE}, {.kind = BF_TEXT, .text = {"1", 1}}, wide(NAN),
+		wide(INFINITY), narrow(-INFINITY), narrow(NAN)};
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		char text[BF_NUMBER_SIZE] = "untouched";
 		assert_int_equal(bf_value_print(&values[i], -1, text), -EINVAL);
@@ -260,10 +260,9 @@ static void test_powers_of_two(void **state)
 			*exponent = '\0';
 			double step = pow(10, -(digits - 2));
 			for (int k = -1; k <= 1; k++) {
-				snprintf(near, sizeof(near), "%.*fe%s", digits - 2,
-					strtod(other, NULL) + k * step, exponent + 1);
-				double back =
-					is_float ? (double)strtof(near, NULL) : strtod(near, NULL);
+				snprintf(near, sizeof(near), "%.*fe%s", digits - 2, strtod(other, NULL) + k * step,
+					exponent + 1);
+				double back = is_float ? (double)strtof(near, NULL) : strtod(near, NULL);
 				assert_true(back != number);
 			}
 		}
@@ -291,8 +290,7 @@ static void test_rounded_as_printf(void **state)
 static void test_locale(void **state)
 {
 	(void)state;
-	static const char *const names[] = {
-		"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "sv_SE.UTF-8"};
+	static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "sv_SE.UTF-8"};
 	bool found = false;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !found; i++)
 		found = setlocale(LC_ALL, names[i]) != NULL;
@@ -335,8 +333,7 @@ static void test_number_and_equal(void **state)
 		for (size_t k = 0; k < n; k++)
 			assert_int_equal(bf_value_equal(&values[i], &values[k]), i == k);
 	}
-	struct bf_value a = {.kind = BF_TEXT, .text = {"abc", 3}},
-			b = {.kind = BF_TEXT, .text = {"abd", 3}};
+	struct bf_value a = {.kind = BF_TEXT, .text = {"abc", 3}}, b = {.kind = BF_TEXT, .text = {"abd", 3}};
 	struct bf_value empty = {.kind = BF_TEXT};
 	assert_false(bf_value_equal(&a, &b));
 	b.text.n = a.text.n = 2;
