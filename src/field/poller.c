@@ -20,6 +20,7 @@
 #define HOSTS_A_THREAD 128
 #define THREADS_MAX    4
 #define SLEEP_MAX_US   5000000 /* a step at least this often, for the watchdog */
+#define GATHER_US      2000 /* answers of several hosts are gathered for so long */
 #define ALIVE_US       20000000
 
 struct poller {
@@ -153,24 +154,39 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 	return wake;
 }
 
-static void poller_wait(struct poller *poller, int64_t until_us)
+/* Waits on the first n_fds fds until an instant; revents are 0 when nothing came. */
+static void poller_poll(struct poller *poller, size_t n_fds, int64_t until_us)
 {
 	int64_t left = until_us - clock_now(poller->clock);
 	if (left < 0)
 		left = 0;
 	struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000};
-	poller->fds[0] = (struct pollfd){.fd = poller->stop_fd, .events = POLLIN};
-	if (ppoll(poller->fds, poller->n_fds, &timeout, NULL) <= 0)
-		for (size_t f = 0; f < poller->n_fds; f++)
+	if (ppoll(poller->fds, n_fds, &timeout, NULL) <= 0)
+		for (size_t f = 0; f < n_fds; f++)
 			poller->fds[f].revents = 0;
+}
+
+static void poller_wait(struct poller *poller, int64_t stepped_us, int64_t until_us)
+{
+	poller->fds[0] = (struct pollfd){.fd = poller->stop_fd, .events = POLLIN};
+	/* Several hosts owe an answer: those that come within a moment are collected together, since waking up costs
+	 * more than the work. A single one is never made to wait. */
+	if (poller->n_fds > 2 && until_us > stepped_us + GATHER_US) {
+		poller_poll(poller, 1, stepped_us + GATHER_US);
+		if (poller->fds[0].revents)
+			return;
+	}
+	poller_poll(poller, poller->n_fds, until_us);
 }
 
 static void *poller_run(void *argument)
 {
 	struct poller *poller = argument;
 	prctl(PR_SET_TIMERSLACK, 1000UL);
-	while (!atomic_load_explicit(&poller->stopping, memory_order_relaxed))
-		poller_wait(poller, poller_step(poller, clock_now(poller->clock)));
+	while (!atomic_load_explicit(&poller->stopping, memory_order_relaxed)) {
+		int64_t now_us = clock_now(poller->clock);
+		poller_wait(poller, now_us, poller_step(poller, now_us));
+	}
 	return NULL;
 }
 

@@ -204,10 +204,13 @@ const struct record *lane_oldest(const struct lane *lane)
 	return segment_record(segment, at);
 }
 
-/* Sequences in flight are close together, so their low bits scatter them well. */
+/*
+ * Scattered by Fibonacci hashing (Knuth, TAOCP 3, 6.4): neighbouring sequences in neighbouring slots would be one long
+ * run, and each removal would walk all of it.
+ */
 static size_t lane_slot(const struct lane *lane, uint64_t sequence)
 {
-	return (size_t)sequence & (lane->n_slots - 1);
+	return (size_t)(sequence * UINT64_C(0x9E3779B97F4A7C15) >> 32) & (lane->n_slots - 1);
 }
 
 static void lane_insert(struct lane *lane, struct record *record)

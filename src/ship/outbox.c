@@ -270,30 +270,27 @@ static void outbox_hand_over(struct outbox *outbox, struct record *record, bool 
 	};
 }
 
-int outbox_next(struct outbox *outbox, void *buffer, struct outbox_message *ret_message)
+static bool outbox_fits(const struct outbox_room *room, const struct record *record, bool standing)
+{
+	return !room || (room->qos[record->qos] && (standing || !room->standing_only));
+}
+
+int outbox_next(
+	struct outbox *outbox, const struct outbox_room *room, void *buffer, struct outbox_message *ret_message)
 {
 	int64_t now_us = clock_now(outbox->clock);
 	int error = -EAGAIN;
 	bool standing;
 	pthread_mutex_lock(&outbox->mutex);
 	struct record *record = outbox_first(outbox, now_us, &standing);
-	if (record && lane_take(outbox_lane(outbox, standing), record) == 0) {
+	if (record && !outbox_fits(room, record, standing)) {
+		error = -ENOSPC;
+	} else if (record && lane_take(outbox_lane(outbox, standing), record) == 0) {
 		outbox_hand_over(outbox, record, standing, now_us, buffer, ret_message);
 		error = 0;
 	}
 	pthread_mutex_unlock(&outbox->mutex);
 	return error;
-}
-
-int outbox_next_qos(struct outbox *outbox)
-{
-	int64_t now_us = clock_now(outbox->clock);
-	bool standing;
-	pthread_mutex_lock(&outbox->mutex);
-	struct record *record = outbox_first(outbox, now_us, &standing);
-	int qos = record ? record->qos : -EAGAIN;
-	pthread_mutex_unlock(&outbox->mutex);
-	return qos;
 }
 
 static void outbox_count_end(struct outbox *outbox, enum outbox_end end)
@@ -316,7 +313,7 @@ static void outbox_count_end(struct outbox *outbox, enum outbox_end end)
 
 void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum outbox_end end)
 {
-	int64_t now_us = clock_now(outbox->clock), lasted_us = 0;
+	int64_t lasted_us = 0;
 	bool emptied = false;
 	pthread_mutex_lock(&outbox->mutex);
 	struct lane *lane = outbox_lane(outbox, standing);
@@ -325,7 +322,8 @@ void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum o
 		lane_remove(lane, record);
 		if (!standing) {
 			outbox_count_end(outbox, end);
-			emptied = lane->n_live == 0 && complaint_clear(&outbox->full, now_us, &lasted_us, NULL);
+			emptied = lane->n_live == 0 &&
+				  complaint_clear(&outbox->full, clock_now(outbox->clock), &lasted_us, NULL);
 		}
 	}
 	uint64_t dropped = outbox->dropped_full;

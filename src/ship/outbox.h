@@ -58,17 +58,19 @@ int outbox_fd(const struct outbox *outbox);
 /* Resets the fd; before looking with outbox_next. */
 void outbox_fd_clear(struct outbox *outbox);
 
-/*
- * The next message to send becomes IN FLIGHT.  Copied into buffer (OUTBOX_MESSAGE_BYTES bytes: payload_mark has room).
- * Standing messages come first, then the reading with the lowest sequence.  What is too old by its own expire_s or by
- * the buffer's max_age is removed and counted here; message.expire_s is what is left of it, at least 1.
- * 0; -EAGAIN when nothing waits, or while there is no connection.
- */
-int outbox_next(struct outbox *outbox, void *buffer, struct outbox_message *ret_message);
+/* What the publisher has room for; the first message that waits is taken only if it fits. */
+struct outbox_room {
+	bool qos[3];	    /* by the QoS that the message was put with */
+	bool standing_only; /* last words: readings stay */
+};
 
-/* Looks at the next message's qos without taking it: 0..2, or -EAGAIN as above.  For a publisher whose room depends on
- * the QoS: a message that it has no room for stays where it is. */
-int outbox_next_qos(struct outbox *outbox);
+/*
+ * The next message to send becomes IN FLIGHT.  Copied into buffer (OUTBOX_MESSAGE_BYTES bytes); topic and payload point
+ * there.  message.expire_s is the time left.  room NULL: whatever comes.
+ * 0; -EAGAIN when nothing waits or there is no connection; -ENOSPC when the first one does not fit.
+ */
+int outbox_next(
+	struct outbox *outbox, const struct outbox_room *room, void *buffer, struct outbox_message *ret_message);
 
 /* Why a message is gone for good. */
 enum outbox_end {

@@ -209,26 +209,14 @@ enum sender_state sender_hand_over(struct sender *sender, bool last_words, int64
 	if (now_us < sender->hold_until_us && !last_words)
 		return SENDER_HELD;
 	while (n < SENDER_TURN) {
-		int qos = outbox_next_qos(sender->outbox);
-		if (qos < 0) {
-			state = SENDER_IDLE;
-			break;
-		}
-		if (!last_words && !sender_has_room(sender, sender_qos(sender, (uint8_t)qos))) {
-			state = SENDER_FULL;
-			break;
-		}
+		struct outbox_room room = {.standing_only = last_words};
+		for (uint8_t qos = 0; qos < 3; qos++)
+			room.qos[qos] = last_words ? sender->window.unused != UINT16_MAX
+						   : sender_has_room(sender, sender_qos(sender, qos));
 		struct outbox_message message;
-		if (outbox_next(sender->outbox, sender->buffer, &message) < 0) {
-			state = SENDER_IDLE;
-			break;
-		}
-		/* Another message may have come to the front since its QoS was asked. */
-		bool fits = last_words ? message.standing && sender->window.unused != UINT16_MAX
-				       : sender_has_room(sender, sender_qos(sender, message.message.qos));
-		if (!fits) {
-			outbox_back(sender->outbox, message.standing, message.sequence, false);
-			state = last_words ? SENDER_IDLE : SENDER_FULL;
+		int error = outbox_next(sender->outbox, &room, sender->buffer, &message);
+		if (error) {
+			state = error == -ENOSPC && !last_words ? SENDER_FULL : SENDER_IDLE;
 			break;
 		}
 		if (sender_publish(sender, &message, now_us) < 0) {

@@ -143,14 +143,16 @@ static void walk_next(struct outbox *outbox, struct model *model)
 {
 	struct outbox_message message;
 	size_t first = model_first(model);
-	int qos = outbox_next_qos(outbox), error = outbox_next(outbox, buffer, &message);
+	static const struct outbox_room full = {0};
+	int refused = outbox_next(outbox, &full, buffer, &message), error = outbox_next(outbox, NULL, buffer, &message);
 	if (!model->connected || first == model->n) {
-		assert_int_equal(qos, -EAGAIN);
+		assert_int_equal(refused, -EAGAIN);
 		assert_int_equal(error, -EAGAIN);
 		return;
 	}
 	struct entry *entry = &model->entries[first];
-	assert_int_equal(qos, entry->qos);
+	assert_int_equal(refused, -ENOSPC);
+	assert_int_equal(message.message.qos, entry->qos);
 	assert_int_equal(error, 0);
 	if (!entry->handed)
 		entry->replayed = entry->epoch != model->epoch;
@@ -277,7 +279,7 @@ static void test_two_threads(void **state)
 		struct outbox_message message;
 		struct pollfd fd = {.fd = outbox_fd(outbox), .events = POLLIN};
 		outbox_fd_clear(outbox);
-		while (outbox_next(outbox, buffer, &message) == 0) {
+		while (outbox_next(outbox, NULL, buffer, &message) == 0) {
 			uint64_t id;
 			memcpy(&id, message.message.payload, sizeof(id));
 			assert_int_equal(id, seen + 1);
