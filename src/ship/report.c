@@ -192,7 +192,7 @@ static bool differs(const struct plan_metric *metric, const struct metric_state 
 	double now = bf_value_number(value), then = told_number(state);
 	if (metric->deadband <= 0)
 		return now < then || now > then;
-	double limit = metric->deadband_percent ? fabs(then) * metric->deadband : metric->deadband;
+	double limit = metric->deadband_percent ? fabs(then) * metric->deadband / 100 : metric->deadband;
 	/* 230.3 - 230.1 is a little more than 0.2 in binary; it is not meant to be. */
 	double rounding = (value->kind == BF_FLOAT32 ? 2.4e-7 : 1e-12) * fmax(fabs(now), fabs(then));
 	return fabs(now - then) > limit + rounding;

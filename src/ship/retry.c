@@ -5,6 +5,7 @@
  * one line with its length when it ends.
  */
 #include "ship/retry.h"
+#include "base/log.h"
 
 #include <stdio.h>
 
@@ -21,30 +22,16 @@ void retry_init(struct retry *retry, const struct plan_broker *broker, uint64_t 
 	};
 }
 
-static void retry_length(int64_t us, char *text, size_t size)
-{
-	long long s = (us + 500000) / 1000000;
-	if (s < 120)
-		snprintf(text, size, "%lld s", s);
-	else if (s < 120 * 60)
-		snprintf(text, size, "%lld min", s / 60);
-	else if (s < 48 * 3600)
-		snprintf(text, size, "%lld h", s / 3600);
-	else
-		snprintf(text, size, "%lld days", s / 86400);
-}
-
 void retry_connected(struct retry *retry, int64_t now_us)
 {
 	const char *url = retry_endpoint(retry)->url;
 	int64_t lasted_us;
 	uint64_t n;
 	if (complaint_clear(&retry->outage, now_us, &lasted_us, &n)) {
-		char length[24];
-		retry_length(lasted_us, length, sizeof(length));
+		char length[LOG_LENGTH_SIZE];
 		n += !retry->was_connected; /* the loss that began it was no attempt; the one that succeeded is */
 		log_notice("broker %s is %s after %s, %llu attempt%s", url, retry->ever_connected ? "back" : "there",
-			length, (unsigned long long)n, n == 1 ? "" : "s");
+			log_length(lasted_us, length), (unsigned long long)n, n == 1 ? "" : "s");
 	} else {
 		log_info("broker %s: connected", url);
 	}

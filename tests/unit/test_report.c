@@ -189,7 +189,7 @@ static void test_deadband(void **state)
 static void test_deadband_percent(void **state)
 {
 	(void)state;
-	metrics[0].deadband = 0.02; /* "2%" in the map: a share */
+	metrics[0].deadband = 2; /* "2%" in the map */
 	metrics[0].deadband_percent = true;
 	start();
 	f64(-100);
