@@ -6,11 +6,10 @@
  * something; its timer slack is 1 µs, for the silences of a serial line.
  */
 #include "field/poller.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -20,7 +19,7 @@
 #define HOSTS_A_THREAD 128
 #define THREADS_MAX    4
 #define SLEEP_MAX_US   5000000 /* a step at least this often, for the watchdog */
-#define GATHER_US      2000 /* answers of several hosts are gathered for so long */
+#define GATHER_US      2000    /* answers of several hosts are gathered for so long */
 #define ALIVE_US       20000000
 
 struct poller {
@@ -31,8 +30,8 @@ struct poller {
 	size_t *fd_bus;
 	size_t n_buses, n_fds;
 	int stop_fd;
-	bool scheduled, started;
-	pthread_t thread;
+	bool scheduled;
+	struct thread thread;
 	_Atomic int64_t alive_until;
 	_Atomic int stopping, finished;
 	struct arena arena;
@@ -179,7 +178,7 @@ static void poller_wait(struct poller *poller, int64_t stepped_us, int64_t until
 	poller_poll(poller, poller->n_fds, until_us);
 }
 
-static void *poller_run(void *argument)
+static void poller_run(void *argument)
 {
 	struct poller *poller = argument;
 	prctl(PR_SET_TIMERSLACK, 1000UL);
@@ -187,14 +186,11 @@ static void *poller_run(void *argument)
 		int64_t now_us = clock_now(poller->clock);
 		poller_wait(poller, now_us, poller_step(poller, now_us));
 	}
-	return NULL;
 }
 
 int poller_start(struct poller *poller)
 {
-	int rc = pthread_create(&poller->thread, NULL, poller_run, poller);
-	poller->started = rc == 0;
-	return -rc;
+	return thread_start(&poller->thread, "wire", poller_run, poller);
 }
 
 void poller_stop(struct poller *poller)
@@ -207,17 +203,7 @@ void poller_stop(struct poller *poller)
 
 int poller_join(struct poller *poller, int64_t timeout_us)
 {
-	if (!poller->started)
-		return 0;
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	int64_t ns = until.tv_nsec + timeout_us % 1000000 * 1000;
-	until.tv_sec += timeout_us / 1000000 + ns / 1000000000;
-	until.tv_nsec = ns % 1000000000;
-	int rc = pthread_timedjoin_np(poller->thread, NULL, &until);
-	if (rc == 0)
-		poller->started = false;
-	return -rc;
+	return thread_join(&poller->thread, timeout_us);
 }
 
 void poller_destroy(struct poller *poller)

@@ -10,11 +10,11 @@
  * Threads: one runs publisher_step; stop, join, status and alive_until are for others.
  */
 #include "ship/publisher.h"
+#include "base/thread.h"
 #include "ship/connection.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -34,9 +34,8 @@ struct publisher {
 	enum publisher_stop stop;
 	int64_t stop_at_us;
 	_Atomic bool stop_asked;
-	int stop_fd, ended_fd;
-	pthread_t thread;
-	bool started;
+	int stop_fd;
+	struct thread thread;
 };
 
 static void publisher_work(struct publisher *publisher)
@@ -153,10 +152,9 @@ static void publisher_wait(struct publisher *publisher, int64_t wake_us)
 	publisher->writable = fds[0].revents & POLLOUT;
 }
 
-static void *publisher_run(void *user)
+static void publisher_run(void *user)
 {
 	struct publisher *publisher = user;
-	pthread_setname_np(pthread_self(), "mqtt");
 	for (;;) {
 		int64_t now_us = clock_now(publisher->connection.clock);
 		connection_alive(&publisher->connection, now_us + CONNECTION_GRACE_US);
@@ -166,10 +164,6 @@ static void *publisher_run(void *user)
 		publisher_wait(publisher, wake_us);
 	}
 	connection_alive(&publisher->connection, CLOCK_NEVER);
-	uint64_t one = 1;
-	ssize_t written = write(publisher->ended_fd, &one, sizeof(one));
-	(void)written; /* an eventfd at 0 takes it */
-	return NULL;
 }
 
 int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char *will_topic, struct outbox *outbox,
@@ -195,10 +189,8 @@ int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char 
 		.readable = true,
 		.writable = true,
 		.stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
-		.ended_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
 	};
-	int error =
-		publisher->stop_fd < 0 || publisher->ended_fd < 0 ? -errno : connection_init(&publisher->connection);
+	int error = publisher->stop_fd < 0 ? -errno : connection_init(&publisher->connection);
 	if (error < 0) {
 		publisher_destroy(publisher);
 		return error;
@@ -209,9 +201,7 @@ int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char 
 
 int publisher_start(struct publisher *publisher)
 {
-	int error = pthread_create(&publisher->thread, NULL, publisher_run, publisher);
-	publisher->started = error == 0;
-	return -error;
+	return thread_start(&publisher->thread, "mqtt", publisher_run, publisher);
 }
 
 void publisher_stop(struct publisher *publisher)
@@ -224,19 +214,7 @@ void publisher_stop(struct publisher *publisher)
 
 int publisher_join(struct publisher *publisher, int64_t timeout_us)
 {
-	if (!publisher->started)
-		return 0;
-	/* pthread_timedjoin_np waits by the wall clock, which NTP may set meanwhile. */
-	struct pollfd ended = {.fd = publisher->ended_fd, .events = POLLIN};
-	int n;
-	do
-		n = poll(&ended, 1, (int)((timeout_us + 999) / 1000));
-	while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		return -ETIMEDOUT;
-	pthread_join(publisher->thread, NULL);
-	publisher->started = false;
-	return 0;
+	return thread_join(&publisher->thread, timeout_us);
 }
 
 void publisher_destroy(struct publisher *publisher)
@@ -245,8 +223,6 @@ void publisher_destroy(struct publisher *publisher)
 		return;
 	if (publisher->stop_fd >= 0)
 		close(publisher->stop_fd);
-	if (publisher->ended_fd >= 0)
-		close(publisher->ended_fd);
 	connection_destroy(&publisher->connection);
 	free(publisher);
 }
