@@ -154,5 +154,6 @@ void compile(const char *file, const struct tree *root, struct faults *faults, s
 	ret_plan->devices = kept(&state, state.devices, ret_plan->n_devices, sizeof(*state.devices));
 	ret_plan->metrics = kept(&state, state.metrics, ret_plan->n_metrics, sizeof(*state.metrics));
 	compile_bus_lists(&state);
+	compile_load_check(&state);
 	arena_free(&state.scratch);
 }

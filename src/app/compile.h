@@ -103,6 +103,7 @@ void compile_buffer(struct compile *compile, const struct tree *buffer);
 void compile_buses(struct compile *compile, const struct tree *buses);
 int compile_bus_of(struct compile *compile, const struct tree *device, const char *name);
 void compile_bus_lists(struct compile *compile);
+const struct tree *compile_bus_at(const struct compile *compile, uint32_t index); /* the group that tells of it */
 const struct bf_driver *compile_driver_default(void);
 
 /* The link in the folder that leads to the same file as the port, or NULL. */
@@ -135,5 +136,8 @@ const char *compile_unit(const char *unit);
 /* compile_overlap.c: what can only be seen when all is read. */
 void compile_topics_check(struct compile *compile);
 void compile_addresses_check(struct compile *compile);
+
+/* compile_load.c: once the arrays are in the plan.  Leaves out metrics without a place, so a plan with faults only. */
+void compile_load_check(struct compile *compile);
 
 #endif

@@ -118,6 +118,11 @@ static size_t add(struct compile *compile, const struct tree *at, const char *na
 	return compile->plan->n_buses++;
 }
 
+const struct tree *compile_bus_at(const struct compile *compile, uint32_t index)
+{
+	return compile->bus_facts[index].at;
+}
+
 const struct bf_driver *compile_driver_default(void)
 {
 	const struct bf_driver *driver = registry_find(DRIVER_DEFAULT);

@@ -79,6 +79,8 @@ static uint32_t *overlaps(struct compile *compile)
 	const struct span *longest = NULL; /* of those before, the one that reaches furthest */
 	for (size_t i = 0; i < plan->n_metrics; i++) {
 		const struct span *span = &spans[i];
+		if (span->end == span->at) /* it has no place, which was told */
+			continue;
 		bool same = longest && longest->group == span->group && longest->space == span->space;
 		if (same && span->at < longest->end && span->device != longest->device) {
 			uint32_t first = span->device < longest->device ? span->device : longest->device;

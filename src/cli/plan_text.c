@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TURNAROUND_US 5000
-
 static const char *const space_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
 	[BF_SPACE_DISCRETE] = "discrete",
 	[BF_SPACE_INPUT] = "input",
@@ -82,7 +80,7 @@ static void print_bus(const struct plan *plan, const struct plan_bus *bus)
 {
 	char where[320];
 	struct arena arena = {0};
-	struct planner_cost cost = planner_cost_of(bus, TURNAROUND_US);
+	struct planner_cost cost = planner_cost_of(bus, PLANNER_TURNAROUND_US);
 	double share = 0.0;
 	size_t n_requests = 0;
 	where_text(bus, where, sizeof(where));
@@ -190,7 +188,7 @@ static void json_number(struct json *json, const char *key, double number)
 static void json_bus(struct json *json, const struct plan *plan, const struct plan_bus *bus)
 {
 	struct arena arena = {0};
-	struct planner_cost cost = planner_cost_of(bus, TURNAROUND_US);
+	struct planner_cost cost = planner_cost_of(bus, PLANNER_TURNAROUND_US);
 	char where[320];
 	double share = 0.0;
 	where_text(bus, where, sizeof(where));

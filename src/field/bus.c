@@ -16,7 +16,6 @@
 
 #define REOPEN_FIRST_US 500000
 #define REOPEN_CAP_US   10000000
-#define TURNAROUND_US   5000 /* what a device is thought to need before its answer, for planning */
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
@@ -24,7 +23,7 @@ void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct lin
 	const struct clock *clock, bool once, struct arena *arena)
 {
 	const struct plan_bus *told = &plan->buses[index];
-	struct planner_cost cost = planner_cost_of(told, TURNAROUND_US);
+	struct planner_cost cost = planner_cost_of(told, PLANNER_TURNAROUND_US);
 	*bus = (struct bus){.plan = plan,
 		.told = told,
 		.clock = clock,

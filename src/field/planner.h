@@ -37,6 +37,8 @@ struct planner_item {
 	uint32_t metric;
 };
 
+#define PLANNER_TURNAROUND_US 5000 /* what a device is thought to need before its answer */
+
 /* The cost of requests on this bus.  turnaround_us is the device's time to begin its answer. */
 struct planner_cost planner_cost_of(const struct plan_bus *bus, int64_t turnaround_us);
 
