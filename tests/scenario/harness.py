@@ -6,6 +6,7 @@ test asserts on how long something took.
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -23,9 +24,15 @@ PATIENCE = float(os.environ.get("BUSFERRY_PATIENCE", "1")) * 30
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody has, below those that the kernel gives to outgoing connections of tests beside this one."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def wait_until(condition, what, seconds=None):
