@@ -12,17 +12,20 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-void *compile_grow(struct compile *compile, void *array, size_t n, size_t *size, size_t element)
+void *compile_grow(void *array, size_t n, size_t *size, size_t element)
 {
 	if (n < *size)
 		return array;
 	size_t more = *size ? *size * 2 : 16;
-	void *bigger = arena_array(&compile->scratch, more, element);
-	if (n)
-		memcpy(bigger, array, n * element);
+	void *bigger = reallocarray(array, more, element); /* in an arena all its former sizes would stay */
+	if (!bigger) {
+		fputs("busferry: error: out of memory\n", stderr);
+		abort();
+	}
 	*size = more;
 	return bigger;
 }
@@ -122,15 +125,17 @@ static void site(struct compile *compile, const struct tree *root, const char *t
 	compile->plan->site = arena_text(compile->keep, text && !fault ? text : "site");
 }
 
-static void *kept(struct compile *compile, const void *array, size_t n, size_t element)
+static void *kept(struct plan *plan, void *array, size_t n, size_t element)
 {
-	void *copy = arena_array(compile->keep, n ? n : 1, element);
+	void *copy = arena_array(&plan->arena, n ? n : 1, element);
 	if (n)
 		memcpy(copy, array, n * element);
+	free(array);
 	return copy;
 }
 
-void compile(const char *file, const struct tree *root, struct faults *faults, struct plan *ret_plan)
+void compile(
+	const char *file, const struct tree *root, struct arena *trees, struct faults *faults, struct plan *ret_plan)
 {
 	*ret_plan = (struct plan){0};
 	struct compile state = {.plan = ret_plan, .keep = &ret_plan->arena, .faults = faults};
@@ -150,10 +155,18 @@ void compile(const char *file, const struct tree *root, struct faults *faults, s
 	compile_topics_check(&state);
 	compile_addresses_check(&state);
 
-	ret_plan->buses = kept(&state, state.buses, ret_plan->n_buses, sizeof(*state.buses));
-	ret_plan->devices = kept(&state, state.devices, ret_plan->n_devices, sizeof(*state.devices));
-	ret_plan->metrics = kept(&state, state.metrics, ret_plan->n_metrics, sizeof(*state.metrics));
+	ret_plan->buses = state.buses;
+	ret_plan->devices = state.devices;
+	ret_plan->metrics = state.metrics;
 	compile_bus_lists(&state);
 	compile_load_check(&state);
+
+	free(state.device_at);
+	free(state.metric_at);
+	free(state.bus_facts);
 	arena_free(&state.scratch);
+	arena_free(trees); /* a big map need not be in memory three times */
+	ret_plan->buses = kept(ret_plan, state.buses, ret_plan->n_buses, sizeof(*state.buses));
+	ret_plan->devices = kept(ret_plan, state.devices, ret_plan->n_devices, sizeof(*state.devices));
+	ret_plan->metrics = kept(ret_plan, state.metrics, ret_plan->n_metrics, sizeof(*state.metrics));
 }

@@ -18,9 +18,10 @@
 
 /*
  * Makes the plan of a whole map.  Faults and warnings are added; with a fault the plan is not fit for use, but its
- * arena must be freed all the same.  Nothing of the plan points into the tree.
+ * arena must be freed all the same.  Nothing of the plan points into the tree, whose arena is freed on the way.
  */
-void compile(const char *file, const struct tree *root, struct faults *faults, struct plan *ret_plan);
+void compile(
+	const char *file, const struct tree *root, struct arena *trees, struct faults *faults, struct plan *ret_plan);
 
 /* ---- The parts ---- */
 
@@ -38,7 +39,7 @@ struct compile {
 	struct faults *faults;
 	struct names names;
 
-	/* The arrays of the plan while they grow; copied to it at the end. */
+	/* The arrays of the plan while they grow, on the heap; copied to it at the end. */
 	struct plan_bus *buses;
 	struct plan_device *devices;
 	struct plan_metric *metrics;
@@ -72,8 +73,8 @@ struct compile_device {
 	uint16_t max_registers;
 };
 
-/* Makes room for one more element of a growing array in the scratch arena. */
-void *compile_grow(struct compile *compile, void *array, size_t n, size_t *size, size_t element);
+/* Makes room for one more element of a growing array, which is freed at the end of compile(). */
+void *compile_grow(void *array, size_t n, size_t *size, size_t element);
 
 void compile_fault(struct compile *compile, const struct tree *group, const char *key, const char *hint,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));

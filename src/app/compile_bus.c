@@ -110,9 +110,8 @@ static size_t add(struct compile *compile, const struct tree *at, const char *na
 	bus->retries = (unsigned)map->retries;
 	bus->rs485 = (enum plan_rs485)map->rs485;
 	size_t n = compile->plan->n_buses;
-	compile->buses = compile_grow(compile, compile->buses, n, &compile->buses_size, sizeof(*bus));
-	compile->bus_facts =
-		compile_grow(compile, compile->bus_facts, n, &compile->bus_facts_size, sizeof(*compile->bus_facts));
+	compile->buses = compile_grow(compile->buses, n, &compile->buses_size, sizeof(*bus));
+	compile->bus_facts = compile_grow(compile->bus_facts, n, &compile->bus_facts_size, sizeof(*compile->bus_facts));
 	compile->buses[n] = *bus;
 	compile->bus_facts[n] = (struct compile_bus){.at = at};
 	return compile->plan->n_buses++;

@@ -112,8 +112,8 @@ static void device(struct compile *compile, const struct compile_level *level, c
 		compile_fault(compile, at, NULL, NULL, "the topic of device \"%s\" is longer than %d bytes", at->name,
 			MESSAGE_TOPIC_MAX);
 
-	compile->devices = compile_grow(compile, compile->devices, n, &compile->devices_size, sizeof(entry));
-	compile->device_at = compile_grow(compile, compile->device_at, n, &compile->device_at_size, sizeof(at));
+	compile->devices = compile_grow(compile->devices, n, &compile->devices_size, sizeof(entry));
+	compile->device_at = compile_grow(compile->device_at, n, &compile->device_at_size, sizeof(at));
 	compile->devices[n] = entry;
 	compile->device_at[n] = at;
 	plan->n_devices++;

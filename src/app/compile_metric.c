@@ -123,8 +123,8 @@ static void append(struct compile *compile, const struct tree *at, const struct 
 	if (strlen(metric->topic) + strlen("/result") > MESSAGE_TOPIC_MAX)
 		compile_fault(compile, at, NULL, NULL, "the topic of metric \"%s\" is longer than %d bytes", at->name,
 			MESSAGE_TOPIC_MAX);
-	compile->metrics = compile_grow(compile, compile->metrics, n, &compile->metrics_size, sizeof(*metric));
-	compile->metric_at = compile_grow(compile, compile->metric_at, n, &compile->metric_at_size, sizeof(at));
+	compile->metrics = compile_grow(compile->metrics, n, &compile->metrics_size, sizeof(*metric));
+	compile->metric_at = compile_grow(compile->metric_at, n, &compile->metric_at_size, sizeof(at));
 	compile->metrics[n] = *metric;
 	compile->metric_at[n] = at;
 	compile->plan->n_metrics++;
@@ -184,6 +184,8 @@ void compile_metric(struct compile *compile, const struct compile_device *device
 			"the metric \"%s\" is %s, it must be a group", at->name, tree_what(at));
 		return;
 	}
+	/* what is needed for this one only is not kept for ten thousand */
+	struct arena_mark before = arena_mark(&compile->scratch);
 	char what[128];
 	snprintf(what, sizeof(what), "metric \"%.100s\"", at->name);
 	struct map_metric map;
@@ -212,4 +214,5 @@ void compile_metric(struct compile *compile, const struct compile_device *device
 		name(compile, device, at, &map, map.topic, &metric);
 		append(compile, at, &metric);
 	}
+	arena_release(&compile->scratch, before);
 }

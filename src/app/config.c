@@ -3,13 +3,18 @@
  *
  * libconfig decides what is a map, but each file goes through the raw-text pass first (maptext.h), which knows columns
  * and better words.  Only what that pass did not see coming is told in libconfig's words.  Nothing that libconfig
- * allocates outlives the reading of its file: settings are copied into our tree (tree.h), each with its place.
+ * allocates outlives the reading of a piece: that pass has made our tree (tree.h), with places; libconfig gives the
+ * values.
+ *
+ * Why in pieces: each setting that libconfig adds is compared with all before it in its group, so 10 000 metrics of one
+ * device would take seconds, and its tree is twice the size of ours.
  *
  * Invariant: config_init and config_destroy stand in one function; trees and texts live in one arena, freed at the end
  * of config_load; what is left is the plan.
  */
 #include "app/config.h"
 #include "app/compile.h"
+#include "app/mappiece.h"
 #include "app/maptext.h"
 #include "app/tree.h"
 
@@ -19,70 +24,155 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A walk through libconfig's settings and our marks, side by side. */
-struct walk {
-	const struct maptext *map;
-	struct arena *arena;
-	size_t at; /* of the next mark */
+/* What libconfig is given at once: the names of a group are looked through for each of its settings. */
+#define PIECE_MAX 8192
+
+struct reading_of_map {
+	struct maptext *map;
+	char *piece; /* room for the text of one */
+	size_t piece_size;
 };
 
-static size_t count(const config_setting_t *setting)
+static void differs(struct maptext *map, const struct tree *group)
 {
-	size_t n = 1;
-	for (int i = 0; config_setting_is_aggregate(setting) && i < config_setting_length(setting); i++)
-		n += count(config_setting_get_elem(setting, (unsigned)i));
-	return n;
+	faults_add(map->faults, FAULT_ERROR, &group->key, "please report this map as a bug",
+		"libconfig reads this group in another way than busferry");
+	map->broken = true;
 }
 
-static void scalar(struct tree *tree, const config_setting_t *setting, const struct maptext_mark *mark)
+/* Are they of one type? */
+static bool alike(const struct tree *node, const config_setting_t *setting)
 {
 	switch (config_setting_type(setting)) {
+	case CONFIG_TYPE_GROUP:
+		return node->type == TREE_GROUP;
+	case CONFIG_TYPE_LIST:
+	case CONFIG_TYPE_ARRAY:
+		return node->type == TREE_LIST;
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
-		tree->type = TREE_INT;
-		tree->i = config_setting_get_int64(setting);
-		if (mark && mark->is_int) { /* as it was written: libconfig 1.5 makes -1 of 0xFFFFFFFF */
-			tree->i = mark->number;
-			tree->hex = mark->hex;
-		}
-		break;
+		return node->type == TREE_INT;
 	case CONFIG_TYPE_FLOAT:
-		tree->type = TREE_NUMBER;
-		tree->number = config_setting_get_float(setting);
-		break;
+		return node->type == TREE_NUMBER;
 	case CONFIG_TYPE_BOOL:
-		tree->type = TREE_BOOL;
-		tree->yes = config_setting_get_bool(setting) == CONFIG_TRUE;
-		break;
+		return node->type == TREE_BOOL;
+	case CONFIG_TYPE_STRING:
+		return node->type == TREE_TEXT;
 	default:
-		tree->type = TREE_TEXT;
-		break;
+		return false;
 	}
 }
 
-static void copy(struct walk *walk, struct tree *parent, const config_setting_t *setting)
+/* The values of one setting, and of all below it, into the tree.  False when the two are not the same. */
+static bool take(struct maptext *map, struct tree *node, const config_setting_t *setting)
 {
-	const struct maptext_mark *mark = walk->at < walk->map->n_marks ? &walk->map->marks[walk->at] : NULL;
-	walk->at++;
-	struct tree *tree = tree_add(parent, TREE_TEXT, config_setting_name(setting), walk->arena);
-	if (mark) {
-		tree->key = mark->key;
-		tree->at = mark->value;
+	const char *name = config_setting_name(setting);
+	if (!node || !alike(node, setting) || (name && (!node->name || strcmp(name, node->name) != 0)))
+		return false;
+	switch (node->type) {
+	case TREE_INT: /* as it was written: libconfig 1.5 makes -1 of 0xFFFFFFFF */
+		break;
+	case TREE_NUMBER:
+		node->number = config_setting_get_float(setting);
+		break;
+	case TREE_BOOL:
+		node->yes = config_setting_get_bool(setting) == CONFIG_TRUE;
+		break;
+	case TREE_TEXT: {
+		const char *text = config_setting_get_string(setting);
+		node->text = maptext_keep(map, text ? text : "", text ? strlen(text) : 0);
+		break;
+	}
+	case TREE_GROUP:
+	case TREE_LIST: {
+		struct tree *child = node->first;
+		int n = config_setting_length(setting);
+		for (int i = 0; i < n; i++, child = child->next)
+			if (!take(map, child, config_setting_get_elem(setting, (unsigned)i)))
+				return false;
+		return child == NULL;
+	}
+	}
+	return true;
+}
+
+static void refused(struct maptext *map, const config_t *config, size_t at)
+{
+	uint32_t line = config_error_line(config) > 0 ? (uint32_t)config_error_line(config) : 1;
+	struct place_in_map place = {map->file, line, 1, 0};
+	if (config_error_file(config))
+		place.file = config_error_file(config);
+	else
+		for (size_t i = 0; i < at; i++)
+			place.line += map->text[i] == '\n';
+	if (!map->repaired)
+		faults_add(map->faults, FAULT_ERROR, &place, NULL, "%s", config_error_text(config));
+	map->broken = true;
+}
+
+/* Reads text[at, end): the values of *next and those behind it, which it moves on. */
+static bool read_piece(struct reading_of_map *reading, struct tree *group, struct tree **next, size_t at, size_t end)
+{
+	struct maptext *map = reading->map;
+	if (at == end)
+		return true;
+	if (end - at >= reading->piece_size) {
+		reading->piece_size = end - at + 1 > 2 * PIECE_MAX ? end - at + 1 : 2 * PIECE_MAX;
+		reading->piece = arena_alloc(&map->scratch, reading->piece_size);
+	}
+	memcpy(reading->piece, map->text + at, end - at);
+	reading->piece[end - at] = '\0';
+	config_t config;
+	config_init(&config);
+	config_set_include_dir(&config, map->folder);
+	if (config_read_string(&config, reading->piece)) {
+		const config_setting_t *top = config_root_setting(&config);
+		int n = config_setting_length(top);
+		for (int i = 0; i < n && !map->broken; i++, *next = (*next)->next)
+			if (!take(map, *next, config_setting_get_elem(top, (unsigned)i))) {
+				differs(map, group);
+				break;
+			}
 	} else {
-		tree->key = (struct place_in_map){walk->map->file, config_setting_source_line(setting), 1, 1};
-		tree->at = tree->key;
+		refused(map, &config, at);
 	}
-	if (!config_setting_is_aggregate(setting)) {
-		scalar(tree, setting, mark);
-		if (tree->type == TREE_TEXT) {
-			const char *text = config_setting_get_string(setting);
-			tree->text = arena_text(walk->arena, text ? text : "");
+	config_destroy(&config);
+	return !map->broken;
+}
+
+/* The settings of text[from, end), which are those of the group: a big group among them on its own. */
+static bool read_settings(struct reading_of_map *reading, struct tree *group, size_t from, size_t end)
+{
+	struct tree *next = group->first;
+	struct mappiece piece;
+	size_t at = from, start = 0, stop = 0; /* of what waits for being read */
+	while (mappiece_next(reading->map->text, &at, end, &piece)) {
+		bool big = piece.end - piece.at > PIECE_MAX && piece.open;
+		if (start == stop)
+			start = stop = piece.at;
+		if (big || piece.end - start > PIECE_MAX) {
+			if (!read_piece(reading, group, &next, start, stop))
+				return false;
+			start = stop = piece.at;
 		}
-		return;
+		if (!big) {
+			stop = piece.end;
+			continue;
+		}
+		if (!next || next->type != TREE_GROUP) {
+			differs(reading->map, group);
+			return false;
+		}
+		if (!read_settings(reading, next, piece.open + 1, piece.close))
+			return false;
+		next = next->next;
+		start = stop = 0;
 	}
-	tree->type = config_setting_is_group(setting) ? TREE_GROUP : TREE_LIST;
-	for (int i = 0; i < config_setting_length(setting); i++)
-		copy(walk, tree, config_setting_get_elem(setting, (unsigned)i));
+	if (!read_piece(reading, group, &next, start, stop))
+		return false;
+	if (next)
+		differs(reading->map, group);
+	return !next;
 }
 
 /* One file's text into a tree.  NULL when it cannot be read, which was told. */
@@ -90,44 +180,29 @@ static struct tree *parse(const char *file, const char *text, size_t n, struct a
 {
 	struct maptext map;
 	maptext_read(file, text, n, arena, faults, &map);
-	if (map.broken)
-		return NULL;
-	struct tree *root = NULL;
-	config_t config;
-	config_init(&config);
-	config_set_include_dir(&config, map.folder);
-	if (config_read_string(&config, map.text)) {
-		root = tree_add(NULL, TREE_GROUP, NULL, arena);
-		root->key.file = root->at.file = arena_text(arena, file);
-		struct walk walk = {&map, arena, 0};
-		const config_setting_t *top = config_root_setting(&config);
-		if (count(top) - 1 != map.n_marks) /* no columns are better than wrong ones */
-			map.n_marks = 0;
-		for (int i = 0; i < config_setting_length(top); i++)
-			copy(&walk, root, config_setting_get_elem(top, (unsigned)i));
-	} else if (!map.repaired) {
-		int line = config_error_line(&config);
-		struct place_in_map at = {file, line > 0 ? (unsigned)line : 0, 1, 0};
-		faults_add(faults, FAULT_ERROR, &at, NULL, "%s", config_error_text(&config));
-	}
-	config_destroy(&config);
-	return root;
+	struct reading_of_map reading = {.map = &map};
+	bool all = !map.broken && read_settings(&reading, map.root, 0, strlen(map.text));
+	maptext_destroy(&map);
+	return all ? map.root : NULL;
 }
 
 static struct tree *read_file(const char *file, struct arena *arena, struct faults *faults, int *ret_err)
 {
+	struct arena texts = {0};
 	const char *text;
 	size_t n;
-	int err = maptext_load(file, arena, &text, &n);
+	int err = maptext_load(file, &texts, &text, &n);
 	if (err < 0) {
 		struct place_in_map at = {.file = file};
 		faults_add(faults, FAULT_ERROR, &at,
 			err == -ENOENT ? "busferry init writes a first map; -c FILE names another" : NULL,
 			"cannot open the map: %s", strerror(-err));
 		*ret_err = err;
+		arena_free(&texts);
 		return NULL;
 	}
 	struct tree *root = parse(file, text, n, arena, faults);
+	arena_free(&texts);
 	*ret_err = root ? 0 : -EINVAL;
 	return root;
 }
@@ -178,7 +253,7 @@ int config_load(const char *path, struct faults *faults, struct plan *ret_plan)
 		err = -EINVAL;
 	struct plan plan = {0};
 	if (err == 0) {
-		compile(path, root, faults, &plan);
+		compile(path, root, &arena, faults, &plan);
 		if (faults->n_errors > before)
 			err = -EINVAL;
 	}

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 enum fault_level { FAULT_ERROR, FAULT_WARNING };
@@ -16,8 +17,9 @@ enum fault_level { FAULT_ERROR, FAULT_WARNING };
 /* Where in the map.  line 0 = the file as a whole. */
 struct place_in_map {
 	const char *file;
-	unsigned line, column; /* from 1; columns count characters */
-	unsigned width;        /* characters that the caret underlines; 0 = one */
+	uint32_t line;   /* from 1 */
+	uint16_t column; /* from 1, in characters; what lies beyond counts as the last */
+	uint16_t width;  /* characters that the caret underlines; 0 = one */
 };
 
 struct fault {

@@ -30,7 +30,7 @@ void maptext_edit(struct maptext *map, size_t at, size_t n, const char *by)
 		map->broken = true;
 	if (map->n_edits == map->edits_size) {
 		size_t size = map->edits_size ? map->edits_size * 2 : 16;
-		struct maptext_edit *edits = arena_array(map->arena, size, sizeof(*edits));
+		struct maptext_edit *edits = arena_array(&map->scratch, size, sizeof(*edits));
 		if (map->n_edits)
 			memcpy(edits, map->edits, map->n_edits * sizeof(*edits));
 		map->edits = edits;
@@ -57,12 +57,12 @@ static int by_place(const void *a, const void *b)
 const char *maptext_mend(struct maptext *map, const char *text, size_t n)
 {
 	if (map->n_edits == 0)
-		return arena_text_n(map->arena, text, n);
+		return text;
 	qsort(map->edits, map->n_edits, sizeof(*map->edits), by_place);
 	size_t size = n + 1;
 	for (size_t i = 0; i < map->n_edits; i++)
 		size += strlen(map->edits[i].by);
-	char *mended = arena_alloc(map->arena, size);
+	char *mended = arena_alloc(&map->scratch, size);
 	size_t at = 0, to = 0;
 	for (size_t i = 0; i < map->n_edits; i++) {
 		const struct maptext_edit *edit = &map->edits[i];
@@ -95,7 +95,8 @@ void maptext_check_bytes(struct maptext *map, const char *text, size_t n)
 			map->broken = true;
 			return;
 		}
-		at.column++;
+		if (at.column < UINT16_MAX)
+			at.column++;
 		if (text[i] == '\n') {
 			at.line++;
 			at.column = 1;

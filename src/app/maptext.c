@@ -5,11 +5,12 @@
  * one message for all mistakes, and silence for the worst of them.  What is told here is also mended in a copy of the
  * text, so that libconfig can read the rest and unknown keys are found in the same run as a missing comma.
  *
- * Invariant: as long as nothing is broken there is one mark for each setting and element of the mended text, in its
- * order; edits are in ascending order but for the brackets of a list.
+ * Invariant: as long as nothing is broken there is one node of the tree for each setting and element of the mended
+ * text, in its order; edits are in ascending order but for the brackets of a list.
  */
 #include "app/maptext.h"
 #include "app/mapvalue.h"
+#include "app/names.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,10 +22,11 @@
 
 /* A group or list that is open. */
 struct frame {
-	char close; /* '}', ']', ')'; 0 = the whole file */
-	uint32_t scope;
-	unsigned indent; /* of the line that opens it */
-	bool suspect;    /* a key inside stands no further right than that line */
+	char close;        /* '}', ']', ')'; 0 = the whole file */
+	struct tree *node; /* which it fills */
+	struct keys *keys; /* of a group: those it has already */
+	unsigned indent;   /* of the line that opens it */
+	bool suspect;      /* a key inside stands no further right than that line */
 	struct place_in_map at;
 	size_t offset;
 	bool braced; /* a ( ) list: groups may stand in it */
@@ -32,9 +34,17 @@ struct frame {
 	bool closed; /* by its own bracket */
 };
 
+/* The keys of a group while it is open; the first few are looked for one by one. */
+struct keys {
+	struct arena arena;
+	struct names names;
+};
+
+#define KEYS_FEW 12
+
 static void settings(struct maptext *map, struct tokens *tokens, struct frame *frame);
 static enum mapvalue_kind value(
-	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, size_t mark);
+	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, struct tree *node);
 
 void maptext_fault(struct maptext *map, const struct place_in_map *at, const char *hint, const char *format, ...)
 {
@@ -46,21 +56,33 @@ void maptext_fault(struct maptext *map, const struct place_in_map *at, const cha
 	faults_add(map->faults, FAULT_ERROR, at, hint, "%s", what);
 }
 
-static size_t mark_new(struct maptext *map, const struct place_in_map *key)
+const char *maptext_keep(struct maptext *map, const char *text, size_t n)
 {
-	if (map->n_marks == map->marks_size) {
-		size_t size = map->marks_size ? map->marks_size * 2 : 256;
-		struct maptext_mark *marks = arena_array(map->arena, size, sizeof(*marks));
-		if (map->n_marks)
-			memcpy(marks, map->marks, map->n_marks * sizeof(*marks));
-		map->marks = marks;
-		map->marks_size = size;
+	uint32_t hash = 2166136261u;
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ (unsigned char)text[i]) * 16777619u;
+	const char **word = &map->words[(hash ^ hash >> 16) & 0xFF];
+	if (!*word || strncmp(*word, text, n) != 0 || (*word)[n] != '\0')
+		*word = arena_text_n(map->keep, text, n);
+	return *word;
+}
+
+/* The setting of that name that the group has already; else NULL, and the new one is noted. */
+static struct tree *keys_put(struct keys *keys, const struct tree *group, struct tree *node)
+{
+	size_t before;
+	if (group->n <= KEYS_FEW) {
+		for (struct tree *child = group->first; child; child = child->next)
+			if (strcmp(child->name, node->name) == 0)
+				return child;
+		if (group->n < KEYS_FEW)
+			return NULL;
+		keys->names.arena = &keys->arena;
+		for (struct tree *child = group->first; child; child = child->next)
+			names_put(&keys->names, 0, child->name, strlen(child->name), (uintptr_t)child, &before);
 	}
-	struct maptext_mark *mark = &map->marks[map->n_marks];
-	*mark = (struct maptext_mark){0};
-	if (key)
-		mark->key = *key;
-	return map->n_marks++;
+	bool fresh = names_put(&keys->names, 0, node->name, strlen(node->name), (uintptr_t)node, &before);
+	return fresh ? NULL : (struct tree *)before;
 }
 
 static bool hopeless(const struct maptext *map)
@@ -173,15 +195,15 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 				"a comma is missing between these %s", joined ? "texts" : "values");
 			maptext_edit(map, token.at, 0, ",");
 		}
-		size_t mark = mark_new(map, NULL);
-		enum mapvalue_kind kind = value(map, tokens, &token, true, mark);
+		struct tree *node = tree_add(frame->node, TREE_TEXT, NULL, map->keep);
+		enum mapvalue_kind kind = value(map, tokens, &token, true, node);
 		bool group = is_mark(&token, "{[(");
 		if (!frame->braced && !frame->mixed && (group || (any && kind != first))) {
 			frame->mixed = true;
 			const char *hint = "write ( ) around them";
 			if (kind + first == MAPVALUE_INT + MAPVALUE_INT64)
 				hint = "write an L behind each number";
-			maptext_fault(map, &map->marks[mark].value, hint,
+			maptext_fault(map, &node->at, hint,
 				group ? "groups and lists stand in ( ), not in [ ]"
 				      : "values in [ ] must be of one kind");
 			map->broken = map->broken || group;
@@ -198,21 +220,24 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 
 /* A value of any kind, from its first token. */
 static enum mapvalue_kind value(
-	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, size_t mark)
+	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, struct tree *node)
 {
 	if (!is_mark(token, "{[("))
-		return mapvalue_read(map, tokens, token, in_list, mark);
+		return mapvalue_read(map, tokens, token, in_list, node);
+	struct keys keys = {0};
 	struct frame frame = {.close = token->mark == '{'   ? '}'
 				       : token->mark == '[' ? ']'
 							    : ')',
-		.scope = ++map->n_scopes,
+		.node = node,
+		.keys = &keys,
 		.indent = token->indent,
 		.at = token->place,
 		.offset = token->at,
 		.braced = token->mark == '('};
-	map->marks[mark].value = token->place;
-	if (map->marks[mark].key.line == 0)
-		map->marks[mark].key = token->place;
+	node->at = token->place;
+	if (node->key.line == 0)
+		node->key = token->place;
+	node->type = frame.close == '}' ? TREE_GROUP : TREE_LIST;
 	if (++map->depth > DEPTH_MAX) {
 		maptext_fault(map, &token->place, NULL, "groups within groups, more than %d deep", DEPTH_MAX);
 		map->broken = true;
@@ -229,6 +254,7 @@ static enum mapvalue_kind value(
 		}
 	}
 	map->depth--;
+	arena_free(&keys.arena);
 	return MAPVALUE_OTHER;
 }
 
@@ -236,7 +262,7 @@ static void include(struct maptext *map, struct tokens *tokens, struct frame *fr
 {
 	const char *quote = memchr(tokens->text + token->at, '"', token->n);
 	size_t n = token->n - (size_t)(quote - (tokens->text + token->at)) - 2;
-	const char *name = arena_text_n(map->arena, quote + 1, n);
+	const char *name = arena_text_n(&map->scratch, quote + 1, n);
 	const char *text = NULL;
 	size_t size = 0;
 	if (name[0] == '/' || ++map->n_included > INCLUDES_MAX) {
@@ -245,15 +271,15 @@ static void include(struct maptext *map, struct tokens *tokens, struct frame *fr
 		map->broken = true;
 		return;
 	}
-	const char *path = arena_format(map->arena, "%s/%s", map->folder, name);
-	int err = maptext_load(path, map->arena, &text, &size);
+	const char *path = arena_format(&map->scratch, "%s/%s", map->folder, name);
+	int err = maptext_load(path, &map->scratch, &text, &size);
 	if (err < 0) {
 		maptext_fault(map, &token->place, NULL, "cannot read %s: %s", path, strerror(-err));
 		map->broken = true;
 		return;
 	}
-	struct tokens inner = tokens_of(path, text, size);
-	struct frame file = {.scope = frame->scope};
+	struct tokens inner = tokens_of(arena_text(map->keep, path), text, size);
+	struct frame file = {.node = frame->node, .keys = frame->keys};
 	bool was = map->in_include;
 	map->in_include = true;
 	if (++map->depth <= DEPTH_MAX)
@@ -262,26 +288,18 @@ static void include(struct maptext *map, struct tokens *tokens, struct frame *fr
 	map->in_include = was;
 }
 
-/* Forgets a setting that was set before: its marks, and what was mended in it. */
-static void forget(struct maptext *map, const struct tokens *tokens, const struct token *key, size_t mark)
-{
-	map->n_marks = mark;
-	maptext_unedit(map, key->at);
-	maptext_edit(map, key->at, tokens->at - key->at, "");
-}
-
 /* The key and what stands between it and its value.  False when there is no value to read. */
 static bool key_read(struct maptext *map, struct tokens *tokens, const struct token *key)
 {
 	struct token next = tokens_peek(tokens);
-	const char *name = mapvalue_quote(map, tokens, key);
 	if (is_mark(&next, ":=")) {
 		if (key->kind != TOKEN_NAME) {
+			const char *name = mapvalue_quote(map, tokens, key);
 			map->broken = true;
 			bool plain = key->kind == TOKEN_TEXT && token_is_name(name + 1, strlen(name) - 2);
 			maptext_fault(map, &key->place,
-				plain ? arena_format(map->arena, "write %.*s", (int)strlen(name) - 2, name + 1)
-				      : arena_format(map->arena,
+				plain ? arena_format(&map->scratch, "write %.*s", (int)strlen(name) - 2, name + 1)
+				      : arena_format(&map->scratch,
 						key->kind == TOKEN_TEXT
 							? "write a plain key and, in its group, topic: %s"
 							: "write another key and, in its group, topic: \"%s\"",
@@ -300,7 +318,8 @@ static bool key_read(struct maptext *map, struct tokens *tokens, const struct to
 			       (next.first || (after.at + 1 < tokens->n &&
 						      strchr(" \t\r\n\"{[(", tokens->text[after.at + 1])));
 		if (another || next.kind == TOKEN_END || is_mark(&next, "}]),;:=")) {
-			maptext_fault(map, &key->place, NULL, "a value is missing after \"%s\"", name);
+			maptext_fault(map, &key->place, NULL, "a value is missing after \"%s\"",
+				mapvalue_quote(map, tokens, key));
 			map->broken = true;
 			return false;
 		}
@@ -311,15 +330,16 @@ static bool key_read(struct maptext *map, struct tokens *tokens, const struct to
 		}
 		return true;
 	}
+	const char *name = mapvalue_quote(map, tokens, key);
 	if (key->kind == TOKEN_NAME && !next.first && next.kind != TOKEN_END && !is_mark(&next, "}]),;")) {
-		maptext_fault(map, &key->place, arena_format(map->arena, "write %s: …", name),
+		maptext_fault(map, &key->place, arena_format(&map->scratch, "write %s: …", name),
 			"a colon is missing after \"%s\"", name);
 		maptext_edit(map, key->at + key->n, 0, ":");
 		return next.kind != TOKEN_LOST && next.kind != TOKEN_OPEN;
 	}
 	if (key->kind == TOKEN_NAME) {
-		maptext_fault(
-			map, &key->place, arena_format(map->arena, "write %s: …", name), "\"%s\" has no value", name);
+		maptext_fault(map, &key->place, arena_format(&map->scratch, "write %s: …", name), "\"%s\" has no value",
+			name);
 		map->broken = true;
 		return false;
 	}
@@ -331,19 +351,25 @@ static void setting(struct maptext *map, struct tokens *tokens, struct frame *fr
 {
 	if (!key_read(map, tokens, key))
 		return;
-	size_t mark = mark_new(map, &key->place), before;
-	bool again = key->kind == TOKEN_NAME &&
-		     !names_put(&map->keys, frame->scope, tokens->text + key->at, key->n, mark, &before);
-	if (again) {
-		const struct place_in_map *at = &map->marks[before].key;
-		maptext_fault(map, &key->place,
-			arena_format(map->arena, "also set at %s:%u:%u", at->file, at->line, at->column),
-			"\"%s\" is set twice in this group", mapvalue_quote(map, tokens, key));
+	struct tree *node = tree_add(NULL, TREE_TEXT, NULL, map->keep), *before = NULL;
+	node->key = key->place;
+	if (key->kind == TOKEN_NAME) { /* else it was told, and libconfig will not be asked */
+		node->name = maptext_keep(map, tokens->text + key->at, key->n);
+		before = keys_put(frame->keys, frame->node, node);
 	}
+	if (before)
+		maptext_fault(map, &key->place,
+			arena_format(&map->scratch, "also set at %s:%u:%u", before->key.file, before->key.line,
+				before->key.column),
+			"\"%s\" is set twice in this group", node->name);
 	struct token token = tokens_next(tokens);
-	value(map, tokens, &token, false, mark);
-	if (again)
-		forget(map, tokens, key, mark);
+	value(map, tokens, &token, false, node);
+	if (before) { /* the first one counts, also for what was mended in this one */
+		maptext_unedit(map, key->at);
+		maptext_edit(map, key->at, tokens->at - key->at, "");
+	} else if (node->name) {
+		tree_append(frame->node, node);
+	}
 }
 
 /* Settings up to the closing brace, or the end of the file. */
@@ -386,23 +412,26 @@ static void settings(struct maptext *map, struct tokens *tokens, struct frame *f
 }
 
 void maptext_read(
-	const char *file, const char *text, size_t n, struct arena *arena, struct faults *faults, struct maptext *ret)
+	const char *file, const char *text, size_t n, struct arena *keep, struct faults *faults, struct maptext *ret)
 {
-	*ret = (struct maptext){.file = file,
-		.arena = arena,
+	*ret = (struct maptext){.file = arena_text(keep, file),
+		.keep = keep,
 		.faults = faults,
-		.keys = {.arena = arena},
+		.root = tree_add(NULL, TREE_GROUP, NULL, keep),
 		.first_error = faults->n_errors};
+	ret->root->key.file = ret->root->at.file = ret->file;
 	const char *slash = strrchr(file, '/');
-	ret->folder = slash ? arena_text_n(arena, file, slash == file ? 1 : (size_t)(slash - file)) : ".";
+	ret->folder = slash ? arena_text_n(keep, file, slash == file ? 1 : (size_t)(slash - file)) : ".";
 	if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
 		text += 3;
 		n -= 3;
 	}
 	maptext_check_bytes(ret, text, n);
-	struct tokens tokens = tokens_of(file, text, n);
-	struct frame whole = {0};
+	struct tokens tokens = tokens_of(ret->file, text, n);
+	struct keys keys = {0};
+	struct frame whole = {.node = ret->root, .keys = &keys};
 	settings(ret, &tokens, &whole);
+	arena_free(&keys.arena);
 	if (ret->unclosed_found && !ret->quote_lost && !hopeless(ret)) {
 		bool suspect = ret->suspect_by != 0;
 		char hint[] = "a ? is missing";
@@ -412,4 +441,9 @@ void maptext_read(
 	}
 	ret->broken = ret->broken || ret->unclosed_found || hopeless(ret);
 	ret->text = maptext_mend(ret, text, n);
+}
+
+void maptext_destroy(struct maptext *map)
+{
+	arena_free(&map->scratch);
 }

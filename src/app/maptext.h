@@ -6,31 +6,27 @@
 #define APP_MAPTEXT_H
 
 #include "app/faults.h"
-#include "app/names.h"
+#include "app/tree.h"
 #include "base/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* One setting or element of a list, in the order in which libconfig's tree is walked, parents first. */
-struct maptext_mark {
-	struct place_in_map key; /* in lists the place of the value */
-	struct place_in_map value;
-	bool is_int, hex;
-	int64_t number; /* of an int, as written; hex above INT64_MAX as its bits */
-};
-
 struct maptext_edit;
 
 struct maptext {
 	const char *file;
-	const char *folder; /* of the map: included files are relative to it */
-	struct arena *arena;
+	const char *folder;   /* of the map: included files are relative to it */
+	struct arena *keep;   /* of the tree */
+	struct arena scratch; /* of all else: freed by maptext_destroy */
 	struct faults *faults;
 
-	struct maptext_mark *marks;
-	size_t n_marks, marks_size;
+	/*
+	 * What stands in the text: groups, lists and ints are complete, of other values the place and the type are
+	 * known.  One setting or element for each of libconfig's, in its order.
+	 */
+	struct tree *root;
 	/*
 	 * What libconfig is to read, NUL-terminated: the text without its byte order mark, and with the faults that
 	 * were told mended, so that what else is wrong can be told too.
@@ -42,8 +38,7 @@ struct maptext {
 	/* While it is read. */
 	struct maptext_edit *edits;
 	size_t n_edits, edits_size;
-	struct names keys; /* of each group, by its scope, → mark */
-	uint32_t n_scopes;
+	const char *words[256]; /* some that were kept: most keys stand in many groups */
 	unsigned depth, n_included;
 	bool unclosed_found, quote_lost;
 	struct place_in_map unclosed; /* the outermost group or list that is open at the end */
@@ -54,11 +49,16 @@ struct maptext {
 };
 
 /*
- * Reads a whole text.  Never fails: faults are added and `broken` is set where it must be.  All that *ret holds lives
- * in the arena.
+ * Reads a whole text, which must outlive *ret.  Never fails: faults are added and `broken` is set where it must be. The
+ * tree lives in `keep`, the rest in *ret itself.
  */
 void maptext_read(
-	const char *file, const char *text, size_t n, struct arena *arena, struct faults *faults, struct maptext *ret);
+	const char *file, const char *text, size_t n, struct arena *keep, struct faults *faults, struct maptext *ret);
+
+void maptext_destroy(struct maptext *map);
+
+/* n bytes of text as a text of the tree's. */
+const char *maptext_keep(struct maptext *map, const char *text, size_t n);
 
 /*
  * A whole file into memory from the arena.  0; -ENOENT, -EACCES …; -EFBIG beyond 32 MB.

@@ -19,6 +19,12 @@ struct tokens tokens_of(const char *file, const char *text, size_t n)
 	return (struct tokens){.text = text, .n = n, .file = file, .line = 1, .column = 1};
 }
 
+/* Characters as a place counts them. */
+static uint16_t columns(size_t n)
+{
+	return n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
+}
+
 static char look(const struct tokens *tokens, size_t at)
 {
 	return at < tokens->n ? tokens->text[at] : '\0';
@@ -229,7 +235,7 @@ struct token tokens_next(struct tokens *tokens)
 		tokens->indent = tokens->column - 1;
 	token.first = !tokens->seen;
 	token.indent = tokens->indent;
-	token.place = (struct place_in_map){tokens->file, tokens->line, tokens->column, 1};
+	token.place = (struct place_in_map){tokens->file, tokens->line, columns(tokens->column), 1};
 	if (tokens->at >= tokens->n)
 		return token;
 	char c = tokens->text[tokens->at];
@@ -245,7 +251,7 @@ struct token tokens_next(struct tokens *tokens)
 		end = tokens->line_end;
 		advance(tokens, lost);
 		token.at = lost;
-		token.place.column = tokens->column;
+		token.place.column = columns(tokens->column);
 	} else if (c == '"') {
 		end = text_end(tokens, tokens->at);
 		token.kind = end ? TOKEN_TEXT : TOKEN_LOST;
@@ -268,7 +274,7 @@ struct token tokens_next(struct tokens *tokens)
 		classify(tokens, &token);
 	}
 	token.n = end - token.at;
-	token.place.width = (unsigned)utf8_columns(tokens->text + token.at, token.n);
+	token.place.width = columns(utf8_columns(tokens->text + token.at, token.n));
 	advance(tokens, end);
 	tokens->seen = true;
 	return token;
@@ -284,5 +290,5 @@ void tokens_extend(struct tokens *tokens, struct token *token, size_t end)
 {
 	advance(tokens, end);
 	token->n = end - token->at;
-	token->place.width = (unsigned)utf8_columns(tokens->text + token->at, token->n);
+	token->place.width = columns(utf8_columns(tokens->text + token->at, token->n));
 }

@@ -17,7 +17,7 @@ const char *mapvalue_quote(struct maptext *map, const struct tokens *tokens, con
 	size_t n = token->n > 60 ? 60 : token->n;
 	while (n && ((unsigned char)tokens->text[token->at + n - 1] & 0xC0) == 0x80 && n < token->n)
 		n--;
-	return arena_text_n(map->arena, tokens->text + token->at, n);
+	return arena_text_n(&map->scratch, tokens->text + token->at, n);
 }
 
 static bool is_word(const struct token *token)
@@ -62,7 +62,7 @@ static bool gather(struct tokens *tokens, struct token *token, bool in_list)
 /* As a text for libconfig; what the token holds has no double quotes. */
 static void quote(struct maptext *map, const struct token *token, const char *at, size_t n)
 {
-	char *text = arena_format(map->arena, "\"%.*s\"", (int)n, at);
+	char *text = arena_format(&map->scratch, "\"%.*s\"", (int)n, at);
 	for (char *c = text + 1; c[1]; c++)
 		if (*c == '\\')
 			*c = '/';
@@ -76,7 +76,7 @@ static enum mapvalue_kind bare(struct maptext *map, const struct tokens *tokens,
 	for (size_t i = 0; i < 4; i++)
 		if (strcasecmp(text, yes[i]) == 0) {
 			const char *word = i < 2 ? "true" : "false";
-			maptext_fault(map, &token->place, arena_format(map->arena, "write %s", word),
+			maptext_fault(map, &token->place, arena_format(&map->scratch, "write %s", word),
 				"\"%s\" is neither true nor false", text);
 			maptext_edit(map, token->at, token->n, word);
 			return MAPVALUE_BOOL;
@@ -86,25 +86,25 @@ static enum mapvalue_kind bare(struct maptext *map, const struct tokens *tokens,
 	const char *rest = text + at + number + blanks;
 	bool unit = at == strspn(text, "+-") && number && !strpbrk(rest, " :/") && !isdigit((unsigned char)*rest);
 	if (unit) {
-		text = arena_format(map->arena, "%.*s%s", (int)(at + number), text, rest);
+		text = arena_format(&map->scratch, "%.*s%s", (int)(at + number), text, rest);
 		quote(map, token, text, strlen(text));
 	} else {
 		quote(map, token, tokens->text + token->at, token->n);
 	}
 	bool secret = strchr(text, '@'); /* an URL with a password: not to be shown */
-	maptext_fault(map, &token->place, secret ? NULL : arena_format(map->arena, "write \"%s\"", text),
+	maptext_fault(map, &token->place, secret ? NULL : arena_format(&map->scratch, "write \"%s\"", text),
 		unit ? "a number with a unit needs double quotes" : "a text needs double quotes");
 	return MAPVALUE_TEXT;
 }
 
 static enum mapvalue_kind whole(
-	struct maptext *map, const struct tokens *tokens, const struct token *token, struct maptext_mark *mark)
+	struct maptext *map, const struct tokens *tokens, const struct token *token, struct tree *node)
 {
 	const char *text = mapvalue_quote(map, tokens, token);
 	int64_t number = (int64_t)token->number;
-	mark->is_int = true;
-	mark->hex = token->hex;
-	mark->number = number;
+	node->type = TREE_INT;
+	node->hex = token->hex;
+	node->i = number;
 	if (token->too_big) {
 		maptext_fault(map, &token->place, NULL, "\"%s\" has more than 64 bits", text);
 		maptext_edit(map, token->at, token->n, "0");
@@ -113,16 +113,16 @@ static enum mapvalue_kind whole(
 	const char *first = text + strspn(text, "+-");
 	if (!token->hex && first[0] == '0' && isdigit((unsigned char)first[1])) {
 		maptext_fault(map, &token->place,
-			arena_format(map->arena, "write %lld: some versions of libconfig take a leading 0 for octal",
+			arena_format(&map->scratch, "write %lld: some versions of libconfig take a leading 0 for octal",
 				(long long)number),
 			"a number with a leading zero");
-		maptext_edit(map, token->at, token->n, arena_format(map->arena, "%lldL", (long long)number));
+		maptext_edit(map, token->at, token->n, arena_format(&map->scratch, "%lldL", (long long)number));
 		return MAPVALUE_INT;
 	}
 	bool fits = token->hex ? token->number <= UINT32_MAX : number >= INT32_MIN && number <= INT32_MAX;
 	if (!token->wide && !fits) {
 		maptext_fault(map, &token->place,
-			arena_format(map->arena, "write %sL: libconfig reads it wrongly without L", text),
+			arena_format(&map->scratch, "write %sL: libconfig reads it wrongly without L", text),
 			"a number of more than 31 bits needs an L");
 		maptext_edit(map, token->at + token->n, 0, "L");
 		return MAPVALUE_INT64;
@@ -140,19 +140,18 @@ static bool comma(struct maptext *map, struct tokens *tokens, struct token *toke
 	while (at < tokens->n && isdigit((unsigned char)tokens->text[at]))
 		at++;
 	tokens_extend(tokens, token, at);
-	char *text = arena_text_n(map->arena, tokens->text + token->at, token->n);
+	char *text = arena_text_n(&map->scratch, tokens->text + token->at, token->n);
 	text[point - token->at] = '.';
-	maptext_fault(map, &token->place, arena_format(map->arena, "write %s", text),
+	maptext_fault(map, &token->place, arena_format(&map->scratch, "write %s", text),
 		"a decimal number has a point, not a comma");
 	maptext_edit(map, token->at, token->n, text);
 	return true;
 }
 
 enum mapvalue_kind mapvalue_read(
-	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, size_t index)
+	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, struct tree *node)
 {
 	enum mapvalue_kind kind = MAPVALUE_OTHER;
-	struct maptext_mark mark = map->marks[index];
 	if (token->kind == TOKEN_TEXT) {
 		struct tokens ahead = *tokens;
 		struct token next = tokens_next(&ahead);
@@ -167,7 +166,7 @@ enum mapvalue_kind mapvalue_read(
 	} else if (token->kind == TOKEN_QUOTED) {
 		size_t n = token->n - 2;
 		maptext_fault(map, &token->place,
-			arena_format(map->arena, "write \"%.*s\"", (int)n, tokens->text + token->at + 1),
+			arena_format(&map->scratch, "write \"%.*s\"", (int)n, tokens->text + token->at + 1),
 			"a text stands in double quotes, not in single ones");
 		if (memchr(tokens->text + token->at, '"', token->n))
 			map->broken = true;
@@ -180,13 +179,16 @@ enum mapvalue_kind mapvalue_read(
 	} else if (comma(map, tokens, token, in_list)) {
 		kind = MAPVALUE_NUMBER;
 	} else if (token->kind == TOKEN_INT) {
-		kind = whole(map, tokens, token, &mark);
+		kind = whole(map, tokens, token, node);
 	} else {
 		kind = MAPVALUE_NUMBER;
 	}
-	mark.value = token->place;
-	if (mark.key.line == 0)
-		mark.key = token->place;
-	map->marks[index] = mark;
+	if (kind == MAPVALUE_NUMBER)
+		node->type = TREE_NUMBER;
+	else if (kind == MAPVALUE_BOOL)
+		node->type = TREE_BOOL;
+	node->at = token->place;
+	if (node->key.line == 0)
+		node->key = token->place;
 	return kind;
 }

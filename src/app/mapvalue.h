@@ -11,11 +11,11 @@
 enum mapvalue_kind { MAPVALUE_INT, MAPVALUE_INT64, MAPVALUE_NUMBER, MAPVALUE_BOOL, MAPVALUE_TEXT, MAPVALUE_OTHER };
 
 /*
- * Reads the value that starts with the token (no brace), tells what is wrong with it and fills the mark.  The tokens
+ * Reads the value that starts with the token (no brace), tells what is wrong with it and fills the node.  The tokens
  * go on behind it.  In a list neighbours are values of their own; else texts that follow are joined, as libconfig does.
  */
 enum mapvalue_kind mapvalue_read(
-	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, size_t mark);
+	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, struct tree *node);
 
 /* The token as it stands in the map, cut to what fits into a message. */
 const char *mapvalue_quote(struct maptext *map, const struct tokens *tokens, const struct token *token);

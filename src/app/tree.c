@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-static void append(struct tree *parent, struct tree *child)
+void tree_append(struct tree *parent, struct tree *child)
 {
 	child->next = NULL;
 	if (parent->last)
@@ -27,13 +27,13 @@ struct tree *tree_add(struct tree *parent, enum tree_type type, const char *name
 	tree->type = type;
 	tree->name = name ? arena_text(arena, name) : NULL;
 	if (parent)
-		append(parent, tree);
+		tree_append(parent, tree);
 	return tree;
 }
 
 static struct tree *find(const struct tree *group, const char *name)
 {
-	for (struct tree *child = group->first; child; child = child->next)
+	for (struct tree *child = group->type == TREE_GROUP ? group->first : NULL; child; child = child->next)
 		if (child->name && strcmp(child->name, name) == 0)
 			return child;
 	return NULL;
@@ -82,7 +82,7 @@ void tree_merge(struct tree *into, struct tree *extra, struct faults *faults)
 		next = child->next;
 		struct tree *there = find(into, child->name);
 		if (!there) {
-			append(into, child);
+			tree_append(into, child);
 		} else if (there->type == TREE_GROUP && child->type == TREE_GROUP) {
 			tree_merge(there, child, faults);
 		} else {

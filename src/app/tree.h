@@ -17,22 +17,26 @@
 enum tree_type { TREE_GROUP, TREE_LIST, TREE_INT, TREE_NUMBER, TREE_BOOL, TREE_TEXT };
 
 struct tree {
-	struct tree *next;  /* the next of the same group or list */
-	struct tree *first; /* of a group or list */
-	struct tree *last;
-	size_t n;
+	struct tree *next;       /* the next of the same group or list */
 	const char *name;        /* NULL in lists and for the root */
 	struct place_in_map key; /* where the name stands; in lists as `at` */
 	struct place_in_map at;  /* where the value stands */
-	enum tree_type type;
+	uint32_t n;              /* of a group or list */
+	enum tree_type type : 8;
 	bool hex; /* an int that was written as 0x… */
 	union {
+		struct { /* of a group or list */
+			struct tree *first, *last;
+		};
 		int64_t i; /* a hex number above INT64_MAX as its bits */
 		double number;
 		bool yes;
 		const char *text;
 	};
 };
+
+/* Makes it the last child of parent. */
+void tree_append(struct tree *parent, struct tree *child);
 
 /* A new last child of parent (NULL: a root).  The name is copied. */
 struct tree *tree_add(struct tree *parent, enum tree_type type, const char *name, struct arena *arena);

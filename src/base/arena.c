@@ -87,6 +87,25 @@ char *arena_format(struct arena *arena, const char *format, ...)
 	return text;
 }
 
+struct arena_mark arena_mark(const struct arena *arena)
+{
+	return (struct arena_mark){arena->blocks, arena->blocks ? arena->blocks->used : 0, arena->used};
+}
+
+void arena_release(struct arena *arena, struct arena_mark mark)
+{
+	while (arena->blocks != mark.block) {
+		struct arena_block *next = arena->blocks->next;
+		munmap(arena->blocks, arena->blocks->size + sizeof(*next));
+		arena->blocks = next;
+	}
+	if (mark.block) { /* what is given out is zeroed */
+		memset(mark.block->bytes + mark.block_used, 0, mark.block->used - mark.block_used);
+		mark.block->used = mark.block_used;
+	}
+	arena->used = mark.used;
+}
+
 void arena_free(struct arena *arena)
 {
 	struct arena_block *block = arena->blocks;

@@ -47,6 +47,28 @@ static void test_pieces(void **state)
 	assert_int_equal(arena.used, 0);
 }
 
+static void test_a_mark_is_gone_back_to(void **state)
+{
+	(void)state;
+	struct arena arena = {0};
+	struct arena_mark empty = arena_mark(&arena);
+	arena_alloc(&arena, 100);
+	arena_release(&arena, empty);
+	assert_null(arena.blocks);
+	char *before = arena_text(&arena, "stays");
+	struct arena_mark mark = arena_mark(&arena);
+	char *small = arena_text(&arena, "goes");
+	memset(arena_alloc(&arena, 300000), 1, 300000);
+	arena_text(&arena, "goes too");
+	arena_release(&arena, mark);
+	assert_string_equal(before, "stays");
+	assert_int_equal(arena.used, mark.used);
+	char *again = arena_alloc(&arena, 5);
+	assert_ptr_equal(again, small);
+	assert_memory_equal(again, "\0\0\0\0\0", 5);
+	arena_free(&arena);
+}
+
 static void test_texts(void **state)
 {
 	(void)state;
@@ -87,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_a_mark_is_gone_back_to),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_arrays),
 		cmocka_unit_test(test_free_of_none),

@@ -37,7 +37,7 @@ static void expect(struct faults *faults, const char *text)
 	unlink("test_faults.conf");
 }
 
-static void add(struct faults *faults, unsigned line, unsigned column, unsigned width, const char *what)
+static void add(struct faults *faults, unsigned line, uint16_t column, uint16_t width, const char *what)
 {
 	struct place_in_map at = {"test_faults.conf", line, column, width};
 	faults_add(faults, FAULT_ERROR, &at, NULL, "%s", what);
