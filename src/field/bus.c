@@ -16,6 +16,7 @@
 
 #define REOPEN_FIRST_US 500000
 #define REOPEN_CAP_US   10000000
+#define START_AGAIN_US  1000000
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
@@ -86,17 +87,20 @@ static int64_t wall_ms(const struct bus *bus)
 	return bus->clock->wall_ms(bus->clock);
 }
 
-static void served(struct bus *bus, int64_t now_us)
+/* The round is over.  One that is asked once is asked again until the device has answered. */
+static void served(struct bus *bus, bool heard, int64_t now_us)
 {
 	struct schedule_entry *entry = &bus->entries[bus->current];
 	uint64_t merged = entry->n_merged;
 	if (entry->served_at == 0 && bus->n_unserved > 0)
 		bus->n_unserved--;
 	schedule_served(entry, now_us);
-	if (bus->once || round_every(bus, bus->rounds[bus->current]) == PLAN_EVERY_START)
-		entry->due_at = CLOCK_NEVER;
+	bool start = round_every(bus, bus->rounds[bus->current]) == PLAN_EVERY_START;
+	if (bus->once || start)
+		entry->due_at = bus->once || heard ? CLOCK_NEVER : now_us + START_AGAIN_US;
 	atomic_fetch_add_explicit(&bus->counts.merged, entry->n_merged - merged, memory_order_relaxed);
 	bus->rounds[bus->current]->next = 0;
+	bus->rounds[bus->current]->unheard = false;
 	bus->current = -1;
 }
 
@@ -194,7 +198,7 @@ static void ask(struct bus *bus, int64_t now_us)
 	bus->deadline = now_us + transfer_us(bus, read) + round->device->told->timeout_us;
 }
 
-static void finish(struct bus *bus, int64_t now_us, bool round_over)
+static void finish(struct bus *bus, int64_t now_us, bool heard, bool round_over)
 {
 	struct round *round = bus->rounds[bus->current];
 	atomic_fetch_add_explicit(&bus->counts.busy_us, now_us - bus->asked_at + bus->gap_us, memory_order_relaxed);
@@ -202,8 +206,9 @@ static void finish(struct bus *bus, int64_t now_us, bool round_over)
 	bus->free_at = now_us + bus->gap_us;
 	bus->tries = 0;
 	round->next++;
+	round->unheard |= !heard;
 	if (round_over || round->next >= round->n_reads)
-		served(bus, now_us);
+		served(bus, !round->unheard, now_us);
 }
 
 static bool may_retry(struct bus *bus, int64_t now_us)
@@ -228,7 +233,7 @@ static void answered(struct bus *bus, const struct line_answer *answer, int64_t 
 	device_answered(device, round, &round->reads[round->next], answer, wall_ms(bus), now_us);
 	if (before != AVAILABILITY_ONLINE)
 		reappeared(bus, device, now_us);
-	finish(bus, now_us, false);
+	finish(bus, now_us, true, false);
 }
 
 static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
@@ -253,7 +258,7 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 	device_failed(device, round, &round->reads[round->next], QUALITY_EXCEPTION, exception, wall_ms(bus), now_us);
 	if (before != AVAILABILITY_ONLINE)
 		reappeared(bus, device, now_us);
-	finish(bus, now_us, false);
+	finish(bus, now_us, true, false);
 }
 
 static void unanswered(struct bus *bus, enum quality quality, int64_t now_us)
@@ -268,7 +273,7 @@ static void unanswered(struct bus *bus, enum quality quality, int64_t now_us)
 		bump(bus->counts.timeouts);
 	}
 	int64_t leave_us = device_failed(device, round, &round->reads[round->next], quality, 0, wall_ms(bus), now_us);
-	finish(bus, now_us, quality == QUALITY_TIMEOUT);
+	finish(bus, now_us, false, quality == QUALITY_TIMEOUT);
 	if (leave_us)
 		leave_alone(bus, device, now_us + leave_us);
 }

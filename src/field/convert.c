@@ -49,30 +49,44 @@ static struct bf_value take_bits(const struct plan_metric *metric, const struct 
 	return (struct bf_value){.kind = BF_UNSIGNED, .u = bits & mask};
 }
 
-/* value × scale + offset; integers stay integers where nothing is scaled. */
-static enum quality scale_value(const struct plan_metric *metric, double power, struct bf_value *value)
+#define EXPONENT_MAX 10 /* SunSpec: -10..10; what is beyond is out of all reason */
+
+static const double power_of_ten[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10};
+_Static_assert(sizeof(power_of_ten) / sizeof(power_of_ten[0]) == EXPONENT_MAX + 1, "one for each");
+
+/* The decimals that scale and exponent imply: 3 × 10^-1 × 0.1 is 0.03, and nothing behind it. */
+static double implied(const struct plan_metric *metric, int exponent, double number)
 {
-	if (!metric->scaled && power == 1.0)
+	int decimals = bf_decimals_of(metric->scale) - exponent, by_offset = bf_decimals_of(metric->offset);
+	if (decimals < by_offset)
+		decimals = by_offset;
+	if (decimals < 0 || decimals > 2 * EXPONENT_MAX)
+		return number;
+	double power = power_of_ten[decimals / 2] * power_of_ten[decimals - decimals / 2];
+	double digits = number * power;
+	return fabs(digits) < 0x1p53 ? nearbyint(digits) / power : number;
+}
+
+/* value × scale × 10^exponent + offset; integers stay integers where nothing is scaled. */
+static enum quality scale_value(const struct plan_metric *metric, int exponent, struct bf_value *value)
+{
+	if (!metric->scaled && exponent == 0)
 		return QUALITY_GOOD;
 	if (value->kind == BF_TEXT || value->kind == BF_BOOLEAN || metric->n_words)
 		return QUALITY_GOOD;
-	double number = bf_value_number(value) * metric->scale * power + metric->offset;
+	double number = bf_value_number(value) * metric->scale;
+	if (exponent < 0)
+		number /= power_of_ten[-exponent];
+	else
+		number *= power_of_ten[exponent];
+	number += metric->offset;
 	if (!isfinite(number))
 		return QUALITY_INVALID;
+	bool whole = value->kind == BF_SIGNED || value->kind == BF_UNSIGNED;
+	if (metric->scale_from && metric->decimals < 0 && whole)
+		number = implied(metric, exponent, number);
 	*value = (struct bf_value){.kind = BF_FLOAT64, .f64 = number};
 	return QUALITY_GOOD;
-}
-
-/* 10 to the signed 16 bit exponent in a register; 0.0 when it is out of all reason (SunSpec: -10..10). */
-static double power_of(const uint8_t *bytes)
-{
-	int exponent = (int16_t)(uint16_t)(bytes[0] << 8 | bytes[1]);
-	if (exponent < -10 || exponent > 10)
-		return 0.0;
-	double power = 1.0;
-	for (int i = exponent < 0 ? -exponent : exponent; i > 0; i--)
-		power *= 10.0;
-	return exponent < 0 ? 1.0 / power : power;
 }
 
 enum quality convert_metric(const struct plan_metric *metric, const struct bf_place *asked, const uint8_t *bytes,
@@ -91,13 +105,14 @@ enum quality convert_metric(const struct plan_metric *metric, const struct bf_pl
 		return QUALITY_INVALID;
 	if (metric->n_bits)
 		value = take_bits(metric, &value);
-	double power = 1.0;
+	int exponent = 0;
 	if (metric->scale_from) {
-		power = power_of(bytes + (size_t)(metric->scale_place.at - asked->at) * 2);
-		if (power == 0.0)
+		const uint8_t *from = bytes + (size_t)(metric->scale_place.at - asked->at) * 2;
+		exponent = (int16_t)(uint16_t)(from[0] << 8 | from[1]);
+		if (exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX)
 			return QUALITY_INVALID;
 	}
-	enum quality quality = scale_value(metric, power, &value);
+	enum quality quality = scale_value(metric, exponent, &value);
 	if (quality == QUALITY_GOOD)
 		*ret_value = value;
 	return quality;

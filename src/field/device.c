@@ -266,6 +266,7 @@ void device_port_lost(struct device *device, int64_t wall_ms, int64_t now_us)
 		for (uint32_t i = 0; i < round->n_reads; i++)
 			tell_read(&telling, device, round, &round->reads[i], &like);
 		round->next = 0;
+		round->unheard = false;
 		telling_send(&telling, device, true);
 	}
 }

@@ -35,6 +35,7 @@ struct round {
 	struct planner_read *reads; /* room for n_items */
 	uint32_t n_items, n_reads;
 	uint32_t next; /* the read to ask next */
+	bool unheard;  /* a read of this turn had no answer */
 };
 
 struct device {

@@ -319,6 +319,47 @@ static void what_is_asked_at_the_start_is_asked_once_an_appearance(void **state)
 	stage_clear(&stage);
 }
 
+static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_set(&stage, false);
+	for (int i = 0; i < 3; i++)
+		stage.metrics[i].every_us = PLAN_EVERY_START;
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 6};
+	stage_run(&stage, 20 * S);
+	assert_int_equal(stage.seen.offline, 1);
+	assert_int_equal(stage.seen.good[0], 0);
+	stage_run(&stage, 60 * S);
+	assert_int_equal(stage.seen.bad[0], 6);
+	assert_int_equal(stage.seen.good[0], 1);
+	assert_int_equal(stage.seen.online, 2);
+
+	/* an exception is an answer; a damaged one is none */
+	stage_clear(&stage);
+	stage_set(&stage, false);
+	for (int i = 0; i < 3; i++)
+		stage.metrics[i].every_us = PLAN_EVERY_START;
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_CHECKSUM, 0, 2};
+	stage_run(&stage, 10 * S);
+	assert_int_equal(stage.seen.bad[0], 1);
+	assert_int_equal(stage.seen.good[0], 1);
+	stage_clear(&stage);
+	stage_set(&stage, false);
+	stage.metrics[0].every_us = PLAN_EVERY_START;
+	stage.devices[0].n_metrics = 1;
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_EXCEPTION, 4, 100};
+	stage_run(&stage, 10 * S);
+	assert_int_equal(stage.seen.bad[0], 1);
+	stage_clear(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_port_that_goes_is_opened_again),
 		cmocka_unit_test(an_absent_port_is_told_once),
 		cmocka_unit_test(what_is_asked_at_the_start_is_asked_once_an_appearance),
+		cmocka_unit_test(what_is_asked_at_the_start_is_asked_until_it_is_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,7 +119,19 @@ static void the_power_of_ten_comes_from_a_register(void **state)
 	uint8_t bytes[] = {0x09, 0x01, 0, 0, 0, 0, 0xFF, 0xFF}; /* 2305 × 10^-1 */
 	struct bf_value value;
 	assert_int_equal(convert_metric(&metric, &asked, bytes, text, &value), QUALITY_GOOD);
-	assert_true(fabs(value.f64 - 230.5) < 1e-9);
+	assert_true(value.f64 == 230.5);
+	bytes[0] = 0;
+	bytes[1] = 3;
+	assert_int_equal(convert_metric(&metric, &asked, bytes, text, &value), QUALITY_GOOD);
+	assert_true(value.f64 == 0.3); /* and not 0.30000000000000004 */
+	metric.scaled = true;
+	metric.scale = 0.1;
+	assert_int_equal(convert_metric(&metric, &asked, bytes, text, &value), QUALITY_GOOD);
+	assert_true(value.f64 == 0.03);
+	bytes[7] = 3; /* 3 × 10^(-1 + 4 - 1) */
+	bytes[6] = 0;
+	assert_int_equal(convert_metric(&metric, &asked, bytes, text, &value), QUALITY_GOOD);
+	assert_true(value.f64 == 300);
 	bytes[6] = 0x80; /* SunSpec: not implemented */
 	bytes[7] = 0x00;
 	assert_int_equal(convert_metric(&metric, &asked, bytes, text, &value), QUALITY_INVALID);
