@@ -96,6 +96,7 @@ static void buffer_json(struct json *json, struct outbox *outbox)
 	json_int(json, "offline", (int64_t)counts.dropped_offline);
 	json_int(json, "refused", (int64_t)counts.dropped_refused);
 	json_int(json, "expired", (int64_t)counts.dropped_expired);
+	json_int(json, "superseded", (int64_t)counts.dropped_superseded);
 	json_object_end(json);
 	json_object_end(json);
 }

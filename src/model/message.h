@@ -24,8 +24,9 @@ struct message {
 	uint32_t expire_s; /* 0 = never */
 	uint8_t qos;
 	bool retain;
-	bool json;   /* the payload is a JSON object: marks may be added before its closing brace */
-	bool buffer; /* may wait on disk */
+	bool json;        /* the payload is a JSON object: marks may be added before its closing brace */
+	bool buffer;      /* may wait on disk */
+	bool latest_only; /* of those that wait with this topic only the newest is kept */
 	enum message_kind kind;
 };
 

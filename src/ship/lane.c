@@ -109,6 +109,7 @@ void lane_destroy(struct lane *lane)
 		segment_unmap(segment);
 	}
 	free(lane->in_flight);
+	latest_destroy(&lane->latest);
 	*lane = (struct lane){0};
 }
 
@@ -141,6 +142,8 @@ static struct segment *lane_room(struct lane *lane, size_t size)
 struct record *lane_append(struct lane *lane, const struct message *message, size_t topic_n)
 {
 	size_t size = lane_size_of(topic_n, message->payload_n);
+	if (message->latest_only && latest_grow(&lane->latest) < 0)
+		return NULL;
 	struct segment *segment = lane_room(lane, size);
 	if (!segment)
 		return NULL;
@@ -156,11 +159,13 @@ struct record *lane_append(struct lane *lane, const struct message *message, siz
 		.state = RECORD_WAITING,
 		.qos = message->qos,
 		.flags = (uint8_t)((message->retain ? RECORD_RETAIN : 0) | (message->json ? RECORD_JSON : 0) |
-				   (message->buffer ? RECORD_BUFFER : 0)),
+				   (message->buffer ? RECORD_BUFFER : 0) | (message->latest_only ? RECORD_LATEST : 0)),
 	};
 	memcpy(record->bytes, message->topic, topic_n + 1);
 	if (message->payload_n)
 		memcpy(record->bytes + topic_n + 1, message->payload, message->payload_n);
+	if (message->latest_only)
+		latest_add(&lane->latest, record);
 	segment->used += size;
 	segment->live++;
 	segment->waiting++;
@@ -247,6 +252,8 @@ int lane_take(struct lane *lane, struct record *record)
 		return error;
 	lane_insert(lane, record);
 	lane->n_in_flight++;
+	if (record->flags & RECORD_LATEST)
+		latest_remove(&lane->latest, record);
 	record->state = RECORD_IN_FLIGHT;
 	record->segment->waiting--;
 	record->segment->waiting_qos0 -= record->qos == 0;
@@ -280,8 +287,24 @@ static void lane_forget(struct lane *lane, const struct record *record)
 	lane->n_in_flight--;
 }
 
-void lane_return(struct lane *lane, struct record *record)
+unsigned lane_return(struct lane *lane, struct record *record)
 {
+	unsigned n_removed = 0;
+	if (record->flags & RECORD_LATEST) {
+		struct record *other = lane_latest(lane, record->bytes);
+		if (other && other->sequence > record->sequence) {
+			lane_remove(lane, record);
+			return 1;
+		}
+		if (other) {
+			lane_remove(lane, other);
+			n_removed = 1;
+		}
+		if (latest_grow(&lane->latest) == 0)
+			latest_add(&lane->latest, record);
+		else
+			record->flags &= (uint8_t)~RECORD_LATEST; /* then it is kept beside a newer one */
+	}
 	struct segment *segment = record->segment;
 	lane_forget(lane, record);
 	record->state = RECORD_WAITING;
@@ -292,6 +315,7 @@ void lane_return(struct lane *lane, struct record *record)
 		lane->cursor_at = (size_t)((unsigned char *)record - segment->bytes);
 		lane->cursor_sequence = record->sequence;
 	}
+	return n_removed;
 }
 
 static void lane_end(struct lane *lane, struct record *record)
@@ -300,6 +324,8 @@ static void lane_end(struct lane *lane, struct record *record)
 	if (record->state == RECORD_IN_FLIGHT) {
 		lane_forget(lane, record);
 	} else {
+		if (record->flags & RECORD_LATEST)
+			latest_remove(&lane->latest, record);
 		segment->waiting--;
 		segment->waiting_qos0 -= record->qos == 0;
 	}

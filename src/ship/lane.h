@@ -8,6 +8,7 @@
 #define SHIP_LANE_H
 
 #include "model/message.h"
+#include "ship/latest.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@ enum record_flags {
 	RECORD_HANDED = 8,    /* given to the publisher before, and not given back unsent */
 	RECORD_REPLAYED = 16, /* decided at the first hand-over */
 	RECORD_AGAIN = 32,    /* the broker may have it */
+	RECORD_LATEST = 64,   /* of its topic only the newest waits */
 };
 
 /* One message where it lies.  `bytes` holds the topic with its NUL, then the payload. */
@@ -54,6 +56,8 @@ struct lane {
 	struct record **in_flight; /* hash of the sequence, open addressing */
 	size_t n_slots, n_in_flight;
 
+	struct latest latest; /* of its topic's RECORD_LATEST ones the one that is WAITING */
+
 	uint64_t last_sequence;
 	uint64_t n_live, live_bytes; /* WAITING or IN_FLIGHT */
 };
@@ -64,8 +68,15 @@ void lane_destroy(struct lane *lane);
 /* What a message will take of the limit. */
 size_t lane_size_of(size_t topic_n, size_t payload_n);
 
-/* Copies the message to the end.  The record, or NULL without memory.  topic_n <= MESSAGE_TOPIC_MAX. */
+/* Copies the message to the end.  The record, or NULL without memory.  topic_n <= MESSAGE_TOPIC_MAX.  With latest_only
+ * none of its topic may wait already (lane_latest). */
 struct record *lane_append(struct lane *lane, const struct message *message, size_t topic_n);
+
+/* The WAITING record of that topic that only its newest state keeps; NULL when there is none. */
+static inline struct record *lane_latest(const struct lane *lane, const char *topic)
+{
+	return latest_find(&lane->latest, topic);
+}
 
 /* The oldest WAITING record, or NULL.  Amortised O(1).  Valid until the next call that changes the lane. */
 struct record *lane_first(struct lane *lane);
@@ -79,8 +90,9 @@ int lane_take(struct lane *lane, struct record *record);
 /* The record in flight with that sequence, or NULL. */
 struct record *lane_find(const struct lane *lane, uint64_t sequence);
 
-/* IN_FLIGHT → WAITING, at its old place. */
-void lane_return(struct lane *lane, struct record *record);
+/* IN_FLIGHT → WAITING, at its old place.  Returns how many were removed because a newer one of their topic waits: of
+ * RECORD_LATEST ones the older goes, be it this one. */
+unsigned lane_return(struct lane *lane, struct record *record);
 
 /* Gone for good, from either state; its memory is free once its whole segment is. */
 void lane_remove(struct lane *lane, struct record *record);

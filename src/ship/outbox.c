@@ -5,8 +5,8 @@
  * passes all readings, is never kept across a connection and is not counted.  Readings are history: each is kept until
  * it is done, and whatever is dropped is dropped by a written limit and counted under its cause.
  *
- * Invariants: taken == waiting + done + all dropped_…; a message in flight is never dropped by a limit; sequences of a
- * lane leave in ascending order but for those given back, which leave next.
+ * Invariants: taken == waiting + done + all dropped_…; a message in flight is never dropped by a limit or for a newer
+ * one; sequences of a lane leave in ascending order but for those given back, which leave next.
  *
  * `epoch` is the number of the connection in which a message was put, 0 without one.  Before the first attempt has
  * ended it is the number which that connection will get; an attempt that fails uses its number up, so that what was
@@ -41,7 +41,7 @@ struct outbox {
 	bool connected, attempted;
 	uint32_t epoch, n_connections;
 	bool starved; /* the publisher has seen -EAGAIN and was not woken since */
-	uint64_t taken, done, dropped_full, dropped_offline, dropped_refused, dropped_expired;
+	uint64_t taken, done, dropped_full, dropped_offline, dropped_refused, dropped_expired, dropped_superseded;
 	struct complaint full;
 };
 
@@ -55,14 +55,22 @@ static struct lane *outbox_lane(struct outbox *outbox, bool standing)
 	return standing ? &outbox->standing : &outbox->readings;
 }
 
-/* Makes room by the rule.  False when the new message has to go. */
-static bool outbox_make_room(struct outbox *outbox, int64_t size)
+/* Makes room by the rule.  False when the new message has to go; then an older one that it would replace stays. */
+static bool outbox_make_room(struct outbox *outbox, const struct message *message, size_t topic_n)
 {
 	struct lane *lane = &outbox->readings;
-	if (size > outbox->max_bytes)
+	int64_t size = (int64_t)lane_size_of(topic_n, message->payload_n);
+	struct record *older = message->latest_only ? lane_latest(lane, message->topic) : NULL;
+	bool drops_newest = outbox->when_full == WHEN_FULL_DROP_NEWEST;
+	int64_t waiting = (int64_t)lane->live_bytes - (older ? (int64_t)older->size : 0);
+	if (size > outbox->max_bytes || (drops_newest && waiting + size > outbox->max_bytes))
 		return false;
+	if (older) {
+		lane_remove(lane, older);
+		outbox->dropped_superseded++;
+	}
 	while ((int64_t)lane->live_bytes + size > outbox->max_bytes) {
-		struct record *oldest = outbox->when_full == WHEN_FULL_DROP_OLDEST ? lane_first(lane) : NULL;
+		struct record *oldest = drops_newest ? NULL : lane_first(lane);
 		if (!oldest)
 			return false;
 		lane_remove(lane, oldest);
@@ -83,7 +91,7 @@ static int outbox_put_reading(struct outbox *outbox, const struct message *messa
 		return -ENOBUFS;
 	}
 	struct record *record = NULL;
-	if (outbox_make_room(outbox, (int64_t)lane_size_of(topic_n, message->payload_n)))
+	if (outbox_make_room(outbox, message, topic_n))
 		record = lane_append(&outbox->readings, message, topic_n);
 	if (!record) {
 		outbox->dropped_full++;
@@ -275,8 +283,7 @@ static bool outbox_fits(const struct outbox_room *room, const struct record *rec
 	return !room || (room->qos[record->qos] && (standing || !room->standing_only));
 }
 
-int outbox_next(
-	struct outbox *outbox, const struct outbox_room *room, void *buffer, struct outbox_message *ret_message)
+int outbox_next(struct outbox *outbox, const struct outbox_room *room, void *buffer, struct outbox_message *ret_message)
 {
 	int64_t now_us = clock_now(outbox->clock);
 	int error = -EAGAIN;
@@ -342,11 +349,12 @@ void outbox_back(struct outbox *outbox, bool standing, uint64_t sequence, bool m
 		lane_remove(lane, record);
 		outbox->dropped_offline += !standing;
 	} else if (record) {
-		lane_return(lane, record);
 		if (maybe_sent && !standing)
 			record->flags |= RECORD_AGAIN;
 		if (!(record->flags & RECORD_AGAIN)) /* it never left: its first hand-over is still to come */
 			record->flags &= (uint8_t) ~(RECORD_HANDED | RECORD_REPLAYED);
+		unsigned n_superseded = lane_return(lane, record);
+		outbox->dropped_superseded += standing ? 0 : n_superseded;
 	}
 	pthread_mutex_unlock(&outbox->mutex);
 }
@@ -398,6 +406,7 @@ void outbox_counts(struct outbox *outbox, struct outbox_counts *ret_counts)
 		.dropped_offline = outbox->dropped_offline,
 		.dropped_refused = outbox->dropped_refused,
 		.dropped_expired = outbox->dropped_expired,
+		.dropped_superseded = outbox->dropped_superseded,
 	};
 	pthread_mutex_unlock(&outbox->mutex);
 }

@@ -30,7 +30,8 @@ struct outbox_counts {
 	int64_t oldest_ms; /* time of the oldest reading waiting; 0 = none */
 	uint64_t taken;    /* readings put since start, also those that were dropped at once */
 	uint64_t done;     /* acknowledged, or handed to the socket at QoS 0 */
-	uint64_t dropped_full, dropped_offline /* QoS 0 without a broker */, dropped_refused, dropped_expired;
+	uint64_t dropped_full, dropped_offline /* QoS 0 without a broker */, dropped_refused, dropped_expired,
+		dropped_superseded /* a newer one of its topic came while it waited (backlog: "latest") */;
 };
 
 /* A message as the publisher gets it: a copy in the caller's memory. */
@@ -60,7 +61,7 @@ void outbox_fd_clear(struct outbox *outbox);
 
 /* What the publisher has room for; the first message that waits is taken only if it fits. */
 struct outbox_room {
-	bool qos[3];	    /* by the QoS that the message was put with */
+	bool qos[3];        /* by the QoS that the message was put with */
 	bool standing_only; /* last words: readings stay */
 };
 

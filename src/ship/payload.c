@@ -19,6 +19,9 @@
 #include <stdatomic.h>
 #include <sys/random.h>
 
+/* `{"value":null,"quality":"exception","code":255`, time, clock, id, the closing brace. */
+#define PAYLOAD_FRAME 192
+
 static void payload_boot(char boot[static 9])
 {
 	uint32_t chance;
@@ -93,23 +96,49 @@ const char *payload_label(const struct plan *plan, const struct plan_metric *met
 	return metric->name;
 }
 
+/* Escaped, with what stands around it. */
+static size_t unit_room(const char *unit)
+{
+	return 6 * strlen(unit) + sizeof(",\"unit\":\"\"");
+}
+
 void payload_init(struct payload *payload, const struct plan *plan)
 {
 	*payload = (struct payload){.plan = plan};
 	payload_boot(payload->boot);
 	payload->devices = arena_array(&payload->arena, plan->n_devices, sizeof(*payload->devices));
 	payload->metrics = arena_array(&payload->arena, plan->n_metrics, sizeof(*payload->metrics));
-	char text[PAYLOAD_READING_MAX];
-	struct pen pen = {.text = text, .size = sizeof(text)};
+	size_t size = PAYLOAD_READING_MAX;
+	for (size_t i = 0; i < plan->n_metrics; i++)
+		if (plan->metrics[i].unit && unit_room(plan->metrics[i].unit) + PAYLOAD_READING_MAX > size)
+			size = unit_room(plan->metrics[i].unit) + PAYLOAD_READING_MAX;
+	struct arena scratch = {0};
+	struct pen pen = {.text = arena_alloc(&scratch, size), .size = size};
 	for (size_t i = 0; i < plan->n_devices; i++)
 		payload->devices[i] = payload_influx_device(payload, &plan->devices[i], &pen);
 	for (size_t i = 0; i < plan->n_metrics; i++)
 		payload->metrics[i] = payload_middle(payload, &plan->metrics[i], &pen);
+	arena_free(&scratch);
 }
 
 void payload_destroy(struct payload *payload)
 {
 	arena_free(&payload->arena);
+}
+
+size_t payload_value_room(const struct plan_metric *metric)
+{
+	size_t longest = metric->shape.type == BF_TYPE_STRING ? metric->shape.length : 0;
+	for (size_t i = 0; i < metric->n_words; i++)
+		if (strlen(metric->words[i].word) > longest)
+			longest = strlen(metric->words[i].word);
+	longest = longest * 6 + 3;
+	return longest > BF_NUMBER_SIZE ? longest : BF_NUMBER_SIZE;
+}
+
+size_t payload_room(const struct payload *payload, uint32_t metric)
+{
+	return payload_value_room(&payload->plan->metrics[metric]) + payload->metrics[metric].n + PAYLOAD_FRAME;
 }
 
 /* The word of a number, or NULL. */

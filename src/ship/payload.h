@@ -17,7 +17,8 @@
 
 struct pen;
 
-/* Room for any payload of one reading: a text of BF_STRING_MAX bytes, escaped, or the longest topic as tags. */
+/* Room for the payload of nearly any reading: a text of BF_STRING_MAX bytes, escaped, or the longest topic as tags.
+ * Long units and words of an enum need more: payload_room. */
 #define PAYLOAD_READING_MAX 4096
 
 /* A text that is the same in every payload of a metric or device. */
@@ -38,6 +39,12 @@ struct payload {
 /* The plan outlives the payload. */
 void payload_init(struct payload *payload, const struct plan *plan);
 void payload_destroy(struct payload *payload);
+
+/* The longest text that a value of the metric can take in any format: each byte may become \uXXXX. */
+size_t payload_value_room(const struct plan_metric *metric);
+
+/* Bytes that are enough for any payload of the metric, its NUL included. */
+size_t payload_room(const struct payload *payload, uint32_t metric);
 
 /*
  * Writes the payload of one reading, in the format of its metric, NUL-terminated.  Returns its length; -ENOMSG when

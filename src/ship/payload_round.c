@@ -41,17 +41,6 @@ static void round_clear(struct payload_round *round)
 	round->time_ms = 0;
 }
 
-/* The longest text that a value of the metric can take: each byte of a text may become \uXXXX. */
-static size_t round_value_max(const struct plan_metric *metric)
-{
-	size_t longest = metric->shape.type == BF_TYPE_STRING ? metric->shape.length : 0;
-	for (size_t i = 0; i < metric->n_words; i++)
-		if (strlen(metric->words[i].word) > longest)
-			longest = strlen(metric->words[i].word);
-	longest = longest * 6 + 3;
-	return longest > BF_NUMBER_SIZE ? longest : BF_NUMBER_SIZE;
-}
-
 static struct payload_part round_label(struct payload_rounds *rounds, const struct plan_metric *metric, bool influx)
 {
 	char text[PAYLOAD_READING_MAX];
@@ -90,7 +79,7 @@ static struct payload_round *payload_round_init(struct payload_rounds *rounds, u
 		if (!metric->delivery.per_device)
 			continue;
 		round->labels[i] = round_label(rounds, metric, round_is_influx(round));
-		values += round->labels[i].n + round_value_max(metric) + 1;
+		values += round->labels[i].n + payload_value_room(metric) + 1;
 		quality += round->labels[i].n + sizeof("\"exception\",");
 	}
 	round->first = round_is_influx(round) ? rounds->payload->devices[index].n + 1 : ROUND_HEAD;
@@ -120,19 +109,38 @@ void payload_rounds_destroy(struct payload_rounds *rounds)
 	arena_free(&rounds->arena);
 }
 
-/* Writes `label value`, with a comma before all but the first.  False and nothing written without room. */
-static bool round_write(struct pen *pen, size_t first, const struct payload_part *label, const char *text, size_t n)
+/* Writes the label, with a comma before all but the first. */
+static void round_label_put(struct pen *pen, size_t first, const struct payload_part *label)
 {
-	size_t before = pen->n;
 	if (pen->n > first)
 		pen_put(pen, ",", 1);
 	pen_put(pen, label->text, label->n);
-	pen_put(pen, text, n);
+}
+
+/* Takes back what was written since before, if there was no room for all of it.  True when there was. */
+static bool round_wrote(struct pen *pen, size_t before)
+{
 	if (!pen->overflow)
 		return true;
 	pen->n = before;
 	pen->overflow = false;
 	return false;
+}
+
+/* `label value` behind the other values.  0; -ENOSPC; -EINVAL for what has no text; nothing is written then. */
+static int round_value(struct payload_round *round, const struct payload_part *label, const struct plan_metric *metric,
+	const struct bf_value *value)
+{
+	struct pen *pen = &round->values;
+	size_t before = pen->n;
+	round_label_put(pen, round->first, label);
+	int n = payload_value(metric, value, round_is_influx(round) ? PAYLOAD_INFLUX : PAYLOAD_JSON, pen->text + pen->n,
+		pen->size - pen->n);
+	if (n > 0)
+		pen->n += (size_t)n;
+	if (n < 0)
+		pen->overflow = true;
+	return round_wrote(pen, before) ? 0 : n < 0 ? n : -ENOSPC;
 }
 
 static bool is_answer(enum quality quality)
@@ -153,29 +161,24 @@ void payload_round_add(struct payload_rounds *rounds, const struct reading *read
 	const struct plan_metric *metric = &rounds->payload->plan->metrics[reading->metric];
 	struct payload_round *round = rounds->devices[metric->device];
 	const struct payload_part *label = &round->labels[reading->metric - round->first_metric];
-	bool influx = round_is_influx(round);
 	round_time(round, reading);
 	enum quality quality = reading->quality;
 	if (quality == QUALITY_GOOD) {
-		char value[PAYLOAD_READING_MAX];
-		int n = payload_value(
-			metric, &reading->value, influx ? PAYLOAD_INFLUX : PAYLOAD_JSON, value, sizeof(value));
-		if (n >= 0) {
-			if (round_write(&round->values, round->first, label, value, (size_t)n))
-				round->worth |= worth;
+		int error = round_value(round, label, metric, &reading->value);
+		round->worth |= worth && error == 0;
+		if (error != -EINVAL)
 			return;
-		}
 		quality = QUALITY_INVALID;
 	}
-	if (influx) /* has no words for it */
+	if (round_is_influx(round)) /* has no words for it */
 		return;
-	char word[16];
-	struct pen pen = {.text = word, .size = sizeof(word)};
-	pen_put(&pen, "\"", 1);
-	pen_text(&pen, quality_word(quality));
-	pen_put(&pen, "\"", 1);
-	if (round_write(&round->quality, 0, label, word, pen.n))
-		round->worth |= worth;
+	struct pen *pen = &round->quality;
+	size_t before = pen->n;
+	round_label_put(pen, 0, label);
+	pen_put(pen, "\"", 1);
+	pen_text(pen, quality_word(quality));
+	pen_put(pen, "\"", 1);
+	round->worth |= round_wrote(pen, before) && worth;
 }
 
 static void round_finish_influx(struct payload_round *round)
@@ -233,6 +236,7 @@ int payload_round_end(struct payload_rounds *rounds, uint32_t device, struct mes
 		.retain = delivery->retain,
 		.json = !influx,
 		.buffer = delivery->buffer,
+		.latest_only = delivery->latest_only,
 		.kind = MESSAGE_READING,
 	};
 	round_clear(round);

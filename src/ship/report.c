@@ -51,6 +51,8 @@ struct report {
 	struct payload payload;
 	struct payload_rounds rounds;
 	struct metric_state *states;
+	char **long_texts; /* of metrics whose payload may pass PAYLOAD_READING_MAX; else NULL */
+	struct arena arena;
 };
 
 static bool is_number(const struct bf_value *value)
@@ -208,16 +210,26 @@ static bool worth_telling(const struct plan_metric *metric, const struct metric_
 	return differs(metric, state, value);
 }
 
+/* Bytes for any payload of the metric that a message can take. */
+static size_t report_room(const struct report *report, uint32_t metric)
+{
+	size_t room = payload_room(&report->payload, metric);
+	return room < MESSAGE_PAYLOAD_MAX + 1 ? room : MESSAGE_PAYLOAD_MAX + 1;
+}
+
 /* Puts the reading as a message of its own.  0; -ENOMSG when its format has no words for it; -errno when not put. */
 static int report_put(struct report *report, const struct reading *reading)
 {
 	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
-	char text[PAYLOAD_READING_MAX];
-	int n = payload_reading(&report->payload, reading, text, sizeof(text));
+	char usual[PAYLOAD_READING_MAX], *text = report->long_texts[reading->metric];
+	size_t size = text ? report_room(report, reading->metric) : sizeof(usual);
+	if (!text)
+		text = usual;
+	int n = payload_reading(&report->payload, reading, text, size);
 	if (n == -ENOSPC && !(report->states[reading->metric].flags & METRIC_TOO_LONG)) {
 		report->states[reading->metric].flags |= METRIC_TOO_LONG;
-		log_error("%s: the payload would be longer than %d bytes, nothing is told", metric->topic,
-			PAYLOAD_READING_MAX);
+		log_error("%s: the payload would be longer than %u bytes, nothing is told", metric->topic,
+			MESSAGE_PAYLOAD_MAX);
 	}
 	if (n < 0)
 		return n;
@@ -232,6 +244,7 @@ static int report_put(struct report *report, const struct reading *reading)
 		.retain = delivery->retain,
 		.json = delivery->payload == PAYLOAD_JSON,
 		.buffer = delivery->buffer,
+		.latest_only = delivery->latest_only,
 		.kind = MESSAGE_READING,
 	};
 	return report->messages->put(report->messages, &message);
@@ -325,6 +338,10 @@ int report_init(const struct plan *plan, const struct clock *clock, struct messa
 		states[i].quality = QUALITY_UNTOLD;
 	payload_init(&report->payload, plan);
 	payload_rounds_init(&report->rounds, &report->payload);
+	report->long_texts = arena_array(&report->arena, plan->n_metrics, sizeof(char *));
+	for (uint32_t i = 0; i < plan->n_metrics; i++)
+		if (!plan->metrics[i].delivery.per_device && payload_room(&report->payload, i) > PAYLOAD_READING_MAX)
+			report->long_texts[i] = arena_alloc(&report->arena, report_room(report, i));
 	*ret_report = report;
 	return 0;
 }
@@ -335,6 +352,7 @@ void report_destroy(struct report *report)
 		return;
 	payload_rounds_destroy(&report->rounds);
 	payload_destroy(&report->payload);
+	arena_free(&report->arena);
 	free(report->states);
 	free(report);
 }

@@ -88,7 +88,8 @@ static struct outbox_counts counts_of(struct outbox *outbox)
 	struct outbox_counts counts;
 	outbox_counts(outbox, &counts);
 	assert_int_equal(counts.taken, counts.waiting + counts.done + counts.dropped_full + counts.dropped_offline +
-					       counts.dropped_refused + counts.dropped_expired);
+					       counts.dropped_refused + counts.dropped_expired +
+					       counts.dropped_superseded);
 	return counts;
 }
 
@@ -427,9 +428,89 @@ static void test_outage(void **state)
 	outbox_destroy(outbox);
 }
 
+static int put_latest(struct outbox *outbox, const char *topic, const char *payload)
+{
+	struct message message = {.topic = topic,
+		.payload = payload,
+		.payload_n = strlen(payload),
+		.qos = 1,
+		.latest_only = true,
+		.kind = MESSAGE_READING};
+	return outbox_sink(outbox)->put(outbox_sink(outbox), &message);
+}
+
+/* backlog: "latest": of what waits only the newest of each topic is kept, at its own place. */
+static void test_latest(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	outbox_lost(outbox);
+	assert_int_equal(put_latest(outbox, "a", "a1"), 0);
+	assert_int_equal(put_latest(outbox, "b", "b1"), 0);
+	assert_int_equal(put_reading(outbox, "v1", 1), 0);
+	assert_int_equal(put_latest(outbox, "a", "a2"), 0);
+	assert_int_equal(put_reading(outbox, "v2", 1), 0);
+	assert_int_equal(counts_of(outbox).dropped_superseded, 1);
+	outbox_connected(outbox);
+	struct outbox_message b1 = next(outbox, "b1");
+	assert_true(b1.replayed);
+	next(outbox, "v1");
+	struct outbox_message a2 = next(outbox, "a2");
+	next(outbox, "v2");
+
+	/* in flight is not waiting; what comes back is older than what came since */
+	assert_int_equal(put_latest(outbox, "a", "a3"), 0);
+	assert_int_equal(counts_of(outbox).dropped_superseded, 1);
+	outbox_back(outbox, false, a2.sequence, true);
+	outbox_back(outbox, false, b1.sequence, true);
+	assert_int_equal(counts_of(outbox).dropped_superseded, 2);
+	assert_true(next(outbox, "b1").again);
+	struct outbox_message a3 = next(outbox, "a3");
+	expect_nothing(outbox);
+
+	/* two of one topic come back */
+	assert_int_equal(put_latest(outbox, "a", "a4"), 0);
+	struct outbox_message a4 = next(outbox, "a4");
+	outbox_back(outbox, false, a3.sequence, false);
+	outbox_back(outbox, false, a4.sequence, false);
+	assert_int_equal(counts_of(outbox).dropped_superseded, 3);
+	next(outbox, "a4");
+	expect_nothing(outbox);
+	outbox_destroy(outbox);
+
+	/* thousands of topics; a full buffer that keeps what it has */
+	outbox = open_outbox((struct plan_buffer){.when_full = WHEN_FULL_DROP_NEWEST}, 1024 * KILO);
+	char topic[16];
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < 3000; i++) {
+			snprintf(topic, sizeof(topic), "t%d", i);
+			assert_int_equal(put_latest(outbox, topic, round == 2 ? "new" : "old"), 0);
+		}
+	assert_int_equal(counts_of(outbox).waiting, 3000);
+	assert_int_equal(counts_of(outbox).dropped_superseded, 6000);
+	outbox_connected(outbox);
+	for (int i = 0; i < 3000; i++)
+		next(outbox, "new");
+	expect_nothing(outbox);
+	outbox_destroy(outbox);
+
+	outbox = open_outbox((struct plan_buffer){.when_full = WHEN_FULL_DROP_NEWEST}, 2 * (int64_t)lane_size_of(1, 2));
+	assert_int_equal(put_latest(outbox, "a", "a1"), 0);
+	assert_int_equal(put_latest(outbox, "b", "b1"), 0);
+	assert_int_equal(put_latest(outbox, "c", "c1"), -ENOBUFS);
+	assert_int_equal(put_latest(outbox, "b", "b2"), 0);
+	assert_int_equal(put_latest(outbox, "a", "much longer"), -ENOBUFS);
+	outbox_connected(outbox);
+	next(outbox, "a1");
+	next(outbox, "b2");
+	expect_nothing(outbox);
+	outbox_destroy(outbox);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_latest),
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_standing),
 		cmocka_unit_test(test_qos0),

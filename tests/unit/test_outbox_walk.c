@@ -48,7 +48,8 @@ static struct outbox_counts counts_of(struct outbox *outbox)
 	struct outbox_counts counts;
 	outbox_counts(outbox, &counts);
 	assert_int_equal(counts.taken, counts.waiting + counts.done + counts.dropped_full + counts.dropped_offline +
-					       counts.dropped_refused + counts.dropped_expired);
+					       counts.dropped_refused + counts.dropped_expired +
+					       counts.dropped_superseded);
 	return counts;
 }
 
@@ -57,6 +58,7 @@ struct entry {
 	uint64_t sequence, id;
 	size_t size;
 	uint8_t qos;
+	unsigned topic; /* from 1 on: only its newest waits */
 	bool in_flight, handed, replayed, again;
 	unsigned epoch;
 };
@@ -66,7 +68,7 @@ struct entry {
 struct model {
 	struct entry entries[MODEL_MAX];
 	size_t n;
-	uint64_t last_sequence, last_id, done, full, offline, bytes;
+	uint64_t last_sequence, last_id, done, full, offline, superseded, bytes;
 	unsigned epoch, connections;
 	bool connected, attempted;
 	int64_t max_bytes;
@@ -82,6 +84,15 @@ static size_t model_first(const struct model *model)
 {
 	size_t i = 0;
 	while (i < model->n && model->entries[i].in_flight)
+		i++;
+	return i;
+}
+
+/* The one that waits with that topic, or n. */
+static size_t model_waiting(const struct model *model, unsigned topic)
+{
+	size_t i = 0;
+	while (i < model->n && (topic == 0 || model->entries[i].topic != topic || model->entries[i].in_flight))
 		i++;
 	return i;
 }
@@ -115,14 +126,24 @@ static void walk_put(struct outbox *outbox, struct model *model)
 	uint64_t id = ++model->last_id;
 	memset(payload, (int)('a' + id % 26), n);
 	memcpy(payload, &id, 8);
-	struct message message = {.topic = "t", .payload = payload, .payload_n = n, .qos = (uint8_t)chance(3)};
+	static const char *const topics[] = {"t", "a", "b", "c", "d", "e"};
+	unsigned topic = chance(2) ? chance(6) : 0;
+	struct message message = {.topic = topics[topic],
+		.payload = payload,
+		.payload_n = n,
+		.qos = (uint8_t)chance(3),
+		.latest_only = topic > 0};
 	int error = outbox_sink(outbox)->put(outbox_sink(outbox), &message);
 	if (message.qos == 0 && !model->connected) {
 		model->offline++;
 		assert_int_equal(error, -ENOBUFS);
 		return;
 	}
-	size_t size = lane_size_of(1, n);
+	size_t size = lane_size_of(1, n), older = model_waiting(model, topic);
+	if (older < model->n) {
+		model->superseded++;
+		model_remove(model, older);
+	}
 	while ((int64_t)(model->bytes + size) > model->max_bytes) {
 		size_t oldest = model_first(model);
 		model->full++;
@@ -135,8 +156,12 @@ static void walk_put(struct outbox *outbox, struct model *model)
 	assert_int_equal(error, 0);
 	assert_true(model->n < MODEL_MAX);
 	model->bytes += size;
-	model->entries[model->n++] = (struct entry){
-		.sequence = ++model->last_sequence, .id = id, .size = size, .qos = message.qos, .epoch = model->epoch};
+	model->entries[model->n++] = (struct entry){.sequence = ++model->last_sequence,
+		.id = id,
+		.size = size,
+		.qos = message.qos,
+		.topic = topic,
+		.epoch = model->epoch};
 }
 
 static void walk_next(struct outbox *outbox, struct model *model)
@@ -176,6 +201,13 @@ static void walk_back(struct outbox *outbox, struct model *model, size_t i, bool
 	entry->again |= maybe_sent;
 	if (!entry->again)
 		entry->handed = entry->replayed = false;
+	entry->in_flight = true;
+	size_t other = model_waiting(model, entry->topic);
+	entry->in_flight = false;
+	if (other == model->n)
+		return;
+	model_remove(model, other > i ? i : other);
+	model->superseded++;
 }
 
 static void walk_lost(struct outbox *outbox, struct model *model)
@@ -242,6 +274,7 @@ static void test_random_walk(void **state)
 			assert_int_equal(counts.done, model.done);
 			assert_int_equal(counts.dropped_full, model.full);
 			assert_int_equal(counts.dropped_offline, model.offline);
+			assert_int_equal(counts.dropped_superseded, model.superseded);
 		}
 		outbox_destroy(outbox);
 	}

@@ -21,7 +21,9 @@ static struct plan_metric metrics[3];
 static struct plan_device devices[2];
 static struct plan plan;
 
-static char told[4096]; /* payloads since the last look, each followed by a blank */
+static char told[4096];       /* payloads since the last look, each followed by a blank */
+static char long_told[20000]; /* the last payload, if it is `whole` that is wanted */
+static bool whole;
 static unsigned n_told, n_flushed;
 static int put_answer;
 static struct message last;
@@ -31,11 +33,17 @@ static int sink_put(struct message_sink *sink, const struct message *message)
 	(void)sink;
 	if (put_answer)
 		return put_answer;
+	last = *message;
+	if (whole) {
+		assert_true(message->payload_n < sizeof(long_told));
+		memcpy(long_told, message->payload, message->payload_n);
+		long_told[message->payload_n] = '\0';
+		return 0;
+	}
 	size_t n = strlen(told);
 	assert_true(n + message->payload_n + 2 < sizeof(told));
 	memcpy(told + n, message->payload, message->payload_n);
 	memcpy(told + n + message->payload_n, " ", 2);
-	last = *message;
 	n_told++;
 	return 0;
 }
@@ -430,6 +438,44 @@ static struct reading of(uint32_t metric, enum quality quality, double number)
 	return reading;
 }
 
+/* Words and units as long as people like: the payload is as long as it must be. */
+static void test_long_words(void **state)
+{
+	(void)state;
+	enum { LONG = 5000 };
+	static char word[LONG + 1], unit[LONG + 1], expected[3 * LONG];
+	memset(word, '"', LONG);
+	memset(unit, 'u', LONG);
+	struct plan_word words[] = {{.number = 1, .word = word}};
+	metrics[0].words = words;
+	metrics[0].n_words = 1;
+	metrics[0].unit = unit;
+	metrics[0].delivery.payload = PAYLOAD_JSON;
+	start();
+	struct reading reading = {.value = {.kind = BF_UNSIGNED, .u = 1}, .time_ms = 2764000000000};
+	whole = true;
+	take(0, &reading, 1, true);
+	size_t n = 0;
+	n += (size_t)sprintf(expected + n, "{\"value\":\"");
+	for (int i = 0; i < LONG; i++)
+		n += (size_t)sprintf(expected + n, "\\\"");
+	n += (size_t)sprintf(expected + n, "\",\"unit\":\"%s\",\"time\":2764000000000}", unit);
+	assert_int_equal(last.payload_n, n);
+	assert_string_equal(long_told, expected);
+	report_destroy(report);
+
+	metrics[0].delivery.payload = PAYLOAD_JSON;
+	metrics[0].delivery.per_device = true;
+	start();
+	take(0, &reading, 1, true);
+	n = (size_t)sprintf(expected, "{\"time\":2764000000000,\"values\":{\"power\":\"");
+	for (int i = 0; i < LONG; i++)
+		n += (size_t)sprintf(expected + n, "\\\"");
+	sprintf(expected + n, "\"}}");
+	assert_string_equal(long_told, expected);
+	whole = false;
+}
+
 static void test_per_device(void **state)
 {
 	(void)state;
@@ -481,6 +527,7 @@ int main(void)
 		REPORT_TEST(test_reduce_pause),
 		REPORT_TEST(test_put_fails),
 		REPORT_TEST(test_availability),
+		REPORT_TEST(test_long_words),
 		REPORT_TEST(test_per_device),
 	};
 	log_set_level(LOG_LEVEL_ERROR);
