@@ -134,7 +134,7 @@ class FirstReading(Scenario):
         sub.wait_for("hq/cellar/meter/voltage", 10)
         simulator.stop()
         wait_until(lambda: "offline" in sub.payloads("hq/cellar/meter/availability"), "the port is gone")
-        self.assertEqual(sub.readings("hq/cellar/meter/voltage")[-1]["quality"], "offline")
+        wait_until(lambda: sub.readings("hq/cellar/meter/voltage")[-1].get("quality") == "offline", "its readings too")
         self.simulate(self.conf)
         wait_until(lambda: sub.payloads("hq/cellar/meter/availability")[-1] == "online", "the port is back")
         wait_until(lambda: sub.payloads("hq/cellar/boiler/availability")[-1] == "online", "the device is back")
