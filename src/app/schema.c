@@ -8,6 +8,7 @@
 #include "app/schema.h"
 
 #define EVERY_HELP "How often it is read: a duration, \"0s\" as often as the wire has time, \"start\" once"
+#define AS_ABOVE   EVERY_HELP "; as the group above when not given"
 #define TIMES      0, 864000 /* up to ten days */
 
 #define ROW(struct_, field_) offsetof(struct struct_, field_)
@@ -52,7 +53,7 @@ const struct bf_key schema_broker[] = {
 	{"cert_file", BF_KEY_TEXT, ROW(map_broker, cert_file), 0, 0, NULL, NULL, 0, "The gateway's own certificate"},
 	{"key_file", BF_KEY_TEXT, ROW(map_broker, key_file), 0, 0, NULL, NULL, 0,
 		"The key of cert_file, which others cannot read"},
-	{"keepalive", BF_KEY_DURATION, ROW(map_broker, keepalive_us), 5, 65535, "30s", NULL, 0,
+	{"keepalive", BF_KEY_DURATION, ROW(map_broker, keepalive_us), 5, 64800, "30s", NULL, 0,
 		"The longest silence before the connection is tested"},
 	{"inflight", BF_KEY_INT, ROW(map_broker, inflight), 1, 65535, NULL, NULL, 0,
 		"Messages that may await their acknowledgement: 100, at QoS 2 never more than 10 (20 if set)"},
@@ -115,7 +116,7 @@ const struct bf_key schema_bus[] = {
 };
 
 const struct bf_key schema_level[] = {
-	{"every", BF_KEY_DURATION, ROW(map_level, every_us), TIMES, NULL, "start", 0, EVERY_HELP},
+	{"every", BF_KEY_DURATION, ROW(map_level, every_us), TIMES, NULL, "start", 0, AS_ABOVE},
 	{"topic", BF_KEY_TEXT, ROW(map_level, topic), 0, 0, NULL, NULL, 0, "Its part of the topic, if not its key"},
 	{"name", BF_KEY_TEXT, ROW(map_level, name), 0, 0, NULL, NULL, 0, "Its name for people"},
 	{0},
@@ -131,7 +132,7 @@ const struct bf_key schema_device[] = {
 	{"profile", BF_KEY_TEXT, ROW(map_device, profile), 0, 0, NULL, NULL, 0, "The profile that names its metrics"},
 	{"address", BF_KEY_INT, ROW(map_device, address), 0, 255, NULL, NULL, 0,
 		"Unit address: 1 to 247 on a serial line, 0 to 255 over TCP, where it is 1 when not given"},
-	{"every", BF_KEY_DURATION, ROW(map_device, every_us), TIMES, NULL, "start", 0, EVERY_HELP},
+	{"every", BF_KEY_DURATION, ROW(map_device, every_us), TIMES, NULL, "start", 0, AS_ABOVE},
 	{"timeout", BF_KEY_DURATION, ROW(map_device, timeout_us), 0.001, 60, NULL, NULL, 0,
 		"The longest wait for its answer; the bus's when not given"},
 	{"words", BF_KEY_CHOICE, ROW(map_device, words), 0, 0, "big", "big|little", 0,
@@ -186,7 +187,7 @@ const struct bf_key schema_metric[] = {
 		"With a deadband, the longest time without telling"},
 	{"reduce", BF_KEY_CHOICE, ROW(map_metric, reduce), 0, 0, "last", "last|mean|min|max", 0,
 		"What is made of several values within every, for sensors that push"},
-	{"every", BF_KEY_DURATION, ROW(map_metric, every_us), TIMES, NULL, "start", 0, EVERY_HELP},
+	{"every", BF_KEY_DURATION, ROW(map_metric, every_us), TIMES, NULL, "start", 0, AS_ABOVE},
 	{"topic", BF_KEY_TEXT, ROW(map_metric, topic), 0, 0, NULL, NULL, 0, "Its part of the topic, if not its key"},
 	{"qos", BF_KEY_INT, ROW(map_metric, qos), 0, 2, NULL, NULL, 0, "Instead of what the rules say"},
 	{"retain", BF_KEY_BOOL, ROW(map_metric, retain), 0, 0, NULL, NULL, 0, "Instead of what the rules say"},

@@ -2,6 +2,7 @@
  * `busferry check`: reads the map, tells every fault, prints the plan.
  */
 #include "cli/cli.h"
+#include "cli/explain.h"
 #include "cli/map.h"
 #include "cli/plan_text.h"
 
@@ -11,6 +12,7 @@
 int cli_check(int argc, char **argv)
 {
 	const char *file = CLI_DEFAULT_MAP;
+	const char *explain = NULL;
 	bool topics = false, as_json = false;
 	const struct cli_option options[] = {{.letter = 'c',
 						     .name = "config",
@@ -22,6 +24,11 @@ int cli_check(int argc, char **argv)
 			.kind = CLI_FLAG,
 			.into = &topics,
 			.help = "every topic with QoS, retain and interval"},
+		{.name = "explain",
+			.argument = "KEY",
+			.kind = CLI_TEXT,
+			.into = &explain,
+			.help = "what a key of the map is: every, metric.scale, broker.inflight"},
 		{.name = "json", .kind = CLI_FLAG, .into = &as_json, .help = "one JSON object"}, {0}};
 	int first;
 	int rc = cli_parse("check", argc, argv, options, &first);
@@ -29,6 +36,8 @@ int cli_check(int argc, char **argv)
 		return rc;
 	if (first < argc)
 		return cli_usage_error("check", "unexpected \"%s\"", argv[first]);
+	if (explain)
+		return explain_print(explain, as_json);
 	struct plan plan = {0};
 	rc = map_load(file, &plan);
 	if (rc >= 0)

@@ -20,7 +20,7 @@
 const struct cli_command cli_commands[] = {
 	{"run", "[-c FILE] [--once] [--stdout]", "the gateway, in the foreground",
 		"Polls the devices of the map and publishes their readings until SIGTERM or SIGINT.", cli_run},
-	{"check", "[-c FILE] [--topics] [--json]", "reads the map and prints the plan",
+	{"check", "[-c FILE] [--topics] [--explain KEY] [--json]", "reads the map and prints the plan",
 		"Every fault of the map is told with its place. Exit code 78 when there is one.", cli_check},
 	{"read", "PORT TABLE:ADDRESS [OPTIONS]", "one-off reads without a map",
 		"PORT is a serial port (with --line) or tcp://HOST[:PORT]. TABLE is input, holding, coil or discrete,\n"

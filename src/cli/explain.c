@@ -1,0 +1,169 @@
+/*
+ * What a key of the map is, from the same tables that read the map.
+ *
+ * A key that several groups have is told once if it is the same in all of them, else once for each meaning.
+ */
+#include "cli/explain.h"
+#include "app/explain.h"
+#include "app/faults.h"
+#include "base/json.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sysexits.h>
+
+#define WORDS_MAX 512
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same(const struct explain_row *a, const struct explain_row *b)
+{
+	return a->key->type == b->key->type && a->key->min == b->key->min && a->key->max == b->key->max &&
+	       a->key->flags == b->key->flags && same_text(a->key->fallback, b->key->fallback) &&
+	       same_text(a->key->choices, b->key->choices) && same_text(a->key->help, b->key->help) &&
+	       same_text(a->driver, b->driver);
+}
+
+/* Groups by the name of their key in the map: "topics.qos" is what people would write for "rule.qos". */
+static const char *group_word(const char *word, size_t n)
+{
+	static const char *const others[][2] = {{"topics", "rule"}, {"buses", "bus"}, {"floors", "level"},
+		{"metrics", "metric"}, {"devices", "device"}};
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strlen(others[i][0]) == n && strncmp(word, others[i][0], n) == 0)
+			return others[i][1];
+	return NULL;
+}
+
+static bool wanted(const struct explain_row *row, const char *group, size_t n, const char *key)
+{
+	if (strcmp(row->key->name, key) != 0)
+		return false;
+	const char *word = explain_group_word(row->group), *other = group_word(group, n);
+	return n == 0 || (strlen(word) == n && strncmp(word, group, n) == 0) || (other && strcmp(word, other) == 0) ||
+	       (row->driver && strlen(row->driver) == n && strncmp(row->driver, group, n) == 0);
+}
+
+static void print_row(const struct explain_row *row, const char *groups)
+{
+	char type[EXPLAIN_SIZE], fallback[EXPLAIN_SIZE];
+	explain_type(row->key, type);
+	explain_default(row->key, fallback);
+	printf("%s\n  %s\n  type     %s\n", row->key->name, row->key->help, type);
+	if (row->key->flags & BF_KEY_REQUIRED)
+		puts("  default  none, it must be given");
+	else
+		printf("  default  %s\n", fallback[0] ? fallback : "not set");
+	printf("  in       %s\n", groups);
+	if (row->driver)
+		printf("  driver   %s\n", row->driver);
+	if (row->key->flags & BF_KEY_NOT_YET)
+		puts("  not yet supported");
+}
+
+static void json_row(struct json *json, const struct explain_row *row)
+{
+	char type[EXPLAIN_SIZE], fallback[EXPLAIN_SIZE];
+	explain_type(row->key, type);
+	explain_default(row->key, fallback);
+	json_object(json, NULL);
+	json_text(json, "key", row->key->name);
+	json_text(json, "group", explain_group_word(row->group));
+	if (row->driver)
+		json_text(json, "driver", row->driver);
+	json_text(json, "type", type);
+	if (row->key->fallback)
+		json_text(json, "default", row->key->fallback);
+	json_bool(json, "required", (row->key->flags & BF_KEY_REQUIRED) != 0);
+	json_bool(json, "supported", (row->key->flags & BF_KEY_NOT_YET) == 0);
+	json_text(json, "help", row->key->help);
+	json_object_end(json);
+}
+
+static int unknown(const char *text, const char *group, size_t n, const char *key)
+{
+	const char *words[WORDS_MAX + 1] = {0};
+	struct explain_row row;
+	size_t n_words = 0;
+	for (int in_group = 1; in_group >= 0; in_group--) { /* of two equally near ones that of the group */
+		for (size_t i = 0; explain_row_at(i, &row) && n_words < WORDS_MAX; i++)
+			if (!in_group || wanted(&row, group, n, row.key->name))
+				words[n_words++] = row.key->name;
+	}
+	const char *near = faults_did_you_mean(key, words);
+	for (size_t i = 0; near && n && explain_row_at(i, &row); i++)
+		if (strcmp(row.key->name, near) == 0)
+			return cli_usage_error("check", "unknown key \"%s\" (did you mean \"%s.%s\"?)", text,
+				explain_group_word(row.group), near);
+	return cli_usage_error("check", "unknown key \"%s\"%s%s%s", text, near ? " (did you mean \"" : "",
+		near ? near : "", near ? "\"?)" : "");
+}
+
+static int print_json(const char *group, size_t n, const char *key)
+{
+	static char text[64 * 1024];
+	struct explain_row row;
+	struct json json = json_into(text, sizeof(text));
+	json_object(&json, NULL);
+	json_array(&json, "keys");
+	for (size_t i = 0; explain_row_at(i, &row); i++)
+		if (wanted(&row, group, n, key))
+			json_row(&json, &row);
+	json_array_end(&json);
+	json_object_end(&json);
+	if (json_end(&json) < 0)
+		return EX_SOFTWARE;
+	puts(text);
+	return 0;
+}
+
+/* The groups from the row at `from` on that have the same key, as "a device, a metric".  False when one before has it.
+ */
+static bool groups_of(const char *group, size_t n, size_t from, char text[static EXPLAIN_SIZE])
+{
+	struct explain_row first, row;
+	explain_row_at(from, &first);
+	text[0] = '\0';
+	for (size_t i = 0, at = 0; explain_row_at(i, &row); i++) {
+		if (!wanted(&row, group, n, first.key->name) || !same(&row, &first))
+			continue;
+		if (i < from)
+			return false;
+		int more = snprintf(text + at, EXPLAIN_SIZE - at, "%s%s", at ? ", " : "", row.group);
+		at += more > 0 && (size_t)more < EXPLAIN_SIZE - at ? (size_t)more : 0;
+	}
+	return true;
+}
+
+int explain_print(const char *text, bool as_json)
+{
+	const char *dot = strrchr(text, '.'), *key = dot ? dot + 1 : text, *group = text;
+	size_t n = dot ? (size_t)(dot - text) : 0;
+	for (size_t i = n; i > 0; i--) /* of "floors.metric" the last word counts */
+		if (text[i - 1] == '.') {
+			group = text + i;
+			n -= i;
+			break;
+		}
+	struct explain_row row;
+	bool any = false;
+	for (size_t i = 0; explain_row_at(i, &row); i++) {
+		char groups[EXPLAIN_SIZE];
+		if (!wanted(&row, group, n, key))
+			continue;
+		if (!as_json && groups_of(group, n, i, groups)) {
+			if (any)
+				putchar('\n');
+			print_row(&row, groups);
+		}
+		any = true;
+	}
+	if (!any)
+		return unknown(text, group, n, key);
+	return as_json ? print_json(group, n, key) : 0;
+}
