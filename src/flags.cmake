@@ -17,7 +17,9 @@ check_pie_supported()
 
 add_library(busferry_flags INTERFACE)
 target_compile_definitions(busferry_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64 _TIME_BITS=64
-  BUSFERRY_VERSION="${PROJECT_VERSION}")
+  BUSFERRY_VERSION="${PROJECT_VERSION}"
+  BUSFERRY_PROFILES_INSTALLED="${CMAKE_INSTALL_FULL_DATADIR}/busferry/profiles"
+  BUSFERRY_PROFILES_SOURCE="${BUSFERRY_PROFILES_SOURCE}")
 target_compile_options(busferry_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wformat=2
   -Wnull-dereference -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
   -Werror=format-security -Werror=implicit-function-declaration -fno-strict-overflow

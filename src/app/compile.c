@@ -134,17 +134,35 @@ static void *kept(struct plan *plan, void *array, size_t n, size_t element)
 	return copy;
 }
 
+void compile_start(struct compile *compile, const char *file, struct faults *faults, struct plan *plan)
+{
+	*plan = (struct plan){0};
+	*compile = (struct compile){.plan = plan, .keep = &plan->arena, .faults = faults};
+	compile->names.arena = &compile->scratch;
+	plan->file = arena_text(compile->keep, file);
+}
+
+void compile_end(struct compile *compile)
+{
+	struct plan *plan = compile->plan;
+	free(compile->device_at);
+	free(compile->metric_at);
+	free(compile->bus_facts);
+	arena_free(&compile->scratch);
+	plan->buses = kept(plan, compile->buses, plan->n_buses, sizeof(*compile->buses));
+	plan->devices = kept(plan, compile->devices, plan->n_devices, sizeof(*compile->devices));
+	plan->metrics = kept(plan, compile->metrics, plan->n_metrics, sizeof(*compile->metrics));
+}
+
 void compile(
 	const char *file, const struct tree *root, struct arena *trees, struct faults *faults, struct plan *ret_plan)
 {
-	*ret_plan = (struct plan){0};
-	struct compile state = {.plan = ret_plan, .keep = &ret_plan->arena, .faults = faults};
-	state.names.arena = &state.scratch;
+	struct compile state;
+	compile_start(&state, file, faults, ret_plan);
 	struct map_top map;
 	struct schema_part part = {schema_top, &map};
 	schema_read("the map", root, &part, 1, &state.scratch, faults);
 
-	ret_plan->file = arena_text(state.keep, file);
 	site(&state, root, map.site);
 	gateway(&state, map.gateway);
 	compile_broker(&state, map.broker);
@@ -152,6 +170,7 @@ void compile(
 	compile_buses(&state, map.buses);
 	compile_rules(&state, map.topics);
 	compile_floors(&state, map.floors, map.every_us);
+	compile_bus_settle(&state);
 	compile_topics_check(&state);
 	compile_addresses_check(&state);
 
@@ -161,12 +180,6 @@ void compile(
 	compile_bus_lists(&state);
 	compile_load_check(&state);
 
-	free(state.device_at);
-	free(state.metric_at);
-	free(state.bus_facts);
-	arena_free(&state.scratch);
 	arena_free(trees); /* a big map need not be in memory three times */
-	ret_plan->buses = kept(ret_plan, state.buses, ret_plan->n_buses, sizeof(*state.buses));
-	ret_plan->devices = kept(ret_plan, state.devices, ret_plan->n_devices, sizeof(*state.devices));
-	ret_plan->metrics = kept(ret_plan, state.metrics, ret_plan->n_metrics, sizeof(*state.metrics));
+	compile_end(&state);
 }

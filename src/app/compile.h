@@ -8,6 +8,7 @@
 
 #include "app/faults.h"
 #include "app/names.h"
+#include "app/profile.h"
 #include "app/schema.h"
 #include "app/tree.h"
 #include "model/plan.h"
@@ -23,12 +24,20 @@
 void compile(
 	const char *file, const struct tree *root, struct arena *trees, struct faults *faults, struct plan *ret_plan);
 
+/*
+ * Makes the plan of a profile on its own: one device, profile/device, with all its metrics, and the probe beside them.
+ * True with *ret_probe filled when the profile has one.  As compile() for the rest.
+ */
+bool compile_profile(
+	const struct profile *profile, struct faults *faults, struct plan *ret_plan, struct plan_metric *ret_probe);
+
 /* ---- The parts ---- */
 
 #define DRIVER_DEFAULT "modbus"
 
 struct compile_bus; /* what is known of a bus besides its plan */
 struct compile_rule;
+struct compile_profile;
 
 enum compile_scope { SCOPE_PORTS, SCOPE_TOPICS, SCOPE_DEVICES };
 
@@ -54,6 +63,8 @@ struct compile {
 
 	struct compile_rule *rules;
 	size_t n_rules;
+
+	struct compile_profile *profiles; /* those that were looked up */
 };
 
 /* Where a device, level or metric stands in the tree of topics. */
@@ -72,6 +83,10 @@ struct compile_device {
 	int64_t every_us;
 	uint16_t max_registers;
 };
+
+/* compile.c: an empty plan and what it takes to fill it; then its arrays into its arena, and the rest freed. */
+void compile_start(struct compile *compile, const char *file, struct faults *faults, struct plan *plan);
+void compile_end(struct compile *compile);
 
 /* Makes room for one more element of a growing array, which is freed at the end of compile(). */
 void *compile_grow(void *array, size_t n, size_t *size, size_t element);
@@ -104,6 +119,10 @@ void compile_buffer(struct compile *compile, const struct tree *buffer);
 void compile_buses(struct compile *compile, const struct tree *buses);
 int compile_bus_of(struct compile *compile, const struct tree *device, const char *name);
 void compile_bus_lists(struct compile *compile);
+
+/* A device with this profile is on the bus.  When all are known the buses take what their own group does not say. */
+void compile_bus_profile(struct compile *compile, uint32_t bus, const struct profile *profile);
+void compile_bus_settle(struct compile *compile);
 const struct tree *compile_bus_at(const struct compile *compile, uint32_t index); /* the group that tells of it */
 const struct bf_driver *compile_driver_default(void);
 
@@ -117,6 +136,20 @@ void compile_delivery(struct compile *compile, const struct tree *at, const stru
 
 /* compile_device.c: the tree under `floors`. */
 void compile_floors(struct compile *compile, const struct tree *floors, int64_t every_us);
+
+/* compile_profile.c: the profile of a device, or NULL: it has none, or it can't be had, which was told. */
+const struct profile *compile_profile_of(struct compile *compile, const struct tree *device);
+
+/* The device with the quirks of its profile where it says nothing itself. */
+const struct tree *compile_profile_defaults(
+	struct compile *compile, const struct profile *profile, const struct tree *device);
+
+/* The metrics of the profile, by only, skip and publish of the device. */
+void compile_profile_metrics(struct compile *compile, const struct compile_device *into, const struct tree *at,
+	const struct profile *profile);
+
+/* Tells keys that are of use with a profile only. */
+void compile_profile_missing(struct compile *compile, const struct tree *device);
 
 /* compile_metric.c: one metric, or one for each of its bits. */
 void compile_metric(struct compile *compile, const struct compile_device *device, const struct tree *at);

@@ -25,6 +25,10 @@
 struct compile_bus {
 	const struct tree *at; /* the group that tells of it */
 	bool named;
+	bool line_given;
+	const struct profile *line_by; /* the first profile on it that has a line */
+	bool disagree;                 /* another one has another */
+	int64_t gap_us;                /* the longest silence that a profile on it asks for */
 };
 
 const char *compile_by_id(const char *folder, const char *port, struct arena *arena)
@@ -113,7 +117,7 @@ static size_t add(struct compile *compile, const struct tree *at, const char *na
 	compile->buses = compile_grow(compile->buses, n, &compile->buses_size, sizeof(*bus));
 	compile->bus_facts = compile_grow(compile->bus_facts, n, &compile->bus_facts_size, sizeof(*compile->bus_facts));
 	compile->buses[n] = *bus;
-	compile->bus_facts[n] = (struct compile_bus){.at = at};
+	compile->bus_facts[n] = (struct compile_bus){.at = at, .line_given = tree_get(at, "line") != NULL};
 	return compile->plan->n_buses++;
 }
 
@@ -246,6 +250,39 @@ static int own_bus(struct compile *compile, const struct tree *device, const str
 				facts->at->key.line, facts->at->key.column),
 			"one port with two lines or drivers");
 	return (int)other;
+}
+
+void compile_bus_profile(struct compile *compile, uint32_t bus, const struct profile *profile)
+{
+	struct compile_bus *facts = &compile->bus_facts[bus];
+	struct plan_line line, first;
+	if (profile->gap_us > facts->gap_us)
+		facts->gap_us = profile->gap_us;
+	if (!profile->line || facts->line_given)
+		return;
+	if (!facts->line_by)
+		facts->line_by = profile;
+	else if (line_text_parse(profile->line, &line) == 0 && line_text_parse(facts->line_by->line, &first) == 0 &&
+		 !same_line(&line, &first))
+		facts->disagree = true;
+}
+
+void compile_bus_settle(struct compile *compile)
+{
+	for (size_t i = 0; i < compile->plan->n_buses; i++) {
+		struct compile_bus *facts = &compile->bus_facts[i];
+		struct plan_bus *bus = &compile->buses[i];
+		if (bus->wire == WIRE_TCP)
+			continue;
+		if (facts->disagree)
+			compile_warning(compile, facts->at, NULL, "write line: \"…\" as the devices are set",
+				"the profiles on bus \"%s\" come with different lines: it is taken as 9600 8N1",
+				bus->name);
+		else if (facts->line_by)
+			line_text_parse(facts->line_by->line, &bus->line);
+		if (!tree_get(facts->at, "gap") && facts->gap_us > plan_bus_gap_us(bus))
+			bus->gap_us = facts->gap_us;
+	}
 }
 
 static int bus_by_name(struct compile *compile, const struct tree *device, const char *name)

@@ -63,20 +63,31 @@ static void check_address(struct compile *compile, const struct tree *at, const 
 	device->address = (uint8_t)map->address;
 }
 
-static void unsupported(struct compile *compile, const struct tree *at)
+/* All of them; the number that came of it. */
+static uint32_t metrics(struct compile *compile, const struct compile_device *into, const struct tree *at,
+	const struct profile *profile)
 {
-	const struct tree *profile = tree_get(at, "profile");
+	size_t before = compile->plan->n_metrics;
+	const struct tree *own = into->map->metrics;
 	if (profile)
-		faults_add(compile->faults, FAULT_ERROR, &profile->key, "write its metrics: { … }",
-			"profiles are not yet supported");
-	else if (!tree_get(at, "metrics"))
-		compile_fault(compile, at, NULL, "write metrics: { NAME: { input: 0 } }",
+		compile_profile_metrics(compile, into, at, profile);
+	for (const struct tree *metric = own ? own->first : NULL; metric; metric = metric->next)
+		compile_metric(compile, into, metric);
+	size_t n = compile->plan->n_metrics - before;
+	if (!own && !tree_get(at, "profile"))
+		compile_fault(compile, at, NULL, "write profile: \"…\" or metrics: { NAME: { input: 0 } }",
 			"the device \"%s\" has no metrics", at->name);
+	else if (n == 0 && (profile || (own && own->n == 0)))
+		compile_warning(compile, at, own ? "metrics" : NULL, NULL,
+			"the device \"%s\" has no metrics: it is left out", at->name);
+	return (uint32_t)n;
 }
 
-static void device(struct compile *compile, const struct compile_level *level, const struct tree *at)
+static void device(struct compile *compile, const struct compile_level *level, const struct tree *told)
 {
 	struct plan *plan = compile->plan;
+	const struct profile *profile = compile_profile_of(compile, told);
+	const struct tree *at = profile ? compile_profile_defaults(compile, profile, told) : told;
 	int bus = compile_bus_of(compile, at, at->name);
 	/* without a bus the rest is checked as if it were on one; the plan is of no use then */
 	static const struct plan_bus nowhere = {.wire = WIRE_TCP, .name = "?", .timeout_us = 1000000};
@@ -90,7 +101,7 @@ static void device(struct compile *compile, const struct compile_level *level, c
 	void *keys = arena_alloc(compile->keep, on.driver->device_size);
 	struct schema_part parts[] = {{schema_device, &map}, {on.driver->device_keys, keys}};
 	schema_read(what, at, parts, 2, &compile->scratch, compile->faults);
-	unsupported(compile, at);
+	compile_profile_missing(compile, at);
 
 	const char *path = path_of(compile, level, at, map.topic, true);
 	if (!path)
@@ -126,16 +137,13 @@ static void device(struct compile *compile, const struct compile_level *level, c
 		.every_us = map.every_us == BF_UNSET ? level->every_us : map.every_us,
 		.max_registers = entry.max_registers,
 	};
-	for (const struct tree *metric = map.metrics ? map.metrics->first : NULL; metric; metric = metric->next)
-		compile_metric(compile, &into, metric);
-	uint32_t n_metrics = (uint32_t)plan->n_metrics - entry.first_metric;
+	uint32_t n_metrics = metrics(compile, &into, at, profile);
 	compile->devices[n].n_metrics = n_metrics;
-	if (map.metrics && map.metrics->n == 0)
-		compile_warning(
-			compile, at, "metrics", NULL, "the device \"%s\" has no metrics: it is left out", at->name);
 	if (map.enabled == 0 || bus < 0 || n_metrics == 0) { /* checked, but not part of the plan */
 		plan->n_devices = n;
 		plan->n_metrics = entry.first_metric;
+	} else if (profile) {
+		compile_bus_profile(compile, entry.bus, profile);
 	}
 }
 

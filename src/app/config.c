@@ -9,8 +9,10 @@
  * Why in pieces: each setting that libconfig adds is compared with all before it in its group, so 10 000 metrics of one
  * device would take seconds, and its tree is twice the size of ours.
  *
- * Invariant: config_init and config_destroy stand in one function; trees and texts live in one arena, freed at the end
- * of config_load; what is left is the plan.
+ * Profiles come through the same door (profile.c).
+ *
+ * Invariant: config_init and config_destroy stand in one function; trees and texts live in the arena of the caller;
+ * that of config_load is freed at its end, what is left is the plan.
  */
 #include "app/config.h"
 #include "app/compile.h"
@@ -186,7 +188,8 @@ static struct tree *parse(const char *file, const char *text, size_t n, struct a
 	return all ? map.root : NULL;
 }
 
-static struct tree *read_file(const char *file, struct arena *arena, struct faults *faults, int *ret_err)
+int config_tree(const char *file, const char *what, const char *hint, struct arena *arena, struct faults *faults,
+	struct tree **ret_tree)
 {
 	struct arena texts = {0};
 	const char *text;
@@ -194,17 +197,23 @@ static struct tree *read_file(const char *file, struct arena *arena, struct faul
 	int err = maptext_load(file, &texts, &text, &n);
 	if (err < 0) {
 		struct place_in_map at = {.file = file};
-		faults_add(faults, FAULT_ERROR, &at,
-			err == -ENOENT ? "busferry init writes a first map; -c FILE names another" : NULL,
-			"cannot open the map: %s", strerror(-err));
-		*ret_err = err;
+		faults_add(faults, FAULT_ERROR, &at, err == -ENOENT ? hint : NULL, "cannot open %s: %s", what,
+			strerror(-err));
 		arena_free(&texts);
-		return NULL;
+		return err;
 	}
 	struct tree *root = parse(file, text, n, arena, faults);
 	arena_free(&texts);
-	*ret_err = root ? 0 : -EINVAL;
-	return root;
+	if (!root)
+		return -EINVAL;
+	*ret_tree = root;
+	return 0;
+}
+
+static int read_map(const char *file, struct arena *arena, struct faults *faults, struct tree **ret_tree)
+{
+	return config_tree(
+		file, "the map", "busferry init writes a first map; -c FILE names another", arena, faults, ret_tree);
 }
 
 static int by_name(const void *a, const void *b)
@@ -230,10 +239,9 @@ static bool read_folder(const char *path, struct tree *root, struct arena *arena
 	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
 		qsort(found.gl_pathv, found.gl_pathc, sizeof(char *), by_name); /* glob's own sort follows the locale */
 		for (size_t i = 0; i < found.gl_pathc; i++) {
-			int err;
 			const char *file = arena_text(arena, found.gl_pathv[i]);
-			struct tree *extra = read_file(file, arena, faults, &err);
-			if (extra)
+			struct tree *extra;
+			if (read_map(file, arena, faults, &extra) == 0)
 				tree_merge(root, extra, faults);
 			else
 				all = false;
@@ -247,8 +255,8 @@ int config_load(const char *path, struct faults *faults, struct plan *ret_plan)
 {
 	struct arena arena = {0};
 	size_t before = faults->n_errors;
-	int err = 0;
-	struct tree *root = read_file(path, &arena, faults, &err);
+	struct tree *root = NULL;
+	int err = read_map(path, &arena, faults, &root);
 	if (err == 0 && !read_folder(path, root, &arena, faults))
 		err = -EINVAL;
 	struct plan plan = {0};

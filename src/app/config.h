@@ -5,6 +5,7 @@
 #define APP_CONFIG_H
 
 #include "app/faults.h"
+#include "app/tree.h"
 #include "model/plan.h"
 
 /*
@@ -14,5 +15,13 @@
  * fault says so); -EINVAL with at least one fault.  *ret_plan is untouched on failure.
  */
 int config_load(const char *path, struct faults *faults, struct plan *ret_plan);
+
+/*
+ * One file of the grammar as a tree in the arena; what is wrong is added to the faults.  `what` names it when it can't
+ * be opened ("the map"), with the hint when it is not there. 0; -EINVAL with at least one fault; -ENOENT, -EACCES …
+ * when it can't be opened (one fault says so).
+ */
+int config_tree(const char *file, const char *what, const char *hint, struct arena *arena, struct faults *faults,
+	struct tree **ret_tree);
 
 #endif

@@ -63,11 +63,11 @@ struct map_level {
 
 struct map_device {
 	const char *bus, *driver, *port, *tcp, *line, *profile;
-	const void *not_yet;
 	const char *name, *topic;
 	int64_t every_us, timeout_us;
 	int address, words, bytes, max_registers, max_gap, enabled;
-	const struct tree *metrics;
+	struct bf_texts only, skip;
+	const struct tree *publish, *metrics;
 };
 
 struct map_metric {
@@ -81,8 +81,33 @@ struct map_metric {
 	const void *not_yet;
 };
 
+/* A profile: the file, its header, its quirks, one of its golden vectors, and a run of cells in one. */
+struct map_profile_file {
+	const char *line;
+	const struct tree *profile, *quirks, *probe, *metrics, *vectors;
+};
+
+struct map_profile {
+	const char *id, *maker, *device, *document, *revision, *note;
+};
+
+struct map_quirks {
+	int words, bytes, max_registers, max_gap;
+	int64_t timeout_us, gap_us;
+};
+
+struct map_vector {
+	const char *origin;
+	const struct tree *registers, *expect;
+};
+
+struct map_cells {
+	const struct tree *values;
+};
+
 extern const struct bf_key schema_top[], schema_gateway[], schema_broker[], schema_buffer[], schema_rule[],
-	schema_bus[], schema_level[], schema_device[], schema_metric[];
+	schema_bus[], schema_level[], schema_device[], schema_metric[], schema_profile_file[], schema_profile[],
+	schema_quirks[], schema_vector[], schema_cells[];
 
 /* All of them with the name of their group, for who lists them ("check --explain", docs); ends with a NULL. */
 struct schema_group {

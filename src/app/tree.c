@@ -31,6 +31,14 @@ struct tree *tree_add(struct tree *parent, enum tree_type type, const char *name
 	return tree;
 }
 
+struct tree *tree_copy(struct tree *parent, const struct tree *setting, struct arena *arena)
+{
+	struct tree *copy = arena_alloc(arena, sizeof(*copy));
+	*copy = *setting;
+	append(parent, copy);
+	return copy;
+}
+
 static struct tree *find(const struct tree *group, const char *name)
 {
 	for (struct tree *child = group->type == TREE_GROUP ? group->first : NULL; child; child = child->next)
@@ -42,6 +50,22 @@ static struct tree *find(const struct tree *group, const char *name)
 const struct tree *tree_get(const struct tree *group, const char *name)
 {
 	return find(group, name);
+}
+
+struct tree *tree_overlay(const struct tree *base, const struct tree *over, struct arena *arena)
+{
+	struct tree *own = arena_alloc(arena, sizeof(*own));
+	*own = *base;
+	own->first = own->last = own->next = NULL;
+	own->n = 0;
+	for (const struct tree *setting = base->first; setting; setting = setting->next) {
+		const struct tree *instead = over ? find(over, setting->name) : NULL;
+		tree_copy(own, instead ? instead : setting, arena);
+	}
+	for (const struct tree *setting = over ? over->first : NULL; setting; setting = setting->next)
+		if (!find(base, setting->name))
+			tree_copy(own, setting, arena);
+	return own;
 }
 
 const struct place_in_map *tree_place(const struct tree *group, const char *name)

@@ -41,6 +41,17 @@ void tree_append(struct tree *parent, struct tree *child);
 /* A new last child of parent (NULL: a root).  The name is copied. */
 struct tree *tree_add(struct tree *parent, enum tree_type type, const char *name, struct arena *arena);
 
+/*
+ * A setting once more, as the last child of another parent.  What is below it is shared.
+ */
+struct tree *tree_copy(struct tree *parent, const struct tree *setting, struct arena *arena);
+
+/*
+ * A group of its own with the settings of base, and those of over (NULL: none) instead of or behind them.  It stands
+ * where base stands and shares what is below the settings.
+ */
+struct tree *tree_overlay(const struct tree *base, const struct tree *over, struct arena *arena);
+
 /* The setting of that name in a group, or NULL. */
 const struct tree *tree_get(const struct tree *group, const char *name);
 

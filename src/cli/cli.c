@@ -30,6 +30,11 @@ const struct cli_command cli_commands[] = {
 		cli_read},
 	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",
 		"Serial buses become ptys, TCP hosts listen on the loopback.", cli_simulate},
+	{"profiles", "list | show ID | check FILE [--json]", "the devices that are known, and what is known of them",
+		"list shows all, show one with its metrics; check tells every fault of a profile and replays its "
+		"vectors:\n"
+		"exit code 78 for faults, 65 when a vector gives other readings than it should.",
+		cli_profiles},
 	{"drivers", "[--json]", "the drivers and their keys", NULL, cli_drivers},
 	{0},
 };

@@ -59,6 +59,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
 int cli_read(int argc, char **argv);
+int cli_profiles(int argc, char **argv);
 int cli_drivers(int argc, char **argv);
 
 #endif

@@ -70,6 +70,7 @@ static void test_each_fault_has_its_text(void **state)
 {
 	(void)state;
 	assert_int_equal(chdir(BUSFERRY_SOURCE "/tests/map"), 0);
+	assert_int_equal(setenv("BUSFERRY_PROFILES", "profiles", 1), 0);
 	unsigned n_wrong = 0;
 	glob_t maps = {0};
 	assert_int_equal(glob("*.conf", 0, NULL, &maps), 0);
