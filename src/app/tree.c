@@ -35,7 +35,7 @@ struct tree *tree_copy(struct tree *parent, const struct tree *setting, struct a
 {
 	struct tree *copy = arena_alloc(arena, sizeof(*copy));
 	*copy = *setting;
-	append(parent, copy);
+	tree_append(parent, copy);
 	return copy;
 }
 
