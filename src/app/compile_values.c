@@ -204,14 +204,29 @@ void compile_invalid(
 	}
 }
 
+/* "8-10" */
+static bool bit_range(const char *text, unsigned *ret_low, unsigned *ret_high)
+{
+	char *end;
+	if (!isdigit((unsigned char)*text))
+		return false;
+	unsigned long low = strtoul(text, &end, 10);
+	if (*end != '-' || !isdigit((unsigned char)end[1]))
+		return false;
+	unsigned long high = strtoul(end + 1, &end, 10);
+	if (*end || high < low || high > UINT8_MAX)
+		return false;
+	*ret_low = (unsigned)low;
+	*ret_high = (unsigned)high;
+	return true;
+}
+
 bool compile_bit(struct compile *compile, const struct tree *bit, struct plan_metric *metric)
 {
 	unsigned width = compile_width(metric->shape.type), low, high;
-	int end = 0;
 	if (bit->type == TREE_INT && bit->i >= 0 && bit->i < 64) {
 		low = high = (unsigned)bit->i;
-	} else if (bit->type != TREE_TEXT || sscanf(bit->text, "%2u-%2u%n", &low, &high, &end) != 2 ||
-		   !isdigit((unsigned char)bit->text[0]) || bit->text[end] || high < low) {
+	} else if (bit->type != TREE_TEXT || !bit_range(bit->text, &low, &high)) {
 		told_at(compile, bit, "write 3 for bit 3, \"8-10\" for a range", "neither a bit nor a range of bits");
 		return false;
 	}
