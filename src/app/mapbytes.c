@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX (32u * 1024 * 1024)
+#define FILE_MAX ((size_t)32 * 1024 * 1024)
 
 struct maptext_edit {
 	size_t at, n;
@@ -59,13 +59,14 @@ const char *maptext_mend(struct maptext *map, const char *text, size_t n)
 	if (map->n_edits == 0)
 		return text;
 	qsort(map->edits, map->n_edits, sizeof(*map->edits), by_place);
+	const struct maptext_edit *edits = map->edits;
 	size_t size = n + 1;
 	for (size_t i = 0; i < map->n_edits; i++)
-		size += strlen(map->edits[i].by);
+		size += strlen(edits[i].by);
 	char *mended = arena_alloc(&map->scratch, size);
 	size_t at = 0, to = 0;
 	for (size_t i = 0; i < map->n_edits; i++) {
-		const struct maptext_edit *edit = &map->edits[i];
+		const struct maptext_edit *edit = &edits[i];
 		const struct maptext_edit *next = i + 1 < map->n_edits ? edit + 1 : NULL;
 		bool again = next && next->at == edit->at && next->n && edit->n; /* the later word counts */
 		if (edit->at < at || again)
@@ -114,6 +115,8 @@ int maptext_load(const char *file, struct arena *arena, const char **ret_text, s
 	char *text = NULL;
 	struct stat status;
 	int err = fstat(fd, &status) < 0 ? -errno : S_ISDIR(status.st_mode) ? -EISDIR : 0;
+	if (err == 0 && status.st_size > (off_t)FILE_MAX)
+		err = -EFBIG; /* before it is asked for in memory */
 	while (err == 0) {
 		if (n == size) {
 			size = size ? size * 2 : (size_t)status.st_size + 4096;
@@ -134,7 +137,7 @@ int maptext_load(const char *file, struct arena *arena, const char **ret_text, s
 			err = -EFBIG;
 	}
 	close(fd);
-	if (err < 0)
+	if (err != 0)
 		return err;
 	text[n] = '\0';
 	*ret_text = text;

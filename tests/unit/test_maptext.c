@@ -2,10 +2,13 @@
 #include "app/maptext.h"
 #include "app/maptoken.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 struct bench {
@@ -172,6 +175,23 @@ static void test_depth_and_rubbish_end(void **state)
 	}
 }
 
+/* A file of that size is no map: nothing of it is asked for in memory. */
+static void test_a_huge_file_is_refused(void **state)
+{
+	(void)state;
+	char path[64];
+	struct arena arena = {0};
+	const char *text;
+	size_t n;
+	int fd = memfd_create("map", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)1 << 45), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(maptext_load(path, &arena, &text, &n), -EFBIG);
+	assert_int_equal(arena.used, 0);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +200,7 @@ int main(void)
 		cmocka_unit_test(test_faults_that_are_mended),
 		cmocka_unit_test(test_faults_that_are_not),
 		cmocka_unit_test(test_depth_and_rubbish_end),
+		cmocka_unit_test(test_a_huge_file_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
