@@ -27,7 +27,7 @@
 #include <string.h>
 
 /* What libconfig is given at once: the names of a group are looked through for each of its settings. */
-#define PIECE_MAX 8192
+#define PIECE_MAX ((size_t)8192)
 
 struct reading_of_map {
 	struct maptext *map;
@@ -155,7 +155,7 @@ static bool read_settings(struct reading_of_map *reading, struct tree *group, si
 		if (big || piece.end - start > PIECE_MAX) {
 			if (!read_piece(reading, group, &next, start, stop))
 				return false;
-			start = stop = piece.at;
+			start = piece.at;
 		}
 		if (!big) {
 			stop = piece.end;
@@ -233,7 +233,7 @@ static bool read_folder(const char *path, struct tree *root, struct arena *arena
 			*to++ = '\\';
 		*to++ = *c;
 	}
-	strcpy(to, "conf.d/*.conf");
+	memcpy(to, "conf.d/*.conf", sizeof("conf.d/*.conf"));
 	glob_t found = {0};
 	bool all = true;
 	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {

@@ -176,9 +176,7 @@ enum mapvalue_kind mapvalue_read(
 		kind = bare(map, tokens, token);
 	} else if (token->kind == TOKEN_BOOL) {
 		kind = MAPVALUE_BOOL;
-	} else if (comma(map, tokens, token, in_list)) {
-		kind = MAPVALUE_NUMBER;
-	} else if (token->kind == TOKEN_INT) {
+	} else if (!comma(map, tokens, token, in_list) && token->kind == TOKEN_INT) {
 		kind = whole(map, tokens, token, node);
 	} else {
 		kind = MAPVALUE_NUMBER;

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CELLS_MAX 125 /* of one read */
+#define CELLS_MAX ((size_t)125) /* of one read */
 
 static void fault_at(struct faults *faults, const struct tree *at, const char *hint, const char *what)
 {
@@ -133,9 +133,9 @@ static bool answer(const struct vector *vector, const struct bf_place *place, ui
 {
 	bool bits = place->space == BF_SPACE_COIL || place->space == BF_SPACE_DISCRETE;
 	memset(bytes, 0, 2 * CELLS_MAX);
-	for (unsigned i = 0; i < place->count && i < CELLS_MAX; i++) {
+	for (size_t i = 0; i < place->count && i < CELLS_MAX; i++) {
 		uint16_t value;
-		if (!cell(vector, place->space, place->at + i, &value))
+		if (!cell(vector, place->space, place->at + (unsigned)i, &value))
 			return false;
 		if (bits) {
 			bytes[i / 8] |= (uint8_t)(value << (i % 8));

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define ARENA_BLOCK (64u * 1024)
+#define ARENA_BLOCK ((size_t)64 * 1024)
 #define ARENA_ALIGN _Alignof(max_align_t)
 
 struct arena_block {

@@ -82,7 +82,7 @@ void log_line(enum log_level level, const char *format, ...)
 	size_t end = start + (size_t)n;
 	if (end > sizeof(line) - 2) {
 		end = sizeof(line) - 2;
-		memcpy(line + end - 3, "...", 3);
+		memset(line + end - 3, '.', 3);
 	}
 	for (size_t i = start; i < end; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)

@@ -140,7 +140,7 @@ int cli_parse(const char *command, int argc, char **argv, const struct cli_optio
 	struct option names[OPTIONS_MAX + 2] = {0};
 	char letters[2 * OPTIONS_MAX + 2] = ":";
 	size_t n = 0, at = 1;
-	for (; options[n].name && n < OPTIONS_MAX; n++) {
+	for (; n < OPTIONS_MAX && options[n].name; n++) {
 		bool takes = options[n].kind != CLI_FLAG;
 		names[n] =
 			(struct option){options[n].name, takes ? required_argument : no_argument, NULL, (int)(256 + n)};
@@ -156,7 +156,7 @@ int cli_parse(const char *command, int argc, char **argv, const struct cli_optio
 	opterr = 0;
 	int c;
 	while ((c = getopt_long(argc, argv, letters, names, NULL)) != -1) {
-		size_t which = n;
+		size_t which;
 		if (c == 'h')
 			return print_help(command, options);
 		if (c == ':')

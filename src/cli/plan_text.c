@@ -231,7 +231,7 @@ static void json_topics(struct json *json, const struct plan *plan)
 
 int plan_text_print_json(const struct plan *plan)
 {
-	size_t size = 64 * 1024 + plan->n_metrics * 2048 + plan->n_devices * 2048 + plan->n_buses * 4096;
+	size_t size = 65536 + plan->n_metrics * 2048 + plan->n_devices * 2048 + plan->n_buses * 4096;
 	char *text = malloc(size);
 	if (!text)
 		return -ENOMEM;

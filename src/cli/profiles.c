@@ -15,7 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define JSON_SIZE (1024 * 1024)
+#define JSON_SIZE ((size_t)1024 * 1024)
 
 /* A profile with all that is made of it.  Zeroed, then loaded, then closed. */
 struct loaded {

@@ -276,7 +276,7 @@ static int read_and_print(struct read_command *command)
 	if (rc == 0)
 		rc = transact(line, &question, command->timeout_us, &clock_system, &answer);
 	int code;
-	if (rc < 0)
+	if (rc != 0)
 		code = explain(command, rc, answer.exception);
 	else if (command->as_json)
 		code = print_json(command, answer.bytes);

@@ -39,7 +39,7 @@ static int stop_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int simulate_map(const struct plan *plan, struct simulate_options *how, const char *faults, uint64_t seed)
+static int simulate_map(const struct plan *plan, struct simulate_options how, const char *faults, uint64_t seed)
 {
 	struct mishaps mishaps = {0};
 	struct arena arena = {0};
@@ -49,10 +49,10 @@ static int simulate_map(const struct plan *plan, struct simulate_options *how, c
 		return cli_usage_error("simulate", "--faults: %s", complaint);
 	}
 	if (faults)
-		how->station.mishaps = &mishaps;
-	how->stop_fd = stop_signals();
-	int code = exit_code(simulate_run(plan, how));
-	close(how->stop_fd);
+		how.station.mishaps = &mishaps;
+	how.stop_fd = stop_signals();
+	int code = exit_code(simulate_run(plan, &how));
+	close(how.stop_fd);
 	arena_free(&arena);
 	return code;
 }
@@ -114,7 +114,7 @@ int cli_simulate(int argc, char **argv)
 	rc = map_load(file, &plan);
 	if (rc >= 0)
 		return rc;
-	rc = simulate_map(&plan, &how, faults, (uint64_t)seed);
+	rc = simulate_map(&plan, how, faults, (uint64_t)seed);
 	plan_destroy(&plan);
 	return rc;
 }

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_TOPIC_MAX   1024          /* bytes; the map is checked against it */
-#define MESSAGE_PAYLOAD_MAX (256u * 1024) /* bytes */
+#define MESSAGE_TOPIC_MAX   1024    /* bytes; the map is checked against it */
+#define MESSAGE_PAYLOAD_MAX 262144u /* bytes */
 
 enum message_kind {
 	MESSAGE_READING,  /* counted, buffered, marked when replayed */

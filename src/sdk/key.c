@@ -31,7 +31,7 @@ static const struct unit sizes[] = {{"GB", 1000000000}, {"MB", 1000000}, {"kB", 
 
 #define N_DURATIONS   (sizeof(durations) / sizeof(durations[0]))
 #define N_SIZES       (sizeof(sizes) / sizeof(sizes[0]))
-#define DURATION_MAX  (10000 * 86400 * INT64_C(1000000))
+#define DURATION_MAX  (INT64_C(10000) * 86400 * 1000000)
 #define SIZE_MOST     INT64_C(1000000000000000)
 #define DURATION_BARE 1000000
 #define SIZE_BARE     1

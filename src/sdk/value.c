@@ -66,7 +66,7 @@ static struct decimal digits_of(double value, int n)
 		if (*c >= '0' && *c <= '9')
 			number.digits = number.digits * 10 + (unsigned)(*c - '0');
 	if (*c == 'e')
-		number.exponent = atoi(c + 1) - (n - 1);
+		number.exponent = (int)strtol(c + 1, NULL, 10) - (n - 1);
 	return number;
 }
 

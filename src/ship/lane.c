@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SEGMENT_BYTES    (64u * 1024) /* with its header */
+#define SEGMENT_BYTES    ((size_t)64 * 1024) /* with its header */
 #define SEGMENT_SPARES   4
 #define LANE_FIRST_SLOTS 64
 

@@ -10,7 +10,7 @@
 static uint32_t topic_hash(const char *topic)
 {
 	uint32_t hash = 2166136261u;
-	for (unsigned i = 0; topic[i] && i < WINDOW_TOPIC_MAX - 1; i++)
+	for (unsigned i = 0; i < WINDOW_TOPIC_MAX - 1 && topic[i]; i++)
 		hash = (hash ^ (unsigned char)topic[i]) * 16777619u;
 	return hash ? hash : 1;
 }

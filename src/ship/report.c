@@ -159,11 +159,10 @@ static bool reduce(const struct plan_metric *metric, struct metric_state *state,
 	if (metric->reduce == REDUCE_LAST || metric->n_words || !is_number(value))
 		return true;
 	double number = bf_value_number(value);
-	if (state->n_reduced == 0)
-		state->reduced = number;
-	else if (metric->reduce == REDUCE_MEAN)
+	if (state->n_reduced > 0 && metric->reduce == REDUCE_MEAN)
 		state->reduced += number;
-	else if (metric->reduce == REDUCE_MIN ? number < state->reduced : number > state->reduced)
+	else if (state->n_reduced == 0 ||
+		 (metric->reduce == REDUCE_MIN ? number < state->reduced : number > state->reduced))
 		state->reduced = number;
 	state->n_reduced++;
 	if (!(state->flags & METRIC_WINDOW)) {

@@ -24,9 +24,9 @@
 #include <stdint.h>
 
 #define SENDER_QOS2_MAX      20
-#define SENDER_BYTES_MAX     (1024u * 1024)
+#define SENDER_BYTES_MAX     ((size_t)1024 * 1024)
 #define SENDER_QOS0_MAX      256
-#define SENDER_QOS0_BYTES    (256u * 1024)
+#define SENDER_QOS0_BYTES    ((size_t)256 * 1024)
 #define SENDER_ID_DISTANCE   50000
 #define SENDER_STALLED_US    (90 * (int64_t)1000000)
 #define SENDER_REFUSAL_KINDS 6

@@ -448,7 +448,7 @@ static void mosquitto_uplink_close(struct uplink *uplink, bool orderly)
 	uplink_note_silence(&self->note);
 	int fd = mosquitto_socket(self->mosq);
 	if (orderly && active && fd >= 0 && mosquitto_disconnect_v5(self->mosq, 0, NULL) == MOSQ_ERR_SUCCESS) {
-		int64_t until_us = clock_now(&clock_system) + CLOSE_MS * 1000;
+		int64_t until_us = clock_now(&clock_system) + CLOSE_MS * (int64_t)1000;
 		while (mosquitto_socket(self->mosq) >= 0 && clock_now(&clock_system) < until_us) {
 			struct pollfd out = {.fd = fd, .events = POLLOUT};
 			if (poll(&out, 1, CLOSE_MS) <= 0 || mosquitto_loop_write(self->mosq, 1) != MOSQ_ERR_SUCCESS)

@@ -72,9 +72,10 @@ static int simulate_link(struct simulation *simulation, const struct plan_bus *b
 {
 	const char *folder = simulation->options->folder;
 	if (!folder && pty_can_link(bus->port)) {
-		if (strlen(bus->port) >= PATH_MAX)
+		size_t size = strlen(bus->port) + 1;
+		if (size > PATH_MAX)
 			return -ENAMETOOLONG;
-		strcpy(link, bus->port);
+		memcpy(link, bus->port, size);
 		return 0;
 	}
 	if (!folder) {

@@ -319,7 +319,7 @@ static size_t slave_write_many(struct slave *slave, enum bf_space space, const u
 	struct slave_cell *cells = slave_cells(slave, space, at, count);
 	if (!cells)
 		return slave_refuse(request[0], SLAVE_ILLEGAL_ADDRESS, answer);
-	for (unsigned i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		cells[i].value =
 			(uint16_t)(bits ? (unsigned)request[6 + i / 8] >> i % 8 & 1 : slave_word(request + 6 + 2 * i));
 		cells[i].written = true;
