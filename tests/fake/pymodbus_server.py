@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """A Modbus server made of Debian's pymodbus 3.0.0: a peer that shares no code with libmodbus.
 
-    pymodbus_server.py --tcp PORT | --rtu PATH | --pty LINK  [--unit N] [--seconds N]
+    pymodbus_server.py --tcp PORT | --rtu PATH | --pty LINK  [--unit N] [--seconds N] [--registers FILE]
 
-The options, the values and the first line are those of modbus_server.c, beside this file.
+The options, the values and the first line are those of modbus_server.c, beside this file.  --registers is this one's own: a
+JSON list of runs, [{"table": "input", "start": 0, "values": [1, 2]}]; all other cells are 0 then.
 
 pymodbus's own serial server needs pyserial-asyncio, which Debian's package does not depend on; so
 only its framers, its decoder and its data store are used, around a loop of ours.  Wrong checksums
@@ -11,6 +12,7 @@ and foreign units are pymodbus's to ignore.
 """
 
 import argparse
+import json
 import logging
 import os
 import select
@@ -28,13 +30,31 @@ from pymodbus.transaction import ModbusRtuFramer, ModbusSocketFramer
 CELLS = 65536
 
 
-def make_context(unit, any_unit):
-    bits = [bool(at & 1) for at in range(CELLS)]
+def make_cells(registers):
+    """The four tables: counting, or zero with the runs of a file."""
+    if registers is None:
+        bits = [bool(at & 1) for at in range(CELLS)]
+        return {
+            "coil": bits,
+            "discrete": bits,
+            "input": [(30000 + at) & 0xFFFF for at in range(CELLS)],
+            "holding": [(40000 + at) & 0xFFFF for at in range(CELLS)],
+        }
+    cells = {table: [0] * CELLS for table in ("coil", "discrete", "input", "holding")}
+    with open(registers, encoding="utf-8") as f:
+        for run in json.load(f):
+            start, values = run["start"], run["values"]
+            cells[run["table"]][start : start + len(values)] = values
+    return cells
+
+
+def make_context(unit, any_unit, registers):
+    cells = make_cells(registers)
     slave = ModbusSlaveContext(
-        co=ModbusSequentialDataBlock(0, bits),
-        di=ModbusSequentialDataBlock(0, bits),
-        ir=ModbusSequentialDataBlock(0, [(30000 + at) & 0xFFFF for at in range(CELLS)]),
-        hr=ModbusSequentialDataBlock(0, [(40000 + at) & 0xFFFF for at in range(CELLS)]),
+        co=ModbusSequentialDataBlock(0, cells["coil"]),
+        di=ModbusSequentialDataBlock(0, cells["discrete"]),
+        ir=ModbusSequentialDataBlock(0, cells["input"]),
+        hr=ModbusSequentialDataBlock(0, cells["holding"]),
         zero_mode=True,
     )
     if any_unit:
@@ -87,7 +107,7 @@ def open_rtu(path):
 
 
 def serve(options, stop):
-    slave, server = make_context(options.unit, options.tcp is not None)
+    slave, server = make_context(options.unit, options.tcp is not None, options.registers)
     streams, listener = {}, None
     if options.tcp is not None:
         listener = socket.create_server(("127.0.0.1", options.tcp))
@@ -126,6 +146,7 @@ def main():
     where.add_argument("--pty")
     parser.add_argument("--unit", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--registers")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     stop, wake = os.pipe()

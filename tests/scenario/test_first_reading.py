@@ -226,7 +226,7 @@ class ExitCodes(Scenario):
 
     def test_help_and_version(self):
         self.assertRegex(self.command("--version").stdout, r"^busferry \d+\.\d+\.\d+\n$")
-        for command in ("run", "check", "read", "simulate", "drivers"):
+        for command in ("run", "check", "read", "simulate", "profiles", "drivers"):
             with self.subTest(command):
                 done = self.command(command, "--help")
                 self.assertEqual(done.returncode, 0)
