@@ -79,11 +79,16 @@ static int from_manual(const char *text, enum bf_space space, unsigned *ret_at, 
 					text);
 				return refuse(complaint, key, what);
 			}
-		snprintf(what, sizeof(what), "has a first digit of no table; here it is %c", tables[space].digit);
+		snprintf(what, sizeof(what), "starts with %c; the manual's number of %s starts with %c", text[0],
+			tables[space].what, tables[space].digit);
 		return refuse(complaint, key, what);
 	}
-	if (number < 1 || number > REGISTERS)
+	if (number < 1 || number > REGISTERS) {
+		if (number < 1)
+			snprintf(complaint->hint, sizeof(complaint->hint),
+				"the first one is \"%c0001\", on the wire %s: 0", tables[space].digit, key);
 		return refuse(complaint, key, "is out of range: the manual's numbers count from 1 to 65536");
+	}
 	*ret_at = number - 1;
 	return 0;
 }

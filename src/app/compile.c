@@ -66,6 +66,14 @@ void compile_warning(
 	va_end(args);
 }
 
+static void rabbit(struct compile *compile, const struct tree *group, const char *key, const char *text)
+{
+	const char *changed = strpbrk(text, ".*");
+	if (changed)
+		compile_warning(compile, group, key, "no matter with other brokers",
+			"RabbitMQ changes the %c in the topic text \"%s\"", *changed, text);
+}
+
 const char *compile_topic_text(struct compile *compile, const struct tree *group, const char *topic)
 {
 	const char *text = topic ? topic : group->name, *key = topic ? "topic" : NULL;
@@ -74,9 +82,7 @@ const char *compile_topic_text(struct compile *compile, const struct tree *group
 		compile_fault(compile, group, key, NULL, "the topic text \"%s\" %s", text, fault);
 		return NULL;
 	}
-	if (strpbrk(text, ".*"))
-		compile_warning(compile, group, key, NULL, "RabbitMQ changes the %c in the topic text \"%s\"",
-			*strpbrk(text, ".*"), text);
+	rabbit(compile, group, key, text);
 	return text;
 }
 
@@ -107,6 +113,8 @@ static void gateway(struct compile *compile, const struct tree *group)
 		fault = "has a /";
 	if (fault)
 		compile_fault(compile, group, "id", NULL, "the gateway id \"%s\" %s", map.id, fault);
+	else if (map.id)
+		rabbit(compile, group, "id", map.id);
 	plan->gateway_id = arena_text(compile->keep, map.id && !fault ? map.id : host);
 	plan->gateway_topic = arena_format(compile->keep, "%s/gateway/%s", plan->site, plan->gateway_id);
 	plan->ids = map.ids == 1;
@@ -119,9 +127,8 @@ static void site(struct compile *compile, const struct tree *root, const char *t
 		fault = "starts with a $, which MQTT keeps for brokers";
 	if (fault)
 		compile_fault(compile, root, "site", NULL, "the topic text \"%s\" %s", text, fault);
-	else if (text && strpbrk(text, ".*"))
-		compile_warning(compile, root, "site", NULL, "RabbitMQ changes the %c in the topic text \"%s\"",
-			*strpbrk(text, ".*"), text);
+	else if (text)
+		rabbit(compile, root, "site", text);
 	compile->plan->site = arena_text(compile->keep, text && !fault ? text : "site");
 }
 

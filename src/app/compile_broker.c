@@ -42,7 +42,9 @@ static void endpoint(struct compile *compile, const struct tree *at, struct plan
 		return;
 	}
 	if (!rest) {
-		faults_add(compile->faults, FAULT_ERROR, &at->at, hint, "the broker \"%s\" is no URL", url);
+		faults_add(compile->faults, FAULT_ERROR, &at->at,
+			arena_format(&compile->scratch, "write \"mqtt://%s\"", url), "the broker \"%s\" is no URL",
+			url);
 		return;
 	}
 	size_t n = (size_t)(rest - url);

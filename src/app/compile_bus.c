@@ -73,7 +73,7 @@ static const char *identity(struct compile *compile, const struct plan_bus *bus)
 /* Its wire, from port or tcp.  False when there is none, which was told. */
 static bool wire(struct compile *compile, const struct tree *at, const struct map_bus *map, struct plan_bus *bus)
 {
-	const char *wrong = NULL, *key = map->tcp ? "tcp" : "port";
+	const char *wrong = NULL, *hint = NULL, *key = map->tcp ? "tcp" : "port";
 	if (map->port && map->tcp) {
 		compile_fault(compile, at, "tcp", NULL, "\"tcp\" is given beside \"port\": a bus has one of them");
 		return false;
@@ -97,9 +97,11 @@ static bool wire(struct compile *compile, const struct tree *at, const struct ma
 		bus->port = arena_text(compile->keep, map->port);
 		if (map->port[0] != '/')
 			wrong = "is neither a path nor tcp://host:port";
+		if (strncmp(map->port, "tty", 3) == 0)
+			hint = arena_format(&compile->scratch, "write \"/dev/%s\"", map->port);
 	}
 	if (wrong) {
-		compile_fault(compile, at, key, NULL, "\"%s\": \"%s\" %s", key, map->tcp ? map->tcp : map->port, wrong);
+		compile_fault(compile, at, key, hint, "\"%s\": \"%s\" %s", key, map->tcp ? map->tcp : map->port, wrong);
 		return false;
 	}
 	return true;

@@ -58,8 +58,8 @@ static bool place_of(struct compile *compile, const struct compile_device *devic
 	bool registers = metric->place.space == BF_SPACE_INPUT || metric->place.space == BF_SPACE_HOLDING;
 	if (registers && metric->place.count > device->max_registers)
 		compile_fault(compile, at, type == BF_TYPE_STRING ? "length" : "type", NULL,
-			"a value of %u registers would be split: the device answers %u at most", metric->place.count,
-			device->max_registers);
+			"a value of %u registers would be split: \"max_registers\" of the device is %u",
+			metric->place.count, device->max_registers);
 	return true;
 }
 
@@ -87,7 +87,7 @@ static void scale(
 	int by_scale = bf_decimals_of(metric->scale), by_offset = bf_decimals_of(metric->offset);
 	if (map->decimals != BF_UNSET)
 		metric->decimals = map->decimals;
-	else if (metric->scaled && map->scale_from == BF_UNSET)
+	else if (metric->scaled && map->scale_from.kind == BF_SCALAR_NONE)
 		metric->decimals = by_scale > by_offset ? by_scale : by_offset;
 	else
 		metric->decimals = -1;
@@ -99,13 +99,41 @@ static void scale(
 		compile_fault(compile, at, "min", NULL, "\"min\" is more than \"max\"");
 }
 
+/* The place that the key names, in the notation of the driver, as if the metric itself lay there. */
+static bool place_of_key(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const char *key, const struct plan_metric *metric, struct bf_place *ret_place)
+{
+	const struct bf_key *row = device->driver->metric_keys;
+	while (row->name && !tree_get(at, row->name))
+		row++;
+	if (!row->name)
+		return false;
+	struct tree *alone = tree_add(NULL, TREE_GROUP, NULL, &compile->scratch);
+	struct tree *setting = tree_copy(alone, tree_get(at, key), &compile->scratch);
+	setting->name = row->name;
+	void *keys = arena_alloc(&compile->scratch, device->driver->metric_size);
+	struct schema_part part = {device->driver->metric_keys, keys};
+	struct bf_shape shape = {.type = metric->shape.type == BF_TYPE_BOOL ? BF_TYPE_BOOL : BF_TYPE_U16};
+	struct bf_complaint complaint = {0};
+	if (!schema_read(key, alone, &part, 1, &compile->scratch, compile->faults))
+		return false;
+	if (device->driver->place(device->keys, keys, &shape, ret_place, &complaint) == 0)
+		return true;
+	compile_fault(compile, at, key,
+		arena_format(&compile->scratch, "it is in the same table as the metric, \"%s\"", row->name),
+		"\"%s\" %s", key, complaint.what);
+	return false;
+}
+
 static void scale_from(struct compile *compile, const struct compile_device *device, const struct tree *at,
 	const struct map_metric *map, struct plan_metric *metric)
 {
-	if (map->scale_from == BF_UNSET || metric->shape.type == BF_TYPE_BOOL) /* which was told */
+	if (map->scale_from.kind == BF_SCALAR_NONE || metric->shape.type == BF_TYPE_BOOL) /* which was told */
+		return;
+	if (!place_of_key(compile, device, at, "scale_from", metric, &metric->scale_place))
 		return;
 	const struct bf_place *place = &metric->place;
-	unsigned from = (unsigned)map->scale_from, low = place->at, high = low + place->count;
+	unsigned from = metric->scale_place.at, low = place->at, high = low + place->count;
 	low = from < low ? from : low;
 	high = from + 1 > high ? from + 1 : high;
 	if (high - low > device->max_registers)
@@ -114,7 +142,6 @@ static void scale_from(struct compile *compile, const struct compile_device *dev
 			"most",
 			high - low, device->max_registers);
 	metric->scale_from = true;
-	metric->scale_place = (struct bf_place){place->space, (uint16_t)from, 1};
 }
 
 static void append(struct compile *compile, const struct tree *at, const struct plan_metric *metric)
@@ -171,7 +198,13 @@ static void unit(
 		return;
 	metric->unit = arena_text(compile->keep, map->unit);
 	const char *better = compile_unit(map->unit);
-	if (better)
+	if (map->bits || map->words_of || !number_type(metric->shape.type))
+		compile_warning(compile, at, "unit", "leave it out", "Home Assistant would reject a unit for %s",
+			map->bits                              ? "bits"
+			: map->words_of                        ? "an enum"
+			: metric->shape.type == BF_TYPE_STRING ? "a text"
+							       : "true and false");
+	else if (better)
 		compile_warning(compile, at, "unit", arena_format(&compile->scratch, "write \"%s\"", better),
 			"Home Assistant would reject the unit \"%s\"", map->unit);
 }

@@ -32,6 +32,9 @@ void compile_rules(struct compile *compile, const struct tree *topics)
 		struct schema_part part = {schema_rule, &rule->map};
 		rule->at = at;
 		schema_read(what, at, &part, 1, &compile->scratch, compile->faults);
+		if (rule->map.expire_us != BF_UNSET && compile->plan->broker.protocol < 5)
+			compile_warning(compile, at, "expire", "write protocol: 5 in the group broker",
+				"\"expire\" has no effect with MQTT 3.1.1");
 		const char *wrong = rule->map.match ? topic_filter_fault(rule->map.match) : NULL;
 		if (wrong) {
 			compile_fault(compile, at, "match", NULL, "the filter \"%s\" %s", rule->map.match, wrong);

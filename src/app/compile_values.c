@@ -119,8 +119,8 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 		else if (word[0] == '\0')
 			told_at(compile, item, NULL, "\"enum\" has an empty word");
 		else if (!in_type(type, number))
-			faults_add(compile->faults, FAULT_ERROR, &item->at, NULL, "a \"%s\" is never %lld",
-				bf_type_name(type), (long long)number);
+			faults_add(compile->faults, FAULT_ERROR, &item->at, NULL,
+				"a value of type \"%s\" is never %lld", bf_type_name(type), (long long)number);
 		words[n] = (struct plan_word){number, arena_text(compile->keep, word)};
 	}
 	qsort(words, n, sizeof(*words), by_number);
@@ -135,8 +135,11 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 }
 
 /* One sentinel as raw bits.  NULL when all is well, else what is wrong. */
-static const char *sentinel(const struct tree *at, const struct bf_shape *shape, uint64_t *ret_raw)
+static const char *sentinel(
+	struct compile *compile, const struct tree *at, const struct bf_shape *shape, uint64_t *ret_raw)
 {
+	const char *too_wide = arena_format(
+		&compile->scratch, "\"invalid\" does not fit into the type \"%s\"", bf_type_name(shape->type));
 	unsigned width = compile_width(shape->type);
 	uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
 	struct tree number = *at;
@@ -159,7 +162,7 @@ static const char *sentinel(const struct tree *at, const struct bf_shape *shape,
 		bool negative = !number.hex && number.i < 0;
 		bool fits = negative ? width == 64 || number.i >= -(INT64_C(1) << (width - 1)) : (raw & ~mask) == 0;
 		if (!fits)
-			return "\"invalid\" is wider than the type";
+			return too_wide;
 		*ret_raw = raw & mask;
 		return NULL;
 	}
@@ -167,7 +170,7 @@ static const char *sentinel(const struct tree *at, const struct bf_shape *shape,
 	struct bf_value value = {.kind = BF_FLOAT64, .f64 = tree_number(&number)};
 	int n = bf_encode(shape, &value, bytes, sizeof(bytes));
 	if (n < 0)
-		return "\"invalid\" is no value of this type";
+		return too_wide;
 	*ret_raw = bf_decode_raw(shape, bytes, (size_t)n);
 	return NULL;
 }
@@ -189,8 +192,8 @@ void compile_invalid(
 			texts[given++] = arena_text(compile->keep, item->text);
 			continue;
 		}
-		const char *wrong =
-			text ? "\"invalid\" of a string must be a text" : sentinel(item, &metric->shape, &raws[given]);
+		const char *wrong = text ? "\"invalid\" of a string must be a text"
+					 : sentinel(compile, item, &metric->shape, &raws[given]);
 		if (wrong)
 			told_at(compile, item, NULL, wrong);
 		else
@@ -227,7 +230,8 @@ bool compile_bit(struct compile *compile, const struct tree *bit, struct plan_me
 	if (bit->type == TREE_INT && bit->i >= 0 && bit->i < 64) {
 		low = high = (unsigned)bit->i;
 	} else if (bit->type != TREE_TEXT || !bit_range(bit->text, &low, &high)) {
-		told_at(compile, bit, "write 3 for bit 3, \"8-10\" for a range", "neither a bit nor a range of bits");
+		faults_add(compile->faults, FAULT_ERROR, &bit->at, "write 3 for bit 3, \"8-10\" for a range",
+			"\"%s\" is neither a bit nor a range of bits", bit->name);
 		return false;
 	}
 	if (high >= width) {
@@ -247,7 +251,7 @@ void compile_deadband(
 	metric->deadband = NAN;
 	if (given->kind == BF_SCALAR_NONE) {
 		if (tree_get(at, "heartbeat") && !tree_get(at, "deadband"))
-			compile_fault(compile, at, "heartbeat", "write deadband: 0 to tell every change",
+			compile_warning(compile, at, "heartbeat", "write deadband: 0 to tell every change",
 				"\"heartbeat\" has no effect without a \"deadband\": every poll is told");
 		return;
 	}
@@ -257,8 +261,8 @@ void compile_deadband(
 		band = strtod(given->text, &end);
 		metric->deadband_percent = *end == '%' && end[1] == '\0';
 		if (end == given->text || !metric->deadband_percent) {
-			compile_fault(
-				compile, at, "deadband", "write 0.2 or \"2%\"", "\"deadband\" is \"%s\"", given->text);
+			compile_fault(compile, at, "deadband", "write 0.2 or \"2%\"",
+				"\"deadband\" is \"%s\", it must be a number or a percentage", given->text);
 			return;
 		}
 	}

@@ -79,11 +79,9 @@ static void add_duration(char text[static EXPLAIN_SIZE], double seconds)
 
 static void add_size(char text[static EXPLAIN_SIZE], double bytes)
 {
-	static const char *const units[] = {"B", "kB", "MB", "GB"};
-	size_t i = 0;
-	for (; i < 3 && bytes >= 1000; i++)
-		bytes /= 1000;
-	add(text, "\"%.15g%s\"", bytes, units[i]);
+	char size[BF_SIZE_SIZE];
+	bf_size_print((int64_t)bytes, size);
+	add(text, "\"%s\"", size);
 }
 
 static void add_number(char text[static EXPLAIN_SIZE], double number)

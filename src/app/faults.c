@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORD_MAX 64 /* a longer word is no mistyped key */
+#define WORD_MAX       64 /* a longer word is no mistyped key */
+#define LINE_MAX_SHOWN 160
 
 /* The lines of one file, while its faults are printed. */
 struct source {
@@ -157,21 +158,40 @@ static const char *source_line(struct source *source, const struct place_in_map 
 	return source->line;
 }
 
-static void print_caret(const struct place_in_map *at, const char *line, FILE *to)
+/* Byte of the n-th character, counted from 0, or the end. */
+static size_t byte_of(const char *line, size_t n)
 {
-	size_t n = strlen(line), i = 0;
-	unsigned column = 1;
-	for (; i < n && column < at->column; column++) {
-		fputc(line[i] == '\t' ? '\t' : ' ', to);
-		size_t length = utf8_length(line + i, n - i);
+	size_t size = strlen(line), i = 0;
+	for (; n && i < size; n--) {
+		size_t length = utf8_length(line + i, size - i);
 		i += length ? length : 1;
 	}
-	for (; column < at->column; column++)
-		fputc(' ', to);
+	return i;
+}
+
+/* The line and below it the caret; of a long line what is around the caret. */
+static void print_line(const struct place_in_map *at, const char *line, FILE *to, const char *on, const char *off)
+{
+	size_t n = utf8_columns(line, strlen(line)), first = 0, last = n, column = at->column ? at->column - 1u : 0;
+	if (n > LINE_MAX_SHOWN) {
+		if (column > LINE_MAX_SHOWN / 2)
+			first = column - LINE_MAX_SHOWN / 2;
+		last = first + LINE_MAX_SHOWN < n ? first + LINE_MAX_SHOWN : n;
+	}
+	size_t from = byte_of(line, first), end = last < n ? byte_of(line, last) : strlen(line),
+	       here = byte_of(line, column);
+	const char *before = first ? "…" : "", *behind = last < n ? "…" : "";
+	fprintf(to, "%6u | %s%.*s%s\n       | %s%s", at->line, before, (int)(end - from), line + from, behind, on,
+		first ? " " : "");
+	for (size_t i = from, k = first; k < column; k++) {
+		fputc(i < here && line[i] == '\t' ? '\t' : ' ', to);
+		size_t length = i < here ? utf8_length(line + i, here - i) : 0;
+		i += length ? length : 1;
+	}
 	fputc('^', to);
-	size_t room = utf8_columns(line + i, n - i);
-	for (unsigned w = 1; w < at->width && w < room; w++)
+	for (size_t w = 1; w < at->width && column + w < last; w++)
 		fputc('~', to);
+	fprintf(to, "%s\n", off);
 }
 
 static void print_one(const struct fault *fault, struct source *source, FILE *to, bool colour)
@@ -191,11 +211,8 @@ static void print_one(const struct fault *fault, struct source *source, FILE *to
 		fprintf(to, "%s: ", at->file);
 	fprintf(to, "%s%s%s:%s %s%s%s\n", off, on, word, off, bold, fault->what, off);
 	const char *line = at->file && at->line ? source_line(source, at) : NULL;
-	if (line) {
-		fprintf(to, "%6u | %s\n       | %s", at->line, line, on);
-		print_caret(at, line, to);
-		fprintf(to, "%s\n", off);
-	}
+	if (line)
+		print_line(at, line, to, on, off);
 	if (fault->hint)
 		fprintf(to, "       = %s\n", fault->hint);
 }

@@ -26,7 +26,7 @@ struct maptext_edit {
 void maptext_edit(struct maptext *map, size_t at, size_t n, const char *by)
 {
 	map->repaired = true;
-	if (map->in_include) /* which libconfig reads by itself */
+	if (map->n_within) /* which libconfig reads by itself */
 		map->broken = true;
 	if (map->n_edits == map->edits_size) {
 		size_t size = map->edits_size ? map->edits_size * 2 : 16;
@@ -84,9 +84,9 @@ const char *maptext_mend(struct maptext *map, const char *text, size_t n)
 	return mended;
 }
 
-void maptext_check_bytes(struct maptext *map, const char *text, size_t n)
+void maptext_check_bytes(struct maptext *map, const char *file, const char *text, size_t n)
 {
-	struct place_in_map at = {map->file, 1, 1, 1};
+	struct place_in_map at = {file, 1, 1, 1};
 	for (size_t i = 0; i < n;) {
 		size_t length = utf8_length(text + i, n - i);
 		if (length == 0 || text[i] == '\0') {

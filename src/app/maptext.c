@@ -18,7 +18,7 @@
 
 #define DEPTH_MAX    100
 #define FAULTS_MAX   50 /* it is no map at all */
-#define INCLUDES_MAX 100
+#define INCLUDES_MAX 10 /* within each other; libconfig's own limit */
 
 /* A group or list that is open. */
 struct frame {
@@ -87,7 +87,7 @@ static struct tree *keys_put(struct keys *keys, const struct tree *group, struct
 
 static bool hopeless(const struct maptext *map)
 {
-	return map->faults->n_errors - map->first_error >= FAULTS_MAX;
+	return map->hopeless || map->faults->n_errors - map->first_error >= FAULTS_MAX;
 }
 
 static bool is_mark(const struct token *token, const char *marks)
@@ -175,7 +175,7 @@ static void elements(struct maptext *map, struct tokens *tokens, struct frame *f
 				continue;
 			}
 			if (token.mark == ';') {
-				maptext_fault(map, &token.place, "write ,", "values of a list are parted by commas");
+				maptext_fault(map, &token.place, "write ,", "values of a list are separated by commas");
 				maptext_edit(map, token.at, 1, ",");
 			}
 			comma = true;
@@ -240,7 +240,7 @@ static enum mapvalue_kind value(
 	node->type = frame.close == '}' ? TREE_GROUP : TREE_LIST;
 	if (++map->depth > DEPTH_MAX) {
 		maptext_fault(map, &token->place, NULL, "groups within groups, more than %d deep", DEPTH_MAX);
-		map->broken = true;
+		map->broken = map->quote_lost = true; /* what is closed can no longer be told */
 		tokens->at = tokens->n;
 	} else if (frame.close == '}') {
 		settings(map, tokens, &frame);
@@ -265,27 +265,31 @@ static void include(struct maptext *map, struct tokens *tokens, struct frame *fr
 	const char *name = arena_text_n(&map->scratch, quote + 1, n);
 	const char *text = NULL;
 	size_t size = 0;
-	if (name[0] == '/' || ++map->n_included > INCLUDES_MAX) {
-		maptext_fault(map, &token->place, name[0] == '/' ? "write it as seen from the folder of the map" : NULL,
-			name[0] == '/' ? "@include takes no absolute path" : "files that include each other");
+	const char *path = arena_format(map->keep, "%s/%s", map->folder, name);
+	if (name[0] == '/') {
+		maptext_fault(map, &token->place, "write it as seen from the folder of the map",
+			"@include takes no absolute path");
 		map->broken = true;
 		return;
 	}
-	const char *path = arena_format(&map->scratch, "%s/%s", map->folder, name);
+	if (map->n_within == INCLUDES_MAX) {
+		maptext_fault(map, &token->place, "a file must not include itself, nor one that includes it",
+			"files that include each other, more than %d deep", INCLUDES_MAX);
+		map->broken = map->hopeless = true;
+		return;
+	}
 	int err = maptext_load(path, &map->scratch, &text, &size);
 	if (err < 0) {
 		maptext_fault(map, &token->place, NULL, "cannot read %s: %s", path, strerror(-err));
 		map->broken = true;
 		return;
 	}
-	struct tokens inner = tokens_of(arena_text(map->keep, path), text, size);
+	maptext_check_bytes(map, path, text, size);
+	struct tokens inner = tokens_of(path, text, size);
 	struct frame file = {.node = frame->node, .keys = frame->keys};
-	bool was = map->in_include;
-	map->in_include = true;
-	if (++map->depth <= DEPTH_MAX)
-		settings(map, &inner, &file);
-	map->depth--;
-	map->in_include = was;
+	map->n_within++;
+	settings(map, &inner, &file);
+	map->n_within--;
 }
 
 /* The key and what stands between it and its value.  False when there is no value to read. */
@@ -393,7 +397,8 @@ static void settings(struct maptext *map, struct tokens *tokens, struct frame *f
 		}
 		if (is_mark(&token, ",;")) {
 			if (!separator) {
-				maptext_fault(map, &token.place, "leave it out", "this %c parts nothing", token.mark);
+				maptext_fault(
+					map, &token.place, "leave it out", "this %c separates nothing", token.mark);
 				maptext_edit(map, token.at, 1, "");
 			}
 			separator = false;
@@ -426,7 +431,7 @@ void maptext_read(
 		text += 3;
 		n -= 3;
 	}
-	maptext_check_bytes(ret, text, n);
+	maptext_check_bytes(ret, ret->file, text, n);
 	struct tokens tokens = tokens_of(ret->file, text, n);
 	struct keys keys = {0};
 	struct frame whole = {.node = ret->root, .keys = &keys};

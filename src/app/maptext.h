@@ -39,13 +39,14 @@ struct maptext {
 	struct maptext_edit *edits;
 	size_t n_edits, edits_size;
 	const char *words[256]; /* some that were kept: most keys stand in many groups */
-	unsigned depth, n_included;
+	unsigned depth;
+	unsigned n_within; /* how many files include the one that is read */
+	bool hopeless;     /* no use in going on */
 	bool unclosed_found, quote_lost;
 	struct place_in_map unclosed; /* the outermost group or list that is open at the end */
 	struct place_in_map suspect;  /* the one whose brace is missing, by the indentation */
 	char unclosed_by, suspect_by; /* the brace that is missing; 0 = none */
-	bool in_include;
-	size_t first_error; /* n_errors before */
+	size_t first_error;           /* n_errors before */
 };
 
 /*
@@ -79,6 +80,6 @@ void maptext_unedit(struct maptext *map, size_t from);
 const char *maptext_mend(struct maptext *map, const char *text, size_t n);
 
 /* Tells the first byte that is not UTF-8, or zero. */
-void maptext_check_bytes(struct maptext *map, const char *text, size_t n);
+void maptext_check_bytes(struct maptext *map, const char *file, const char *text, size_t n);
 
 #endif

@@ -148,6 +148,21 @@ static bool comma(struct maptext *map, struct tokens *tokens, struct token *toke
 	return true;
 }
 
+/* libconfig ends a text at a \x00 without a word. */
+static void check_text(struct maptext *map, const struct tokens *tokens, const struct token *token)
+{
+	const char *text = tokens->text + token->at;
+	for (size_t i = 1; i + 4 < token->n; i++) {
+		if (text[i] != '\\')
+			continue;
+		if (memcmp(text + i, "\\x00", 4) == 0) {
+			maptext_fault(map, &token->place, "leave it out", "a text cannot hold the zero byte \\x00");
+			maptext_edit(map, token->at + i, 4, "");
+		}
+		i++;
+	}
+}
+
 enum mapvalue_kind mapvalue_read(
 	struct maptext *map, struct tokens *tokens, struct token *token, bool in_list, struct tree *node)
 {
@@ -155,10 +170,12 @@ enum mapvalue_kind mapvalue_read(
 	if (token->kind == TOKEN_TEXT) {
 		struct tokens ahead = *tokens;
 		struct token next = tokens_next(&ahead);
+		check_text(map, tokens, token);
 		while (!in_list && next.kind == TOKEN_TEXT) {
 			struct token after = tokens_peek(&ahead);
 			if (is_colon(&after)) /* a key in quotes: told by who reads keys */
 				break;
+			check_text(map, tokens, &next);
 			*tokens = ahead;
 			next = tokens_next(&ahead);
 		}

@@ -73,7 +73,7 @@ struct map_device {
 struct map_metric {
 	int type, length, words, bytes, decimals, monotonic, reduce, qos, retain, payload;
 	double scale, offset, min, max, max_step;
-	int scale_from;
+	struct bf_scalar scale_from;
 	const char *unit, *topic;
 	const struct tree *words_of, *bits, *invalid;
 	struct bf_scalar deadband;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define KEYS_MAX 96 /* of one group, all its tables together */
 
@@ -114,6 +115,21 @@ static int choice_of(const char *choices, const char *word)
 	return -1;
 }
 
+/* What others call it. */
+static const char *other_name(const char *choices, const char *word)
+{
+	static const char *const names[][2] = {{"float", "f32"}, {"float32", "f32"}, {"real", "f32"}, {"double", "f64"},
+		{"float64", "f64"}, {"byte", "u8"}, {"uint8", "u8"}, {"int8", "s8"}, {"word", "u16"}, {"uint16", "u16"},
+		{"ushort", "u16"}, {"int16", "s16"}, {"short", "s16"}, {"int", "s16"}, {"dword", "u32"},
+		{"uint32", "u32"}, {"ulong", "u32"}, {"int32", "s32"}, {"dint", "s32"}, {"long", "s32"},
+		{"uint64", "u64"}, {"int64", "s64"}, {"text", "string"}, {"ascii", "string"}, {"boolean", "bool"},
+		{"bit", "bool"}, {"ABCD", "big"}, {"CDAB", "little"}, {"swapped", "little"}, {"swap", "little"}};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcasecmp(names[i][0], word) == 0 && choice_of(choices, names[i][1]) >= 0)
+			return names[i][1];
+	return NULL;
+}
+
 static void choice_fault(struct reader *reader)
 {
 	char list[512] = "", words[16][32];
@@ -132,7 +148,12 @@ static void choice_fault(struct reader *reader)
 		n++;
 		c = last ? NULL : c + m + 1;
 	}
-	const char *near = faults_did_you_mean(reader->value->text, known);
+	const char *near = other_name(reader->key->choices, reader->value->text);
+	if (!near)
+		near = faults_did_you_mean(reader->value->text, known);
+	for (size_t i = 0; i < n && !near; i++)
+		if (strcasecmp(known[i], reader->value->text) == 0)
+			near = known[i];
 	fault(reader, near ? arena_format(reader->arena, "did you mean \"%s\"?", near) : NULL,
 		"\"%s\" is \"%s\", it can be %s", reader->key->name, reader->value->text, list);
 }
@@ -240,8 +261,10 @@ static void read_quantity(struct reader *reader, int (*parse)(const char *, int6
 			bf_duration_print((int64_t)(key->max * 1e6 + 0.5), high);
 			fault(reader, NULL, "\"%s\" must be between \"%s\" and \"%s\"", key->name, low, high);
 		} else {
-			fault(reader, NULL, "\"%s\" must be between %.15g and %.15g bytes", key->name, key->min,
-				key->max);
+			char low[BF_SIZE_SIZE], high[BF_SIZE_SIZE];
+			bf_size_print((int64_t)key->min, low);
+			bf_size_print((int64_t)key->max, high);
+			fault(reader, NULL, "\"%s\" must be between \"%s\" and \"%s\"", key->name, low, high);
 		}
 		return;
 	}
@@ -379,6 +402,22 @@ static void fall_back(struct reader *reader)
 	reader->value = NULL;
 }
 
+/* What other programs call a key of this group. */
+static const char *other_key(const char *name, const char *const *words)
+{
+	static const char *const names[][2] = {{"password", "password_file"}, {"username", "user"}, {"host", "tcp"},
+		{"interval", "every"}, {"period", "every"}, {"factor", "scale"}, {"multiplier", "scale"},
+		{"register", "holding"}, {"baud", "line"}, {"baudrate", "line"}, {"parity", "line"},
+		{"slave", "address"}, {"slave_id", "address"}, {"unit_id", "address"}, {"datatype", "type"},
+		{"data_type", "type"}, {"word_order", "words"}, {"byte_order", "bytes"}, {"precision", "decimals"},
+		{"device", "port"}};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (size_t k = 0; strcmp(names[i][0], name) == 0 && words[k]; k++)
+			if (strcmp(names[i][1], words[k]) == 0)
+				return words[k];
+	return NULL;
+}
+
 static void unknown(struct reader *reader, const struct tree *setting, const struct schema_part *parts, size_t n_parts)
 {
 	const char *words[KEYS_MAX + 1] = {0};
@@ -386,7 +425,9 @@ static void unknown(struct reader *reader, const struct tree *setting, const str
 	for (size_t i = 0; i < n_parts; i++)
 		for (const struct bf_key *key = parts[i].keys; key->name && n < KEYS_MAX; key++)
 			words[n++] = key->name;
-	const char *near = faults_did_you_mean(setting->name, words);
+	const char *near = other_key(setting->name, words);
+	if (!near)
+		near = faults_did_you_mean(setting->name, words);
 	faults_add(reader->faults, FAULT_ERROR, &setting->key,
 		near ? arena_format(reader->arena, "did you mean \"%s\"?", near) : NULL, "unknown setting \"%s\" in %s",
 		setting->name, reader->what);
@@ -435,8 +476,9 @@ bool schema_read(const char *what, const struct tree *group, const struct schema
 	for (size_t i = 0; group && i < n_parts; i++)
 		for (const struct bf_key *key = parts[i].keys; key->name; key++)
 			if ((key->flags & BF_KEY_REQUIRED) && !tree_get(group, key->name)) {
-				schema_fault(
-					faults, group, NULL, key->help, "\"%s\" is required in %s", key->name, what);
+				schema_fault(faults, group, NULL,
+					arena_format(arena, "write %s: …   # %s", key->name, key->help),
+					"\"%s\" is required in %s", key->name, what);
 				all_ok = false;
 			}
 	return all_ok;

@@ -96,24 +96,25 @@ int bf_size_parse(const char *text, int64_t *ret_bytes)
 	return quantity_parse(text, sizes, N_SIZES, SIZE_BARE, SIZE_MOST, ret_bytes);
 }
 
-/* The first unit of which there is at least one and that needs no more than three decimals. */
-static const struct unit *unit_for(uint64_t us)
+/* The first unit of which there is at least one and that needs no more than three decimals; for zero the bare one. */
+static const struct unit *unit_for(uint64_t quantity, const struct unit *units, size_t n_units, int64_t bare)
 {
-	for (size_t i = 0; i + 1 < N_DURATIONS; i++) {
-		uint64_t unit = (uint64_t)durations[i].size;
-		if (us >= unit && us % (unit / 1000) == 0)
-			return &durations[i];
+	for (size_t i = 0; i + 1 < n_units; i++) {
+		uint64_t unit = (uint64_t)units[i].size;
+		if (quantity == 0 ? units[i].size == bare : quantity >= unit && quantity % (unit / 1000) == 0)
+			return &units[i];
 	}
-	return us == 0 ? &durations[3] : &durations[N_DURATIONS - 1];
+	return &units[n_units - 1];
 }
 
-int bf_duration_print(int64_t us, char text[static BF_DURATION_SIZE])
+static int quantity_print(
+	int64_t quantity, const struct unit *units, size_t n_units, int64_t bare, char *text, size_t size)
 {
-	uint64_t left = us < 0 ? 0 - (uint64_t)us : (uint64_t)us;
-	const struct unit *chosen = unit_for(left);
+	uint64_t left = quantity < 0 ? 0 - (uint64_t)quantity : (uint64_t)quantity;
+	const struct unit *chosen = unit_for(left, units, n_units, bare);
 	uint64_t unit = (uint64_t)chosen->size;
 	uint64_t thousandths = unit >= 1000 ? left % unit / (unit / 1000) : 0;
-	int n = snprintf(text, BF_DURATION_SIZE, "%s%" PRIu64, us < 0 ? "-" : "", left / unit);
+	int n = snprintf(text, size, "%s%" PRIu64, quantity < 0 ? "-" : "", left / unit);
 	if (thousandths) {
 		text[n++] = '.';
 		for (uint64_t place = 100; thousandths; place /= 10) {
@@ -124,4 +125,14 @@ int bf_duration_print(int64_t us, char text[static BF_DURATION_SIZE])
 	size_t length = strlen(chosen->name);
 	memcpy(text + n, chosen->name, length + 1);
 	return n + (int)length;
+}
+
+int bf_duration_print(int64_t us, char text[static BF_DURATION_SIZE])
+{
+	return quantity_print(us, durations, N_DURATIONS, DURATION_BARE, text, BF_DURATION_SIZE);
+}
+
+int bf_size_print(int64_t bytes, char text[static BF_SIZE_SIZE])
+{
+	return quantity_print(bytes, sizes, N_SIZES, SIZE_BARE, text, BF_SIZE_SIZE);
 }

@@ -79,4 +79,8 @@ int bf_size_parse(const char *text, int64_t *ret_bytes);
 #define BF_DURATION_SIZE 24
 int bf_duration_print(int64_t us, char text[static BF_DURATION_SIZE]);
 
+/* "64kB", "1.5MB": likewise. */
+#define BF_SIZE_SIZE 24
+int bf_size_print(int64_t bytes, char text[static BF_SIZE_SIZE]);
+
 #endif

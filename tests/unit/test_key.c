@@ -117,6 +117,22 @@ static void test_round_trip(void **state)
 	}
 }
 
+static void test_print_sizes(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t bytes;
+		const char *text;
+	} sizes[] = {{0, "0B"}, {1, "1B"}, {999, "999B"}, {1000, "1kB"}, {64000, "64kB"}, {65536, "65.536kB"},
+		{1500000, "1.5MB"}, {1234567, "1234.567kB"}, {1000000001, "1000000.001kB"}, {256000000, "256MB"},
+		{1000000000000, "1000GB"}, {-2000, "-2kB"}};
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char text[BF_SIZE_SIZE];
+		assert_int_equal(bf_size_print(sizes[i].bytes, text), strlen(sizes[i].text));
+		assert_string_equal(text, sizes[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +140,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_print_sizes),
 		cmocka_unit_test(test_round_trip),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

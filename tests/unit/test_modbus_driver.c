@@ -102,7 +102,7 @@ static void test_numbers_of_the_manual(void **state)
 	refused("input", text("40013"), BF_TYPE_U16, "is a holding register by its first digit");
 	refused("holding", text("30013"), BF_TYPE_U16, "is an input register by its first digit");
 	refused("coil", text("10001"), BF_TYPE_U16, "is a discrete input by its first digit");
-	refused("input", text("20001"), BF_TYPE_U16, "first digit of no table");
+	refused("input", text("20001"), BF_TYPE_U16, "starts with 2; the manual");
 	refused("input", text("30000"), BF_TYPE_U16, "count from 1");
 	refused("input", text("365537"), BF_TYPE_U16, "count from 1");
 	refused("input", text("365536"), BF_TYPE_U32, "would pass register 65535");
