@@ -1,26 +1,73 @@
 /*
  * Names to addresses, see resolve.h.
  *
- * Why getaddrinfo_a: the shared TCP thread serves many hosts, and one whose name server is dead must not delay the
- * others; a thread of our own for it would be the same with more code.  A look-up that is under way when its owner goes
- * can't be cancelled: it is then leaked on purpose, once per close, bounded by the resolver's own time-out.
+ * Why threads: the shared TCP thread serves many hosts, and one whose name server is dead must not delay the others.
+ * Why not getaddrinfo_a: a look-up that is given up can't be freed there, and its threads begin inside the C library,
+ * unseen by the thread sanitizer, which crashes on the first one.
+ *
+ * A look-up can't be cancelled.  Two hold it, its owner and its thread, and who lets go last frees it.
  */
 #include "field/resolve.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct resolve {
-	struct gaicb lookup;
-	struct gaicb *list[1];
-	struct addrinfo hints;
-	struct addrinfo *addresses;
-	int state; /* 0 known, -EINPROGRESS, -EHOSTUNREACH */
+	struct addrinfo *addresses; /* the thread's until the state says that it is known */
+	_Atomic int state;          /* 0 known, -EINPROGRESS, -EHOSTUNREACH */
+	_Atomic int n_holders;
+	bool begun;
 	char service[8];
 	char host[];
 };
+
+static _Atomic int n_under_way;
+
+static void let_go(struct resolve *resolve)
+{
+	if (atomic_fetch_sub_explicit(&resolve->n_holders, 1, memory_order_acq_rel) > 1)
+		return;
+	if (resolve->addresses)
+		freeaddrinfo(resolve->addresses);
+	free(resolve);
+}
+
+static int look_up(struct resolve *resolve, int flags)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
+	return getaddrinfo(resolve->host, resolve->service, &hints, &resolve->addresses);
+}
+
+static void *resolve_run(void *argument)
+{
+	struct resolve *resolve = argument;
+	int state = look_up(resolve, AI_ADDRCONFIG) == 0 ? 0 : -EHOSTUNREACH;
+	atomic_fetch_sub_explicit(&n_under_way, 1, memory_order_relaxed);
+	atomic_store_explicit(&resolve->state, state, memory_order_release);
+	let_go(resolve);
+	return NULL;
+}
+
+/* Begins the look-up if it is its turn. */
+static void resolve_begin(struct resolve *resolve)
+{
+	if (atomic_fetch_add_explicit(&n_under_way, 1, memory_order_relaxed) < RESOLVE_AT_ONCE) {
+		pthread_t thread;
+		atomic_store_explicit(&resolve->n_holders, 2, memory_order_relaxed);
+		if (pthread_create(&thread, NULL, resolve_run, resolve) == 0) {
+			pthread_detach(thread);
+			resolve->begun = true;
+			return;
+		}
+		atomic_store_explicit(&resolve->n_holders, 1, memory_order_relaxed);
+	}
+	atomic_fetch_sub_explicit(&n_under_way, 1, memory_order_relaxed);
+}
 
 int resolve_start(const char *host, uint16_t port, struct resolve **ret_resolve)
 {
@@ -30,15 +77,11 @@ int resolve_start(const char *host, uint16_t port, struct resolve **ret_resolve)
 		return -ENOMEM;
 	memcpy(resolve->host, host, n);
 	snprintf(resolve->service, sizeof(resolve->service), "%u", port);
-	resolve->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-	if (getaddrinfo(resolve->host, resolve->service, &resolve->hints, &resolve->addresses) == 0) {
-		resolve->state = 0;
-	} else {
-		resolve->hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
-		resolve->lookup = (struct gaicb){
-			.ar_name = resolve->host, .ar_service = resolve->service, .ar_request = &resolve->hints};
-		resolve->list[0] = &resolve->lookup;
-		resolve->state = getaddrinfo_a(GAI_NOWAIT, resolve->list, 1, NULL) == 0 ? -EINPROGRESS : -EHOSTUNREACH;
+	resolve->n_holders = 1;
+	resolve->begun = look_up(resolve, AI_NUMERICHOST) == 0;
+	if (!resolve->begun) {
+		resolve->state = -EINPROGRESS;
+		resolve_begin(resolve);
 	}
 	*ret_resolve = resolve;
 	return 0;
@@ -46,31 +89,16 @@ int resolve_start(const char *host, uint16_t port, struct resolve **ret_resolve)
 
 int resolve_result(struct resolve *resolve, const struct addrinfo **ret_addresses)
 {
-	if (resolve->state == -EINPROGRESS) {
-		int rc = gai_error(&resolve->lookup);
-		if (rc != EAI_INPROGRESS) {
-			resolve->state = rc == 0 ? 0 : -EHOSTUNREACH;
-			if (rc == 0)
-				resolve->addresses = resolve->lookup.ar_result;
-		}
-	}
-	if (resolve->state == 0)
+	if (!resolve->begun)
+		resolve_begin(resolve);
+	int state = atomic_load_explicit(&resolve->state, memory_order_acquire);
+	if (state == 0)
 		*ret_addresses = resolve->addresses;
-	return resolve->state;
+	return state;
 }
 
 void resolve_end(struct resolve *resolve)
 {
-	if (!resolve)
-		return;
-	if (resolve->state == -EINPROGRESS) {
-		int rc = gai_cancel(&resolve->lookup);
-		if (rc == EAI_NOTCANCELED)
-			return;
-		if (gai_error(&resolve->lookup) == 0)
-			resolve->addresses = resolve->lookup.ar_result;
-	}
-	if (resolve->addresses)
-		freeaddrinfo(resolve->addresses);
-	free(resolve);
+	if (resolve)
+		let_go(resolve);
 }
