@@ -54,7 +54,7 @@ if [ "$what" = all ]; then
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
     phase "build: address and undefined sanitizers" build asan -DBUSFERRY_SANITIZE=address &&
         phase "tests: address and undefined sanitizers" tests asan
-    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
     phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
         phase "tests: thread sanitizer" tests tsan
     phase "analysis: cppcheck" bash tests/structure/cppcheck.sh

@@ -17,6 +17,7 @@ import unittest
 
 BUSFERRY = os.environ.get("BUSFERRY", os.path.abspath("build/busferry"))
 FAKE = os.environ.get("BUSFERRY_FAKE", os.path.abspath("build/tests/fake"))
+SANITIZE = os.environ.get("BUSFERRY_SANITIZE", "")
 HERE = os.path.dirname(os.path.abspath(__file__))
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 # Sanitized programs are slower; waits are bounds, not expectations.
@@ -61,6 +62,18 @@ class Process:
     def alive(self):
         return self.child.poll() is None
 
+    def threads(self):
+        """The names of its threads but the first."""
+        tasks = "/proc/%d/task" % self.child.pid
+        names = []
+        for task in os.listdir(tasks):
+            if int(task) != self.child.pid:
+                with open("%s/%s/comm" % (tasks, task), encoding="utf-8") as f:
+                    names.append(f.read().strip())
+        if SANITIZE == "thread":
+            names.remove("busferry")  # its own, named after the first
+        return sorted(names)
+
     def send(self, number):
         self.child.send_signal(number)
 
@@ -93,6 +106,10 @@ class Scenario(unittest.TestCase):
                 process.child.kill()
                 process.child.wait()
             process.log.close()
+        for process in self.processes:  # a crash is told with its last words, whatever else the test waited for
+            crashed = process.child.returncode in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE)
+            if crashed or "Sanitizer" in process.text() or "runtime error: " in process.text():
+                raise AssertionError("%s:\n%s" % (" ".join(process.child.args), process.text()[-5000:]))
 
     def path(self, name):
         return os.path.join(self.dir, name)
