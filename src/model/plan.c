@@ -12,6 +12,14 @@ void plan_destroy(struct plan *plan)
 	arena_free(&arena);
 }
 
+const struct plan_delivery *plan_device_delivery(const struct plan *plan, const struct plan_device *device)
+{
+	for (uint32_t i = device->first_metric; i < device->first_metric + device->n_metrics; i++)
+		if (plan->metrics[i].delivery.per_device)
+			return &plan->metrics[i].delivery;
+	return NULL;
+}
+
 int64_t plan_line_char_ns(const struct plan_line *line)
 {
 	int64_t bits = 1 + line->data_bits + (line->parity == 'N' ? 0 : 1) + line->stop_bits;

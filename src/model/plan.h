@@ -166,6 +166,9 @@ struct plan {
 /* Frees what the plan points to.  NULL and zeroed plans are fine. */
 void plan_destroy(struct plan *plan);
 
+/* How the message of the whole device leaves; NULL when none of its metrics is told per device. */
+const struct plan_delivery *plan_device_delivery(const struct plan *plan, const struct plan_device *device);
+
 /* Length of one character on the line in nanoseconds: start, data, parity and stop bits. */
 int64_t plan_line_char_ns(const struct plan_line *line);
 

@@ -8,10 +8,15 @@
  *
  * Invariant: a device is UNKNOWN until its first answer or until it is declared offline; nothing is told of it before.
  *
+ * Why info waits: what is retained at a broker from an earlier start is known from the old info only, so it must be
+ * read there, and its topics cleared, before it is overwritten; once for each broker after the start.
+ *
  * Threads: see announce.h.  The text of info is made and used on the publisher's thread only.
  */
 #include "ship/announce.h"
-#include "base/json.h"
+#include "base/log.h"
+#include "ship/info.h"
+#include "ship/sweep.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -29,6 +34,10 @@ struct announce {
 	int64_t started_ms;
 	struct arena arena; /* of the topics */
 	const char *state_topic, *info_topic, *stats_topic;
+	struct sweep sweep;
+	bool *swept;                      /* of each endpoint: its old info was read, so it may be overwritten */
+	size_t endpoint;                  /* connected to, or last */
+	bool info_due;                    /* once the sweep is over */
 	const char **availability_topics; /* of each device */
 	_Atomic unsigned char *states;
 	char *info;
@@ -56,61 +65,6 @@ static void announce_word(struct announce *announce, const char *topic, bool onl
 	announce_put(announce, topic, word, strlen(word), 1, true);
 }
 
-static void info_buses(struct json *json, const struct plan *plan)
-{
-	json_array(json, "buses");
-	for (size_t i = 0; i < plan->n_buses; i++) {
-		const struct plan_bus *bus = &plan->buses[i];
-		json_object(json, NULL);
-		json_text(json, "name", bus->name);
-		if (bus->driver)
-			json_text(json, "driver", bus->driver->name);
-		if (bus->wire == WIRE_SERIAL) {
-			json_text(json, "port", bus->port);
-		} else {
-			json_text(json, "host", bus->host);
-			json_int(json, "tcp_port", bus->tcp_port);
-		}
-		json_int(json, "devices", bus->n_devices);
-		json_object_end(json);
-	}
-	json_array_end(json);
-}
-
-static void info_devices(struct json *json, const struct plan *plan)
-{
-	json_array(json, "devices");
-	for (size_t i = 0; i < plan->n_devices; i++) {
-		const struct plan_device *device = &plan->devices[i];
-		json_object(json, NULL);
-		json_text(json, "topic", device->topic);
-		if (device->name)
-			json_text(json, "name", device->name);
-		json_text(json, "bus", plan->buses[device->bus].name);
-		json_int(json, "address", device->address);
-		json_int(json, "metrics", device->n_metrics);
-		json_object_end(json);
-	}
-	json_array_end(json);
-}
-
-/* The length, or -ENOSPC.  broker_url may be NULL. */
-static int info_print(const struct announce *announce, const char *broker_url, bool lists, char *text, size_t size)
-{
-	struct json json = json_into(text, size);
-	json_object(&json, NULL);
-	json_text(&json, "version", BUSFERRY_VERSION);
-	json_int(&json, "started", announce->started_ms);
-	if (broker_url)
-		json_text(&json, "broker", broker_url);
-	if (lists) {
-		info_buses(&json, announce->plan);
-		info_devices(&json, announce->plan);
-	}
-	json_object_end(&json);
-	return json_end(&json);
-}
-
 /* Makes the buffer large enough for every broker of the list. */
 static int info_init(struct announce *announce)
 {
@@ -126,16 +80,26 @@ static int info_init(struct announce *announce)
 			return -ENOMEM;
 		announce->info = text;
 		announce->info_size = size + slack;
-		if (size >= MESSAGE_PAYLOAD_MAX || info_print(announce, NULL, true, text, size - 32) >= 0)
+		if (size >= MESSAGE_PAYLOAD_MAX ||
+			info_print(announce->plan, announce->started_ms, NULL, INFO_WHOLE, text, size - 32) >= 0)
 			return 0;
 	}
 }
 
-static void announce_info(struct announce *announce, const char *broker_url)
+static void announce_info(struct announce *announce)
 {
-	int n = info_print(announce, broker_url, true, announce->info, announce->info_size);
-	if (n < 0 || n > (int)MESSAGE_PAYLOAD_MAX) /* thousands of devices: what is most wanted, without the lists */
-		n = info_print(announce, broker_url, false, announce->info, announce->info_size);
+	const char *broker_url = announce->plan->broker.endpoints[announce->endpoint].url;
+	int n = -ENOSPC;
+	/* Thousands of devices: what is most wanted. */
+	for (int detail = INFO_WHOLE; detail <= INFO_BARE && (n < 0 || n > (int)MESSAGE_PAYLOAD_MAX); detail++) {
+		if (detail == INFO_BARE)
+			log_warning("%s: more devices than it can hold: what a later map leaves out will stay retained "
+				    "at the broker",
+				announce->info_topic);
+		n = info_print(announce->plan, announce->started_ms, broker_url, (enum info_detail)detail,
+			announce->info, announce->info_size);
+	}
+	announce->info_due = false;
 	if (n > 0)
 		announce_put(announce, announce->info_topic, announce->info, (size_t)n, 1, true);
 }
@@ -151,21 +115,59 @@ static void announce_device(struct announce *announce, size_t device)
 	}
 }
 
-static void announce_connected(struct publisher_listener *listener, const char *broker_url)
+static struct announce *announce_of(struct publisher_listener *listener)
 {
-	struct announce *announce =
-		(struct announce *)(void *)((char *)listener - offsetof(struct announce, publisher_listener));
+	return (struct announce *)(void *)((char *)listener - offsetof(struct announce, publisher_listener));
+}
+
+static void announce_connected(struct publisher_listener *listener, const char *broker_url, struct uplink *uplink)
+{
+	struct announce *announce = announce_of(listener);
+	const struct plan_broker *broker = &announce->plan->broker;
+	for (size_t i = 0; i < broker->n_endpoints; i++)
+		if (strcmp(broker->endpoints[i].url, broker_url) == 0)
+			announce->endpoint = i;
 	announce_word(announce, announce->state_topic, true);
-	announce_info(announce, broker_url);
+	announce->info_due = true;
+	if (announce->swept[announce->endpoint])
+		announce_info(announce);
+	else
+		sweep_begin(&announce->sweep, uplink, clock_now(announce->clock));
 	for (size_t i = 0; i < announce->plan->n_devices; i++)
 		announce_device(announce, i);
 	announce->messages->flush(announce->messages);
 }
 
+static int64_t announce_step(struct publisher_listener *listener, bool settled, int64_t now_us)
+{
+	struct announce *announce = announce_of(listener);
+	int64_t at_us = sweep_step(&announce->sweep, settled, now_us);
+	if (at_us != CLOCK_NEVER || !announce->info_due)
+		return at_us;
+	announce->swept[announce->endpoint] = true;
+	announce_info(announce);
+	announce->messages->flush(announce->messages);
+	return CLOCK_NEVER;
+}
+
+static void announce_lost(struct publisher_listener *listener)
+{
+	sweep_lost(&announce_of(listener)->sweep);
+}
+
+static void announce_subscribed(struct publisher_listener *listener, int message_id, int reason)
+{
+	sweep_subscribed(&announce_of(listener)->sweep, message_id, reason);
+}
+
+static void announce_message(struct publisher_listener *listener, const struct uplink_message *message)
+{
+	sweep_message(&announce_of(listener)->sweep, message);
+}
+
 static void announce_leaving(struct publisher_listener *listener)
 {
-	struct announce *announce =
-		(struct announce *)(void *)((char *)listener - offsetof(struct announce, publisher_listener));
+	struct announce *announce = announce_of(listener);
 	announce_word(announce, announce->state_topic, false);
 	announce->messages->flush(announce->messages);
 }
@@ -186,7 +188,12 @@ int announce_init(const struct plan *plan, const struct clock *clock, struct mes
 	if (!announce)
 		return -ENOMEM;
 	*announce = (struct announce){
-		.publisher_listener = {.connected = announce_connected, .leaving = announce_leaving},
+		.publisher_listener = {.connected = announce_connected,
+			.lost = announce_lost,
+			.subscribed = announce_subscribed,
+			.message = announce_message,
+			.step = announce_step,
+			.leaving = announce_leaving},
 		.report_listener = {.availability = announce_availability},
 		.plan = plan,
 		.clock = clock,
@@ -200,6 +207,8 @@ int announce_init(const struct plan *plan, const struct clock *clock, struct mes
 	for (size_t i = 0; i < plan->n_devices; i++)
 		announce->availability_topics[i] =
 			arena_format(&announce->arena, "%s/availability", plan->devices[i].topic);
+	announce->swept = arena_array(&announce->arena, plan->broker.n_endpoints + 1, sizeof(bool));
+	sweep_init(&announce->sweep, plan, messages);
 	announce->states = arena_array(&announce->arena, plan->n_devices, sizeof(*announce->states));
 	if (info_init(announce) != 0) {
 		announce_destroy(announce);
@@ -214,6 +223,7 @@ void announce_destroy(struct announce *announce)
 	if (!announce)
 		return;
 	free(announce->info);
+	sweep_destroy(&announce->sweep);
 	arena_free(&announce->arena);
 	free(announce);
 }

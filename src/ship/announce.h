@@ -2,6 +2,8 @@
  * What stands: that the gateway is there, what it consists of, which devices answer.  Told anew on each connect, since
  * a broker may have forgotten or never known it; the last will takes the word back when the gateway falls silent.
  *
+ * Before info is told for the first time after the start, the retained messages of an older map are cleared (sweep.h).
+ *
  * Topics (contract, section 2): GATEWAY/state and GATEWAY/info, DEVICE/availability, all retained at QoS 1;
  * GATEWAY/stats at QoS 0, not retained.
  *
@@ -26,7 +28,8 @@ int announce_init(const struct plan *plan, const struct clock *clock, struct mes
 	struct announce **ret_announce);
 void announce_destroy(struct announce *announce);
 
-/* For publisher_init: `online`, info and all known availabilities after each CONNACK, `offline` before leaving. */
+/* For publisher_init: `online`, info (after the sweep) and all known availabilities after each CONNACK, `offline`
+ * before leaving. */
 struct publisher_listener *announce_publisher_listener(struct announce *announce);
 
 /* For report_init: changes of availability. */

@@ -50,9 +50,31 @@ static void on_acknowledged(void *user, int message_id, int reason)
 	sender_acknowledged(&connection->sender, message_id, reason, connection->now_us);
 }
 
+static void on_subscribed(void *user, int message_id, int reason)
+{
+	struct connection *connection = user;
+	if (connection->state == CONNECTION_ACTIVE && connection->listener && connection->listener->subscribed)
+		connection->listener->subscribed(connection->listener, message_id, reason);
+}
+
+static void on_message(void *user, const struct uplink_message *message)
+{
+	struct connection *connection = user;
+	if (connection->state == CONNECTION_ACTIVE && connection->listener && connection->listener->message)
+		connection->listener->message(connection->listener, message);
+}
+
 static bool connection_speaks_qos2(const struct connection *connection)
 {
 	return connection->uses_qos2 && connection->max_qos[connection->retry.endpoint] == 2;
+}
+
+/* The connection is no longer ACTIVE. */
+static void connection_unlisten(struct connection *connection)
+{
+	connection->listener_at_us = CLOCK_NEVER;
+	if (connection->state == CONNECTION_ACTIVE && connection->listener && connection->listener->lost)
+		connection->listener->lost(connection->listener);
 }
 
 /* Forgets the uplink's object with all that it holds. */
@@ -124,8 +146,11 @@ static void connection_connected(struct connection *connection)
 	atomic_store_explicit(&connection->is_connected, true, memory_order_relaxed);
 	atomic_fetch_add_explicit(&connection->n_connects, 1, memory_order_relaxed);
 	outbox_connected(connection->outbox);
-	if (connection->listener && connection->listener->connected)
-		connection->listener->connected(connection->listener, url);
+	if (!connection->listener)
+		return;
+	connection->listener->connected(connection->listener, url, connection->uplink);
+	if (connection->listener->step)
+		connection->listener_at_us = connection->now_us;
 }
 
 /* A broker that can't do QoS 2 (RabbitMQ answers PUBACK) breaks the protocol at each and has never completed one. */
@@ -160,6 +185,7 @@ static void connection_lost(struct connection *connection, enum uplink_fault fau
 	else
 		connection_forget(connection);
 	outbox_lost(connection->outbox);
+	connection_unlisten(connection);
 	connection->state = CONNECTION_DOWN;
 	atomic_store_explicit(&connection->is_connected, false, memory_order_relaxed);
 	retry_failed(&connection->retry, fault, what, active, connection->now_us);
@@ -198,6 +224,7 @@ int connection_init(struct connection *connection)
 {
 	const struct plan_broker *broker = connection->broker;
 	connection->opened = broker->n_endpoints;
+	connection->listener_at_us = CLOCK_NEVER;
 	connection->max_qos = malloc(broker->n_endpoints);
 	if (!connection->max_qos)
 		return -ENOMEM;
@@ -209,8 +236,12 @@ int connection_init(struct connection *connection)
 	retry_init(&connection->retry, broker, seed);
 	atomic_store_explicit(&connection->url, broker->endpoints[0].url, memory_order_relaxed);
 	connection_alive(connection, CLOCK_NEVER);
-	connection->uplink->events = (struct uplink_events){
-		.user = connection, .connected = note_connected, .lost = note_lost, .acknowledged = on_acknowledged};
+	connection->uplink->events = (struct uplink_events){.user = connection,
+		.connected = note_connected,
+		.lost = note_lost,
+		.acknowledged = on_acknowledged,
+		.subscribed = on_subscribed,
+		.message = on_message};
 	return 0;
 }
 
@@ -235,6 +266,13 @@ void connection_step(struct connection *connection, bool readable, bool writable
 		connection_give_up(connection, "nothing acknowledged for 90 s");
 }
 
+void connection_listen(struct connection *connection)
+{
+	if (connection->state == CONNECTION_ACTIVE && connection->listener_at_us != CLOCK_NEVER)
+		connection->listener_at_us = connection->listener->step(
+			connection->listener, outbox_settled(connection->outbox), connection->now_us);
+}
+
 void connection_write(struct connection *connection)
 {
 	connection->uplink->ops->step(connection->uplink, false, true);
@@ -246,6 +284,7 @@ void connection_end(struct connection *connection)
 	connection->uplink->ops->close(connection->uplink, connection->state == CONNECTION_ACTIVE);
 	connection_forget(connection);
 	outbox_lost(connection->outbox);
+	connection_unlisten(connection);
 	connection->state = CONNECTION_ENDED;
 	atomic_store_explicit(&connection->is_connected, false, memory_order_relaxed);
 }

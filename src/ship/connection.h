@@ -45,6 +45,7 @@ struct connection {
 	bool purge_due;             /* the broker may remember packet ids of an object that is gone */
 	bool held;                  /* the object is kept for reopen: it has QoS 2 outstanding */
 	int64_t deadline_us;
+	int64_t listener_at_us; /* by when the listener wants a turn; CLOCK_NEVER */
 	int64_t now_us;
 
 	/* What the uplink told, until it has returned. */
@@ -67,6 +68,9 @@ void connection_destroy(struct connection *connection);
 
 /* Connects when it is due, else serves the uplink; acts on what it told and on deadlines. */
 void connection_step(struct connection *connection, bool readable, bool writable, bool may_connect);
+
+/* The listener's turn, while ACTIVE. */
+void connection_listen(struct connection *connection);
 
 /* Writes what was handed over. */
 void connection_write(struct connection *connection);

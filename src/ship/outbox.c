@@ -391,6 +391,14 @@ bool outbox_empty(struct outbox *outbox)
 	return empty;
 }
 
+bool outbox_settled(struct outbox *outbox)
+{
+	pthread_mutex_lock(&outbox->mutex);
+	bool settled = outbox->standing.n_live == 0;
+	pthread_mutex_unlock(&outbox->mutex);
+	return settled;
+}
+
 void outbox_counts(struct outbox *outbox, struct outbox_counts *ret_counts)
 {
 	pthread_mutex_lock(&outbox->mutex);

@@ -93,6 +93,9 @@ void outbox_lost(struct outbox *outbox);
 /* True when nothing waits and nothing is in flight, in neither lane. Any thread. */
 bool outbox_empty(struct outbox *outbox);
 
+/* True when nothing that stands waits or is in flight: all of it is acknowledged, or refused. Any thread. */
+bool outbox_settled(struct outbox *outbox);
+
 void outbox_counts(struct outbox *outbox, struct outbox_counts *ret_counts);
 
 #endif

@@ -54,19 +54,11 @@ static struct payload_part round_label(struct payload_rounds *rounds, const stru
 	return (struct payload_part){arena_text_n(&rounds->arena, text, pen.n), pen.n};
 }
 
-static const struct plan_delivery *round_delivery(const struct plan *plan, const struct plan_device *device)
-{
-	for (uint32_t i = device->first_metric; i < device->first_metric + device->n_metrics; i++)
-		if (plan->metrics[i].delivery.per_device)
-			return &plan->metrics[i].delivery;
-	return NULL;
-}
-
 static struct payload_round *payload_round_init(struct payload_rounds *rounds, uint32_t index)
 {
 	const struct plan *plan = rounds->payload->plan;
 	const struct plan_device *device = &plan->devices[index];
-	const struct plan_delivery *delivery = round_delivery(plan, device);
+	const struct plan_delivery *delivery = plan_device_delivery(plan, device);
 	if (!delivery)
 		return NULL;
 	struct payload_round *round = arena_alloc(&rounds->arena, sizeof(*round));

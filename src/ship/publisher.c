@@ -72,7 +72,8 @@ static void publisher_stopping(struct publisher *publisher)
 		} else if (connection->state != CONNECTION_ACTIVE) {
 			if (now_us >= publisher->stop_at_us)
 				connection_end(connection);
-		} else if (now_us >= publisher->stop_at_us || outbox_empty(connection->outbox)) {
+		} else if (now_us >= publisher->stop_at_us ||
+			   (connection->listener_at_us == CLOCK_NEVER && outbox_empty(connection->outbox))) {
 			publisher->stop = STOP_LAST_WORDS;
 			publisher->stop_at_us = now_us + LAST_WORDS_US;
 			if (connection->listener && connection->listener->leaving)
@@ -105,6 +106,8 @@ static int64_t publisher_wake(const struct publisher *publisher)
 			other_us = connection->now_us;
 		if (publisher->sender_state == SENDER_HELD)
 			other_us = connection->sender.hold_until_us;
+		if (connection->listener_at_us < other_us)
+			other_us = connection->listener_at_us;
 		break;
 	}
 	if (other_us < wake_us)
@@ -122,6 +125,7 @@ int64_t publisher_step(struct publisher *publisher, int64_t now_us)
 	connection->now_us = now_us;
 	bool stopping = atomic_load_explicit(&publisher->stop_asked, memory_order_relaxed);
 	connection_step(connection, publisher->readable, publisher->writable, !stopping);
+	connection_listen(connection);
 	if (connection->state == CONNECTION_ACTIVE)
 		publisher_work(publisher);
 	if (stopping)

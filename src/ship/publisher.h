@@ -17,9 +17,22 @@
 
 struct publisher;
 
-/* Called on the publisher's thread after each CONNACK, to put what stands (state, info, availability) anew. */
+/* Whoever has something to say or hear at each connection.  Called on the publisher's thread; all but connected may be
+ * NULL. */
 struct publisher_listener {
-	void (*connected)(struct publisher_listener *listener, const char *broker_url);
+	/* After each CONNACK, to put what stands (state, info, availability) anew, and to subscribe on the uplink,
+	 * which may be done until it is lost. */
+	void (*connected)(struct publisher_listener *listener, const char *broker_url, struct uplink *uplink);
+	void (*lost)(struct publisher_listener *listener);
+	/* As the uplink's events of these names. */
+	void (*subscribed)(struct publisher_listener *listener, int message_id, int reason);
+	void (*message)(struct publisher_listener *listener, const struct uplink_message *message);
+	/*
+	 * While connected, in each turn of the publisher until it has returned CLOCK_NEVER; a publisher that is asked
+	 * to stop waits for that as it waits for readings.  settled: all standing messages that were put are
+	 * acknowledged. Returns the instant by which it wants the next turn.
+	 */
+	int64_t (*step)(struct publisher_listener *listener, bool settled, int64_t now_us);
 	/* Before an orderly disconnect: the last words ("offline"). */
 	void (*leaving)(struct publisher_listener *listener);
 };

@@ -19,6 +19,13 @@ void socket_unacknowledged_ms(int fd, unsigned ms)
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
+bool socket_is_ipv6(int fd)
+{
+	struct sockaddr_storage own = {0};
+	socklen_t n = sizeof(own);
+	return getsockname(fd, (struct sockaddr *)&own, &n) == 0 && own.ss_family == AF_INET6;
+}
+
 bool socket_host_is_name(const char *host)
 {
 	struct in6_addr address;

@@ -16,6 +16,9 @@ void socket_cork(int fd, bool on);
 /* Bytes that nobody acknowledges for so long are a dead link (TCP_USER_TIMEOUT, tcp(7)). */
 void socket_unacknowledged_ms(int fd, unsigned ms);
 
+/* Is this socket, connected or connecting, one of IPv6? */
+bool socket_is_ipv6(int fd);
+
 /* False for a host that is an address already. */
 bool socket_host_is_name(const char *host);
 

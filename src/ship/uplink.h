@@ -9,6 +9,7 @@
 #include "model/plan.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Why a connection failed or ended, in classes that the publisher treats differently. */
@@ -33,6 +34,15 @@ struct uplink_limits {
 	bool retain_available;
 };
 
+/* A message on a topic that was subscribed to; all of it is valid during the call. */
+struct uplink_message {
+	const char *topic;
+	const void *payload; /* NULL when it is empty */
+	size_t payload_n;
+	int qos;
+	bool retained; /* it was there before the subscription */
+};
+
 /* What the uplink tells; set by the publisher. */
 struct uplink_events {
 	void *user;
@@ -41,6 +51,10 @@ struct uplink_events {
 	void (*lost)(void *user, enum uplink_fault fault, const char *what);
 	/* reason < 0x80 is good.  QoS 0: written to the socket. */
 	void (*acknowledged)(void *user, int message_id, int reason);
+	/* The broker's word on a subscription: below 0x80 the QoS that it grants, else a reason. */
+	void (*subscribed)(void *user, int message_id, int reason);
+	/* Only while a connection stands.  The uplink must not be closed or forgotten in the call. */
+	void (*message)(void *user, const struct uplink_message *message);
 };
 
 struct uplink_target {
@@ -74,6 +88,14 @@ struct uplink_ops {
 	/* 0 and the message id; -EMSGSIZE too large for the broker; -EPROTONOSUPPORT above its QoS; -EINVAL topic;
 	 * -EAGAIN. */
 	int (*publish)(struct uplink *uplink, const struct uplink_publish *publish, int *ret_message_id);
+	/*
+	 * Asks for the messages of a topic filter, first those that are retained.  A subscription ends with its
+	 * connection: it is asked for anew after each `connected`.
+	 * 0 and the id with which `subscribed` comes; -EAGAIN without a connection; -EINVAL filter.
+	 */
+	int (*subscribe)(struct uplink *uplink, const char *filter, int qos, int *ret_message_id);
+	/* Asks for no more of them.  What is under way still comes.  0 or as subscribe. */
+	int (*unsubscribe)(struct uplink *uplink, const char *filter);
 	/* Bytes handed over at QoS 0 that have not reached the socket yet make this true. */
 	bool (*wants_write)(const struct uplink *uplink);
 	/* For poll(): -1 when there is no connection. */

@@ -17,24 +17,22 @@
  */
 #include "ship/uplink.h"
 #include "base/clock.h"
-#include "ship/secret.h"
 #include "ship/socket.h"
-#include "ship/uplink_note.h"
+#include "ship/uplink_files.h"
 
 #include <errno.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define KEEPALIVE_MIN_S  5   /* the library takes no less */
 #define CLOSE_MS         250 /* for DISCONNECT to leave */
 #define SESSION_EXPIRY_S (24 * 3600)
+#define UNUSED           __attribute__((unused)) /* a callback's */
 #define SYSTEM_CA_PATH   "/etc/ssl/certs"
 
 struct uplink_mosquitto {
@@ -99,11 +97,7 @@ static void note_failure(struct uplink_mosquitto *self, int rc, int error)
 		uplink_note_lost(note, UPLINK_SETUP, "these settings can't be used");
 		break;
 	default: /* MOSQ_ERR_SUCCESS: a DISCONNECT without a reason */
-		if (note->active)
-			uplink_note_lost(note, UPLINK_CLOSED, "closed by the broker");
-		else
-			uplink_note_lost(note, UPLINK_CLOSED, "closed by the broker without an answer%s",
-				self->target.broker->protocol == 5 ? "; it may not speak MQTT 5" : "");
+		uplink_note_closed(note, self->target.broker->protocol == 5);
 		break;
 	}
 }
@@ -124,21 +118,16 @@ static void on_connect(struct mosquitto *mosq, void *user, int rc, int flags, co
 	mosquitto_property_read_int32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE, &maximum_packet, false);
 	mosquitto_property_read_byte(properties, MQTT_PROP_MAXIMUM_QOS, &maximum_qos, false);
 	mosquitto_property_read_byte(properties, MQTT_PROP_RETAIN_AVAILABLE, &retain_available, false);
-	self->note.limits = (struct uplink_limits){.receive_maximum = receive_maximum,
-		.maximum_packet = maximum_packet,
-		.maximum_qos = maximum_qos,
-		.retain_available = retain_available};
-	self->note.session_present = flags & 1;
-	self->note.connected = true;
+	struct uplink_limits limits = {receive_maximum, maximum_packet, maximum_qos, retain_available};
+	uplink_note_connected(&self->note, flags & 1, &limits);
 	mosquitto_log_callback_set(mosq, NULL); /* it would format a line for each publish */
 	/* Two thirds of the keepalive: the ping alone would take twice as long. */
 	socket_unacknowledged_ms(mosquitto_socket(mosq), keepalive_s(self) * 2000 / 3);
 }
 
-static void on_disconnect(struct mosquitto *mosq, void *user, int rc, const mosquitto_property *properties)
+static void on_disconnect(
+	struct mosquitto *mosq UNUSED, void *user, int rc, const mosquitto_property *properties UNUSED)
 {
-	(void)mosq;
-	(void)properties;
 	int error = errno;
 	struct uplink_mosquitto *self = user;
 	/* Of a failed attempt step() knows more than the library tells here. */
@@ -146,31 +135,47 @@ static void on_disconnect(struct mosquitto *mosq, void *user, int rc, const mosq
 		note_failure(self, rc, error);
 }
 
-static void on_publish(struct mosquitto *mosq, void *user, int id, int reason, const mosquitto_property *properties)
+static void on_publish(
+	struct mosquitto *mosq UNUSED, void *user, int id, int reason, const mosquitto_property *properties UNUSED)
 {
-	(void)mosq;
-	(void)properties;
 	struct uplink_mosquitto *self = user;
 	if (!self->note.silent)
 		self->uplink.events.acknowledged(self->uplink.events.user, id, reason);
 }
 
-/* The library says why TLS failed only here. */
-static void on_log(struct mosquitto *mosq, void *user, int level, const char *text)
+static void on_subscribe(struct mosquitto *mosq UNUSED, void *user, int id, int n_granted, const int *granted,
+	const mosquitto_property *properties UNUSED)
 {
-	(void)mosq;
+	struct uplink_mosquitto *self = user;
+	if (self->note.active)
+		self->uplink.events.subscribed(self->uplink.events.user, id, n_granted > 0 ? granted[0] : 0x80);
+}
+
+static void on_message(struct mosquitto *mosq UNUSED, void *user, const struct mosquitto_message *message,
+	const mosquitto_property *properties UNUSED)
+{
+	struct uplink_mosquitto *self = user;
+	if (!self->note.active) /* of a session that is resumed: nobody has asked yet */
+		return;
+	struct uplink_message told = {.topic = message->topic,
+		.payload = message->payload,
+		.payload_n = (size_t)message->payloadlen,
+		.qos = message->qos,
+		.retained = message->retain};
+	self->uplink.events.message(self->uplink.events.user, &told);
+}
+
+/* The library says why TLS failed only here. */
+static void on_log(struct mosquitto *mosq UNUSED, void *user, int level, const char *text)
+{
 	struct uplink_mosquitto *self = user;
 	if (level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING))
 		uplink_note_tls_text(&self->note, text);
 }
 
 /* Keys with a passphrase are not supported: without this OpenSSL would ask for it on the terminal. */
-static int on_passphrase(char *buffer, int size, int writing, void *user)
+static int on_passphrase(char *buffer UNUSED, int size UNUSED, int writing UNUSED, void *user UNUSED)
 {
-	(void)buffer;
-	(void)size;
-	(void)writing;
-	(void)user;
 	return 0;
 }
 
@@ -180,12 +185,8 @@ static bool setup_user(struct uplink_mosquitto *self)
 	if (!broker->user)
 		return true;
 	char password[SECRET_MAX];
-	int error = broker->password_file ? secret_read(broker->password_file, password) : 0;
-	if (error < 0) {
-		uplink_note_lost(&self->note, UPLINK_SETUP, "can't read the password file %s: %s",
-			broker->password_file, strerror(-error));
+	if (!uplink_files_password(broker, password, &self->note))
 		return false;
-	}
 	int rc = mosquitto_username_pw_set(self->mosq, broker->user, broker->password_file ? password : NULL);
 	secret_wipe(password);
 	if (rc)
@@ -193,19 +194,10 @@ static bool setup_user(struct uplink_mosquitto *self)
 	return rc == 0;
 }
 
-static bool setup_file(struct uplink_mosquitto *self, const char *what, const char *path)
-{
-	if (!path || access(path, R_OK) == 0)
-		return true;
-	uplink_note_lost(&self->note, UPLINK_SETUP, "can't read the %s file %s: %s", what, path, strerror(errno));
-	return false;
-}
-
 static bool setup_tls(struct uplink_mosquitto *self)
 {
 	const struct plan_broker *broker = self->target.broker;
-	if (!setup_file(self, "CA", broker->ca_file) || !setup_file(self, "certificate", broker->cert_file) ||
-		!setup_file(self, "key", broker->key_file))
+	if (!uplink_files_tls(broker, &self->note))
 		return false;
 	/* A refusal here must end the attempt: the library would go on without TLS. */
 	if (mosquitto_tls_opts_set(self->mosq, 1 /* SSL_VERIFY_PEER */, "tlsv1.2", NULL) ||
@@ -229,17 +221,15 @@ static bool setup_object(struct uplink_mosquitto *self)
 	mosquitto_connect_v5_callback_set(mosq, on_connect);
 	mosquitto_disconnect_v5_callback_set(mosq, on_disconnect);
 	mosquitto_publish_v5_callback_set(mosq, on_publish);
+	mosquitto_subscribe_v5_callback_set(mosq, on_subscribe);
+	mosquitto_message_v5_callback_set(mosq, on_message);
 	mosquitto_int_option(
 		mosq, MOSQ_OPT_PROTOCOL_VERSION, target->broker->protocol == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
 	mosquitto_int_option(mosq, MOSQ_OPT_TCP_NODELAY, 1);
 	mosquitto_int_option(mosq, MOSQ_OPT_SEND_MAXIMUM, UINT16_MAX); /* the window is the publisher's */
-	if (target->will_topic) {
-		int rc = mosquitto_will_set_v5(mosq, target->will_topic, 7, "offline", 1, true, NULL);
-		if (rc) {
-			uplink_note_lost(
-				&self->note, UPLINK_SETUP, "the will can't be set: %s", mosquitto_strerror(rc));
-			return false;
-		}
+	if (target->will_topic && mosquitto_will_set_v5(mosq, target->will_topic, 7, "offline", 1, true, NULL)) {
+		uplink_note_lost(&self->note, UPLINK_SETUP, "the will can't be set on %s", target->will_topic);
+		return false;
 	}
 	return !target->endpoint->tls || setup_tls(self);
 }
@@ -269,18 +259,14 @@ static void uplink_dial(struct uplink_mosquitto *self, bool again)
 	if (self->ipv4_only)
 		mosquitto_string_option(mosq, MOSQ_OPT_BIND_ADDRESS, "0.0.0.0");
 	self->ipv6_attempt = false;
+	mosquitto_log_callback_set(mosq, endpoint->tls ? on_log : NULL);
 	errno = 0;
 	int rc = again ? mosquitto_reconnect_async(mosq)
 		       : mosquitto_connect_async(mosq, endpoint->host, endpoint->port, (int)keepalive_s(self));
-	int error = errno;
-	if (rc > 0) {
-		note_failure(self, rc, error);
-		return;
-	}
-	struct sockaddr_storage own = {0};
-	socklen_t n = sizeof(own);
-	getsockname(mosquitto_socket(mosq), (struct sockaddr *)&own, &n);
-	self->ipv6_attempt = own.ss_family == AF_INET6 && socket_host_is_name(endpoint->host);
+	if (rc > 0)
+		note_failure(self, rc, errno);
+	else
+		self->ipv6_attempt = socket_is_ipv6(mosquitto_socket(mosq)) && socket_host_is_name(endpoint->host);
 }
 
 /* What open and reopen return. */
@@ -311,8 +297,6 @@ static int mosquitto_uplink_open(struct uplink *uplink, const struct uplink_targ
 	self->target = *target;
 	uplink_note_begin(&self->note);
 	if (setup_object(self) && setup_user(self)) {
-		if (target->endpoint->tls)
-			mosquitto_log_callback_set(self->mosq, on_log);
 		setup_session(self);
 		uplink_dial(self, false);
 	}
@@ -326,11 +310,21 @@ static int mosquitto_uplink_reopen(struct uplink *uplink)
 	if (!self->mosq) {
 		uplink_note_lost(&self->note, UPLINK_REFUSED, "nothing to open again");
 	} else if (setup_user(self)) {
-		if (self->target.endpoint->tls)
-			mosquitto_log_callback_set(self->mosq, on_log);
 		uplink_dial(self, true);
 	}
 	return uplink_begun(self);
+}
+
+/* A MOSQ_ERR_ of a request as the errno that uplink.h promises. */
+static int refusal(int rc)
+{
+	if (rc == MOSQ_ERR_PAYLOAD_SIZE || rc == MOSQ_ERR_OVERSIZE_PACKET)
+		return -EMSGSIZE;
+	if (rc == MOSQ_ERR_QOS_NOT_SUPPORTED)
+		return -EPROTONOSUPPORT;
+	if (rc == MOSQ_ERR_INVAL || rc == MOSQ_ERR_MALFORMED_UTF8)
+		return -EINVAL;
+	return rc == MOSQ_ERR_SUCCESS ? 0 : -EAGAIN;
 }
 
 static int mosquitto_uplink_publish(struct uplink *uplink, const struct uplink_publish *publish, int *ret_message_id)
@@ -353,21 +347,25 @@ static int mosquitto_uplink_publish(struct uplink *uplink, const struct uplink_p
 	int rc = mosquitto_publish_v5(self->mosq, &id, message->topic, (int)publish->payload_n, publish->payload,
 		message->qos, message->retain, properties);
 	mosquitto_property_free_all(&properties);
-	switch (rc) {
-	case MOSQ_ERR_SUCCESS:
+	if (rc == MOSQ_ERR_SUCCESS)
 		*ret_message_id = id;
-		return 0;
-	case MOSQ_ERR_PAYLOAD_SIZE:
-	case MOSQ_ERR_OVERSIZE_PACKET:
-		return -EMSGSIZE;
-	case MOSQ_ERR_QOS_NOT_SUPPORTED:
-		return -EPROTONOSUPPORT;
-	case MOSQ_ERR_INVAL:
-	case MOSQ_ERR_MALFORMED_UTF8:
-		return -EINVAL;
-	default:
-		return -EAGAIN;
-	}
+	return refusal(rc);
+}
+
+static int mosquitto_uplink_subscribe(struct uplink *uplink, const char *filter, int qos, int *ret_message_id)
+{
+	struct uplink_mosquitto *self = self_of(uplink);
+	int id = 0;
+	int rc = self->note.active ? mosquitto_subscribe_v5(self->mosq, &id, filter, qos, 0, NULL) : MOSQ_ERR_NO_CONN;
+	if (rc == MOSQ_ERR_SUCCESS)
+		*ret_message_id = id;
+	return refusal(rc);
+}
+
+static int mosquitto_uplink_unsubscribe(struct uplink *uplink, const char *filter)
+{
+	struct uplink_mosquitto *self = self_of(uplink);
+	return refusal(self->note.active ? mosquitto_unsubscribe(self->mosq, NULL, filter) : MOSQ_ERR_NO_CONN);
 }
 
 static bool mosquitto_uplink_wants_write(const struct uplink *uplink)
@@ -466,6 +464,8 @@ static const struct uplink_ops mosquitto_ops = {
 	.open = mosquitto_uplink_open,
 	.reopen = mosquitto_uplink_reopen,
 	.publish = mosquitto_uplink_publish,
+	.subscribe = mosquitto_uplink_subscribe,
+	.unsubscribe = mosquitto_uplink_unsubscribe,
 	.wants_write = mosquitto_uplink_wants_write,
 	.fd = mosquitto_uplink_fd,
 	.step = mosquitto_uplink_step,

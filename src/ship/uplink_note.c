@@ -23,6 +23,13 @@ void uplink_note_silence(struct uplink_note *note)
 	note->active = note->connected = note->lost = false;
 }
 
+void uplink_note_connected(struct uplink_note *note, bool session_present, const struct uplink_limits *limits)
+{
+	note->connected = true;
+	note->session_present = session_present;
+	note->limits = *limits;
+}
+
 void uplink_note_lost(struct uplink_note *note, enum uplink_fault fault, const char *format, ...)
 {
 	if (note->silent || note->lost)
@@ -60,6 +67,15 @@ void uplink_note_tls(struct uplink_note *note)
 void uplink_note_reason(struct uplink_note *note, int code)
 {
 	uplink_note_lost(note, reason_fault(code), "%s", reason_words(code));
+}
+
+void uplink_note_closed(struct uplink_note *note, bool mqtt5)
+{
+	if (note->active)
+		uplink_note_lost(note, UPLINK_CLOSED, "closed by the broker");
+	else
+		uplink_note_lost(note, UPLINK_CLOSED, "closed by the broker without an answer%s",
+			mqtt5 ? "; it may not speak MQTT 5" : "");
 }
 
 void uplink_note_tls_text(struct uplink_note *note, const char *text)

@@ -29,6 +29,9 @@ void uplink_note_begin(struct uplink_note *note);
 /* The attempt or connection is over for the publisher: nothing more will be told. */
 void uplink_note_silence(struct uplink_note *note);
 
+/* CONNACK has come. */
+void uplink_note_connected(struct uplink_note *note, bool session_present, const struct uplink_limits *limits);
+
 /* The end.  The first one counts. */
 void uplink_note_lost(struct uplink_note *note, enum uplink_fault fault, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -37,6 +40,8 @@ void uplink_note_errno(struct uplink_note *note, int error);
 void uplink_note_lookup(struct uplink_note *note, const char *host, int error);
 void uplink_note_tls(struct uplink_note *note);
 void uplink_note_reason(struct uplink_note *note, int code);
+/* The end without a reason. */
+void uplink_note_closed(struct uplink_note *note, bool mqtt5);
 
 /* Keeps the last part of the first line that OpenSSL said: "error:0A000086:SSL routines::certificate verify failed". */
 void uplink_note_tls_text(struct uplink_note *note, const char *text);

@@ -216,8 +216,9 @@ static void say(const char *topic, const char *payload, uint8_t qos, bool retain
 	outbox_sink(outbox)->flush(outbox_sink(outbox));
 }
 
-static void say_state(struct publisher_listener *listener, const char *url)
+static void say_state(struct publisher_listener *listener, const char *url, struct uplink *at)
 {
+	(void)at;
 	(void)listener;
 	(void)url;
 	say("gw/state", "online", 1, true, MESSAGE_STANDING);
@@ -229,7 +230,7 @@ static void say_leaving(struct publisher_listener *listener)
 	say("gw/state", "offline", 1, true, MESSAGE_STANDING);
 }
 
-static struct publisher_listener listener = {say_state, say_leaving};
+static struct publisher_listener listener = {.connected = say_state, .leaving = say_leaving};
 
 static void plan(int protocol)
 {
@@ -432,6 +433,24 @@ static void hear_acknowledged(void *user, int id, int reason)
 	(void)reason;
 }
 
+static int last_subscription, last_grant;
+static char messages[512]; /* "topic=payload q1r; " */
+
+static void hear_subscribed(void *user, int id, int reason)
+{
+	(void)user;
+	last_subscription = id;
+	last_grant = reason;
+}
+
+static void hear_message(void *user, const struct uplink_message *message)
+{
+	(void)user;
+	size_t n = strlen(messages);
+	snprintf(messages + n, sizeof(messages) - n, "%s=%.*s q%d%s; ", message->topic, (int)message->payload_n,
+		message->payload_n ? (const char *)message->payload : "", message->qos, message->retained ? "r" : "");
+}
+
 static void serve(void)
 {
 	struct pollfd fd = {.fd = uplink->ops->fd(uplink), .events = POLLIN};
@@ -444,7 +463,11 @@ static void serve(void)
 static void open_uplink(bool clean_session)
 {
 	memset(&heard, 0, sizeof(heard));
-	uplink->events = (struct uplink_events){NULL, hear_connected, hear_lost, hear_acknowledged};
+	uplink->events = (struct uplink_events){.connected = hear_connected,
+		.lost = hear_lost,
+		.acknowledged = hear_acknowledged,
+		.subscribed = hear_subscribed,
+		.message = hear_message};
 	struct uplink_target target = {.broker = &broker, .endpoint = &endpoint, .clean_session = clean_session};
 	uplink->ops->open(uplink, &target);
 }
@@ -536,6 +559,59 @@ static void test_sessions(void **state)
 		attempt_session(true); /* the purge */
 		attempt_session(false);
 		assert_true(heard.connected && !heard.session_present);
+	}
+	uplink_mosquitto_destroy(uplink);
+}
+
+static void publish_by_hand(const char *topic, const char *payload, bool retain)
+{
+	char number[8];
+	snprintf(number, sizeof(number), "%u", port);
+	const char *argv[] = {"mosquitto_pub", "-h", "127.0.0.1", "-p", number, "-q", "1", "-t", topic, "-m", payload,
+		retain ? "-r" : NULL, NULL};
+	command(argv);
+}
+
+static void serve_until_heard(const char *part)
+{
+	for (int i = 0; i < 500 && !strstr(messages, part); i++)
+		serve();
+	assert_non_null(strstr(messages, part));
+}
+
+/* What is retained comes first, then what is published, until it is unsubscribed from. */
+static void test_subscriptions(void **state)
+{
+	(void)state;
+	configure("allow_anonymous true\n");
+	start_broker();
+	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
+	for (int protocol = 4; protocol <= 5; protocol++) {
+		int id = 0, other = 0;
+		plan(protocol);
+		assert_int_equal(uplink->ops->subscribe(uplink, "s/a/info", 1, &id), -EAGAIN);
+		publish_by_hand("s/a/info", "old", true);
+		dial(true);
+		messages[0] = '\0';
+		assert_int_equal(uplink->ops->subscribe(uplink, "s/a/info", 1, &id), 0);
+		serve_until_heard("s/a/info=old q1r; ");
+		for (int i = 0; i < 500 && last_subscription != id; i++)
+			serve();
+		assert_int_equal(last_grant, 1);
+		publish_by_hand("s/a/info", "live", false);
+		serve_until_heard("s/a/info=live q1; ");
+		assert_int_equal(uplink->ops->unsubscribe(uplink, "s/a/info"), 0);
+		assert_int_equal(uplink->ops->subscribe(uplink, "s/b", 1, &other), 0);
+		assert_int_not_equal(id, other);
+		for (int i = 0; i < 500 && last_subscription != other; i++)
+			serve();
+		publish_by_hand("s/a/info", "", true);
+		publish_by_hand("s/b", "x", false);
+		serve_until_heard("s/b=x q1; ");
+		assert_null(strstr(messages, "s/a/info= "));
+		assert_int_equal(uplink->ops->subscribe(uplink, "s/a/#/b", 1, &id), -EINVAL);
+		uplink->ops->close(uplink, true);
+		assert_int_equal(uplink->ops->subscribe(uplink, "s/b", 1, &id), -EAGAIN);
 	}
 	uplink_mosquitto_destroy(uplink);
 }
@@ -693,6 +769,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed_qos1, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_passwords, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sessions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_subscriptions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_taken_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_there, setup, teardown),

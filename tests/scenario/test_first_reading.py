@@ -66,7 +66,7 @@ class FirstReading(Scenario):
         self.assertEqual(qos["hq/roof/wind/speed"], 0)
         self.assertEqual(sub.payloads("hq/cellar/meter/availability"), ["online"])
         self.assertEqual(sub.payloads("hq/gateway/gw1/state"), ["online"])
-        info = json.loads(sub.payloads("hq/gateway/gw1/info")[0])
+        info = json.loads(sub.wait_for("hq/gateway/gw1/info")[0])
         self.assertIn("version", info)
 
         # Retained is what a late subscriber gets.

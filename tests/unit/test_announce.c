@@ -2,6 +2,7 @@
  * What stands: what is told on a connect, on a change, and before leaving; and that the last word is the true one.
  */
 #include "ship/announce.h"
+#include "ship/sweep.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +40,7 @@ static int sink_put(struct message_sink *sink, const struct message *message)
 		wire->availability(wire, 0, false);
 	}
 	assert_int_equal(message->kind, MESSAGE_STANDING);
-	assert_int_equal(message->time_ms, 1764000000123);
+	assert_int_equal(message->time_ms, message->payload_n ? 1764000000123 : 0);
 	assert_false(message->json); /* marks are for readings */
 	size_t n = strlen(told);
 	snprintf(told + n, sizeof(told) - n, "%s=%.*s q%d%s; ", message->topic, (int)message->payload_n,
@@ -61,12 +62,48 @@ static struct plan_bus buses[] = {
 	{.name = "net", .driver = &driver, .wire = WIRE_TCP, .host = "plc", .tcp_port = 502, .n_devices = 1},
 };
 static struct plan_device devices[] = {
-	{.topic = "home/ground/meter", .name = "meter", .bus = 0, .address = 1, .n_metrics = 12},
-	{.topic = "home/ground/climate", .bus = 0, .address = 2, .n_metrics = 2},
-	{.topic = "home/cellar/pump", .name = "The \"pump\"", .bus = 1, .address = 255, .n_metrics = 1},
+	{.topic = "home/ground/meter", .path = "ground/meter", .name = "meter", .address = 1, .n_metrics = 3},
+	{.topic = "home/ground/climate", .path = "ground/climate", .address = 2, .first_metric = 3, .n_metrics = 2},
+	{.topic = "home/cellar/pump",
+		.path = "cellar/pump",
+		.name = "The \"pump\"",
+		.bus = 1,
+		.address = 255,
+		.first_metric = 5,
+		.n_metrics = 1},
+};
+static struct plan_metric metrics[] = {
+	{.topic = "home/ground/meter/voltage", .name = "voltage", .delivery.retain = true},
+	{.topic = "home/ground/meter/flow", .name = "flow"},
+	{.topic = "home/ground/meter/a/b", .name = "b", .delivery.retain = true},
+	{.topic = "home/ground/climate/t", .name = "t", .device = 1, .delivery = {.retain = true, .per_device = true}},
+	{.topic = "home/ground/climate/h", .name = "h", .device = 1, .delivery = {.retain = true, .per_device = true}},
+	{.topic = "home/cellar/pump/on", .name = "on", .device = 2, .delivery.per_device = true},
 };
 static const struct plan_endpoint endpoints[] = {{.url = "mqtt://a"}, {.url = "mqtts://broker.example.org:8883"}};
 static struct plan plan;
+
+static unsigned n_subscribed, n_unsubscribed;
+
+static int fake_subscribe(struct uplink *uplink, const char *filter, int qos, int *ret_message_id)
+{
+	(void)uplink;
+	assert_string_equal(filter, n_subscribed % 2 ? "home/gateway/+/info" : "home/gateway/pi/info");
+	assert_int_equal(qos, 1);
+	*ret_message_id = (int)++n_subscribed;
+	return 0;
+}
+
+static int fake_unsubscribe(struct uplink *uplink, const char *filter)
+{
+	(void)uplink;
+	(void)filter;
+	n_unsubscribed++;
+	return 0;
+}
+
+static const struct uplink_ops fake_ops = {.subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe};
+static struct uplink fake_uplink = {.ops = &fake_ops};
 
 static int setup(void **state)
 {
@@ -77,9 +114,11 @@ static int setup(void **state)
 		.buses = buses,
 		.n_buses = 2,
 		.devices = devices,
-		.n_devices = 3};
+		.n_devices = 3,
+		.metrics = metrics,
+		.n_metrics = 6};
 	told[0] = '\0';
-	n_flushed = 0;
+	n_flushed = n_subscribed = n_unsubscribed = 0;
 	interfere = false;
 	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
 	return 0;
@@ -95,7 +134,20 @@ static int teardown(void **state)
 static void connect_to(const char *url)
 {
 	struct publisher_listener *listener = announce_publisher_listener(announce);
-	listener->connected(listener, url);
+	listener->connected(listener, url, &fake_uplink);
+}
+
+/* The first connection to a broker that has nothing of ours. */
+static void connect_first(const char *url)
+{
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	connect_to(url);
+	listener->subscribed(listener, (int)n_subscribed - 1, 1);
+	assert_int_equal(listener->step(listener, true, 0), SWEEP_QUIET_US);
+	assert_int_equal(listener->step(listener, true, SWEEP_QUIET_US), CLOCK_NEVER);
+	listener->lost(listener);
+	told[0] = '\0';
+	n_flushed = 0;
 }
 
 static void available(uint32_t device, bool online)
@@ -113,16 +165,16 @@ static void expect(const char *expected)
 #define INFO                                                                                                           \
 	"\"buses\":[{\"name\":\"rs485\",\"driver\":\"modbus\",\"port\":\"/dev/ttyUSB0\",\"devices\":2},"               \
 	"{\"name\":\"net\",\"driver\":\"modbus\",\"host\":\"plc\",\"tcp_port\":502,\"devices\":1}],"                   \
-	"\"devices\":[{\"topic\":\"home/ground/"                                                                       \
-	"meter\",\"name\":\"meter\",\"bus\":\"rs485\",\"address\":1,\"metrics\":12},"                                  \
-	"{\"topic\":\"home/ground/climate\",\"bus\":\"rs485\",\"address\":2,\"metrics\":2},"                           \
-	"{\"topic\":\"home/cellar/pump\",\"name\":\"The "                                                              \
-	"\\\"pump\\\"\",\"bus\":\"net\",\"address\":255,\"metrics\":1}]"
+	"\"devices\":[{\"path\":\"ground/meter\",\"name\":\"meter\",\"bus\":\"rs485\",\"address\":1,\"metrics\":3,"    \
+	"\"retained\":[\"voltage\",\"a/b\"]},"                                                                         \
+	"{\"path\":\"ground/climate\",\"bus\":\"rs485\",\"address\":2,\"metrics\":2,\"per\":\"device\"},"              \
+	"{\"path\":\"cellar/pump\",\"name\":\"The \\\"pump\\\"\",\"bus\":\"net\",\"address\":255,\"metrics\":1}]"
 
 static void test_connect(void **state)
 {
 	(void)state;
 	assert_string_equal(announce_will_topic(announce), "home/gateway/pi/state");
+	connect_first(endpoints[1].url);
 	connect_to(endpoints[1].url);
 	expect("home/gateway/pi/state=online q1r; "
 	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
@@ -136,6 +188,7 @@ static void test_availability(void **state)
 	available(0, true);
 	available(2, false);
 	expect("home/ground/meter/availability=online q1r; home/cellar/pump/availability=offline q1r; ");
+	connect_first("mqtt://a");
 	connect_to("mqtt://a");
 	char *tail = strstr(told, "} q1r; ");
 	assert_non_null(tail);
@@ -149,6 +202,7 @@ static void test_last_word(void **state)
 	(void)state;
 	available(0, true);
 	told[0] = '\0';
+	connect_first("mqtt://a");
 	interfere = true;
 	connect_to("mqtt://a");
 	char *tail = strstr(told, "} q1r; ");
@@ -167,11 +221,56 @@ static void test_leaving_and_stats(void **state)
 	expect("home/gateway/pi/stats={\"buffer\":{}} q0; home/gateway/pi/state=offline q1r; ");
 }
 
+/* At the first connection to each broker the old info is read before the new one overwrites it. */
+static void test_old_info_first(void **state)
+{
+	(void)state;
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	static const char old[] = "{\"devices\":[{\"path\":\"ground/meter\",\"retained\":[\"voltage\",\"gone\"]}]}";
+	struct uplink_message message = {
+		.topic = "home/gateway/pi/info", .payload = old, .payload_n = strlen(old), .retained = true};
+	available(0, true);
+	told[0] = '\0';
+	connect_to("mqtt://a");
+	expect("home/gateway/pi/state=online q1r; home/ground/meter/availability=online q1r; ");
+	listener->subscribed(listener, 1, 1);
+	listener->message(listener, &message);
+	assert_int_equal(n_unsubscribed, 0);
+
+	/* it breaks: all anew, nothing was overwritten */
+	listener->lost(listener);
+	connect_to("mqtt://a");
+	listener->subscribed(listener, 3, 1);
+	listener->message(listener, &message);
+	told[0] = '\0';
+	assert_int_equal(listener->step(listener, false, SWEEP_QUIET_US - 1), SWEEP_QUIET_US);
+	expect("");
+	assert_true(listener->step(listener, false, SWEEP_QUIET_US) < CLOCK_NEVER);
+	expect("");
+	assert_int_equal(n_unsubscribed, 2);
+	assert_true(listener->step(listener, true, SWEEP_QUIET_US + 1) < CLOCK_NEVER);
+	expect("home/ground/meter/gone= q1r; ");
+	assert_true(listener->step(listener, false, SWEEP_QUIET_US + 2) < CLOCK_NEVER);
+	expect("");
+	assert_int_equal(listener->step(listener, true, SWEEP_QUIET_US + 3), CLOCK_NEVER);
+	assert_memory_equal(told, "home/gateway/pi/info={", 22);
+	told[0] = '\0';
+	assert_int_equal(listener->step(listener, true, SWEEP_QUIET_US + 4), CLOCK_NEVER);
+	expect("");
+
+	/* the other broker of the list may have another old info */
+	unsigned before = n_subscribed;
+	listener->lost(listener);
+	connect_to(endpoints[1].url);
+	assert_int_equal(n_subscribed, before + 2);
+	expect("home/gateway/pi/state=online q1r; home/ground/meter/availability=online q1r; ");
+}
+
 /* More devices than a message can hold: what matters most still arrives. */
 static void test_huge_plan(void **state)
 {
 	(void)state;
-	enum { N_DEVICES = 5000 };
+	enum { N_DEVICES = 5000, FEWER = 3000 };
 	static struct plan_device many[N_DEVICES];
 	for (size_t i = 0; i < N_DEVICES; i++)
 		many[i] = devices[0];
@@ -179,10 +278,19 @@ static void test_huge_plan(void **state)
 	plan.devices = many;
 	plan.n_devices = N_DEVICES;
 	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	connect_first("mqtt://a");
 	connect_to("mqtt://a");
 	expect("home/gateway/pi/state=online q1r; "
 	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
 	       "\"broker\":\"mqtt://a\"} q1r; ");
+
+	announce_destroy(announce);
+	plan.n_devices = FEWER;
+	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	connect_first("mqtt://a");
+	connect_to("mqtt://a");
+	assert_non_null(strstr(told, "\"broker\":\"mqtt://a\",\"devices\":[{\"path\":\"ground/meter\",\"retained\":["
+				     "\"voltage\",\"a/b\"]},{"));
 }
 
 static void test_empty_plan(void **state)
@@ -191,6 +299,7 @@ static void test_empty_plan(void **state)
 	announce_destroy(announce);
 	plan.n_devices = plan.n_buses = 0;
 	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	connect_first("mqtt://a");
 	connect_to("mqtt://a");
 	expect("home/gateway/pi/state=online q1r; "
 	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
@@ -206,6 +315,7 @@ int main(void)
 		ANNOUNCE_TEST(test_availability),
 		ANNOUNCE_TEST(test_last_word),
 		ANNOUNCE_TEST(test_leaving_and_stats),
+		ANNOUNCE_TEST(test_old_info_first),
 		ANNOUNCE_TEST(test_huge_plan),
 		ANNOUNCE_TEST(test_empty_plan),
 	};

@@ -118,6 +118,23 @@ static int fake_publish(struct uplink *uplink, const struct uplink_publish *publ
 	return 0;
 }
 
+static int fake_subscribe(struct uplink *uplink, const char *filter, int qos, int *ret_id)
+{
+	(void)uplink;
+	(void)filter;
+	assert_true(fake.active);
+	assert_int_equal(qos, 1);
+	*ret_id = fake.last_id = fake.last_id % 65535 + 1;
+	return 0;
+}
+
+static int fake_unsubscribe(struct uplink *uplink, const char *filter)
+{
+	(void)uplink;
+	(void)filter;
+	return 0;
+}
+
 static bool fake_wants_write(const struct uplink *uplink)
 {
 	(void)uplink;
@@ -185,8 +202,16 @@ static void fake_forget(struct uplink *uplink)
 	fake.open = fake.active = fake.object = false;
 }
 
-static const struct uplink_ops fake_ops = {
-	fake_open, fake_reopen, fake_publish, fake_wants_write, fake_fd, fake_step, fake_close, fake_forget};
+static const struct uplink_ops fake_ops = {.open = fake_open,
+	.reopen = fake_reopen,
+	.publish = fake_publish,
+	.subscribe = fake_subscribe,
+	.unsubscribe = fake_unsubscribe,
+	.wants_write = fake_wants_write,
+	.fd = fake_fd,
+	.step = fake_step,
+	.close = fake_close,
+	.forget = fake_forget};
 
 /* ---- the gateway's side ---- */
 
@@ -220,9 +245,44 @@ static void reading(const char *topic, uint8_t qos)
 	put(topic, qos, MESSAGE_READING);
 }
 
-static void heard_connected(struct publisher_listener *listener, const char *url)
+/* What the listener heard. */
+static unsigned n_lost, n_messages, n_turns, n_settled;
+static int subscription, heard_subscription;
+static int64_t wants_at_us;
+
+static void heard_lost(struct publisher_listener *listener)
 {
 	(void)listener;
+	n_lost++;
+}
+
+static void heard_subscribed(struct publisher_listener *listener, int id, int reason)
+{
+	(void)listener;
+	heard_subscription = id;
+	assert_int_equal(reason, 1);
+}
+
+static void heard_message(struct publisher_listener *listener, const struct uplink_message *message)
+{
+	(void)listener;
+	assert_string_equal(message->topic, "asked/for");
+	n_messages++;
+}
+
+static int64_t heard_step(struct publisher_listener *listener, bool settled, int64_t at_us)
+{
+	(void)listener;
+	assert_int_equal(at_us, now_us);
+	n_turns++;
+	n_settled += settled;
+	return wants_at_us;
+}
+
+static void heard_connected(struct publisher_listener *listener, const char *url, struct uplink *uplink)
+{
+	(void)listener;
+	assert_int_equal(uplink->ops->subscribe(uplink, "asked/#", 1, &subscription), 0);
 	assert_non_null(url);
 	n_connected++;
 	if (says_state)
@@ -236,7 +296,12 @@ static void heard_leaving(struct publisher_listener *listener)
 	put("state/offline", 1, MESSAGE_STANDING);
 }
 
-static struct publisher_listener listener = {heard_connected, heard_leaving};
+static struct publisher_listener listener = {.connected = heard_connected,
+	.lost = heard_lost,
+	.subscribed = heard_subscribed,
+	.message = heard_message,
+	.step = heard_step,
+	.leaving = heard_leaving};
 
 static void begin(size_t n_endpoints, bool uses_qos2)
 {
@@ -254,7 +319,9 @@ static void begin(size_t n_endpoints, bool uses_qos2)
 		.inflight_qos2 = 10,
 		.max_qos = 2};
 	now_us = 1000 * SECOND;
-	n_connected = n_leaving = 0;
+	n_connected = n_leaving = n_lost = n_messages = n_turns = n_settled = 0;
+	subscription = heard_subscription = 0;
+	wants_at_us = CLOCK_NEVER;
 	says_state = false;
 	struct plan_buffer limits = {.max_size = 64 << 20, .when_full = WHEN_FULL_DROP_OLDEST};
 	assert_int_equal(outbox_init(&limits, 64 << 20, &fake_clock, &outbox), 0);
@@ -788,6 +855,74 @@ static void test_orderly_stop(void **state)
 	end();
 }
 
+/* The listener hears what it has subscribed to, has its turns, and is waited for at the end. */
+static void test_listener(void **state)
+{
+	(void)state;
+	begin(1, false);
+	struct uplink_events *events = &fake.uplink.events;
+	static const struct uplink_message message = {.topic = "asked/for", .payload = "x", .payload_n = 1};
+	says_state = true;
+	fake.acks = false;
+	wants_at_us = now_us + 3 * SECOND;
+	events->message(events->user, &message); /* nobody is connected */
+	steps(1);
+	assert_int_equal(n_turns, 0);
+	step();
+	assert_int_equal(n_connected, 1);
+	assert_int_equal(n_turns, 1);
+	events->subscribed(events->user, subscription, 1);
+	assert_int_equal(heard_subscription, subscription);
+	events->message(events->user, &message);
+	assert_int_equal(n_messages, 1);
+	assert_int_equal(n_settled, 0); /* `state` is not acknowledged */
+	steps(3);
+	assert_int_equal(n_settled, 0);
+	fake.acks = true;
+	steps(2);
+	assert_int_equal(n_settled, 2);
+	now_us = wants_at_us - SECOND / 10;
+	assert_int_equal(step(), wants_at_us);
+
+	/* a connection that goes takes its turns with it; the next one has its own */
+	fake_drop(UPLINK_CLOSED);
+	step();
+	assert_int_equal(n_lost, 1);
+	unsigned turns = n_turns;
+	fake.answers = false;
+	run(2 * SECOND);
+	assert_int_equal(n_turns, turns);
+	assert_int_equal(n_lost, 1);
+	events->message(events->user, &message);
+	assert_int_equal(n_messages, 1);
+	fake.answers = true;
+	wants_at_us = now_us + 60 * SECOND;
+	run(2 * SECOND);
+	assert_int_equal(n_connected, 2);
+	assert_true(n_turns > turns);
+
+	/* asked to stop, it waits for the listener, but not for ever */
+	publisher_stop(publisher);
+	run(SECOND);
+	assert_int_equal(n_leaving, 0);
+	wants_at_us = CLOCK_NEVER;
+	steps(2);
+	assert_int_equal(n_leaving, 1);
+	turns = n_turns;
+	steps(3);
+	assert_int_equal(n_turns, turns);
+	assert_int_equal(n_lost, 2);
+	end();
+
+	begin(1, false);
+	wants_at_us = CLOCK_NEVER - 1;
+	steps(3);
+	publisher_stop(publisher);
+	run(3 * SECOND);
+	assert_int_equal(n_leaving, 1);
+	end();
+}
+
 static void test_thread(void **state)
 {
 	(void)state;
@@ -829,6 +964,7 @@ int main(void)
 		cmocka_unit_test(test_stalled_broker),
 		cmocka_unit_test(test_endpoint_change_forgets_the_session),
 		cmocka_unit_test(test_orderly_stop),
+		cmocka_unit_test(test_listener),
 		cmocka_unit_test(test_thread),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

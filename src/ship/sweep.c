@@ -1,0 +1,222 @@
+/*
+ * The clearing of retained messages.  See sweep.h.
+ *
+ * Why from info and not by looking at the site's topics: several gateways may share a site, and a message does not say
+ * who has published it.  Why the infos of the others too: a device may have moved to another gateway, and then its
+ * topics are that one's.  Some brokers answer no wildcard with what is retained (RabbitMQ before 4), so the own info is
+ * asked for by its name as well.
+ *
+ * Why in portions, each acknowledged before the next: what stands passes all readings, so thousands of topics at once
+ * would hold them up.
+ *
+ * What remains: a gateway that is killed between its first retained reading and its first info, within SWEEP_QUIET_US
+ * of a connection, leaves topics that nobody knows of.
+ *
+ * Invariant: past is NULL unless ASKING or CLEARING.  Thread: the publisher's.
+ */
+#include "ship/sweep.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/topic.h"
+#include "ship/info_past.h"
+#include "ship/reason.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SWEEP_PORTION    100
+#define SWEEP_KEPT_BYTES ((size_t)16 << 20) /* of topics in the infos of others */
+
+void sweep_init(struct sweep *sweep, const struct plan *plan, struct message_sink *messages)
+{
+	*sweep = (struct sweep){.plan = plan, .messages = messages};
+	sweep->own = arena_format(&sweep->arena, "%s/info", plan->gateway_topic);
+	sweep->every = arena_format(&sweep->arena, "%s/gateway/+/info", plan->site);
+}
+
+static void sweep_end(struct sweep *sweep)
+{
+	info_past_destroy(sweep->past);
+	sweep->past = NULL;
+	free(sweep->kept);
+	sweep->kept = NULL;
+	sweep->n_kept = sweep->kept_size = sweep->kept_bytes = 0;
+	arena_free(&sweep->texts);
+	sweep->unput = NULL;
+	sweep->n_cleared = 0;
+	sweep->state = SWEEP_IDLE;
+}
+
+void sweep_destroy(struct sweep *sweep)
+{
+	sweep_end(sweep);
+	arena_free(&sweep->arena);
+}
+
+void sweep_lost(struct sweep *sweep)
+{
+	sweep_end(sweep);
+}
+
+/* 0 or -ENOMEM. */
+static int sweep_keep(struct sweep *sweep, const char *topic)
+{
+	if (sweep->n_kept == sweep->kept_size) {
+		size_t size = sweep->kept_size ? 2 * sweep->kept_size : 256;
+		const char **grown = realloc(sweep->kept, size * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		sweep->kept = grown;
+		sweep->kept_size = size;
+	}
+	sweep->kept[sweep->n_kept++] = topic;
+	return 0;
+}
+
+/* What the plan retains. */
+static int sweep_keep_own(struct sweep *sweep)
+{
+	const struct plan *plan = sweep->plan;
+	int error = 0;
+	for (size_t i = 0; i < plan->n_metrics && !error; i++)
+		if (plan->metrics[i].delivery.retain && !plan->metrics[i].delivery.per_device)
+			error = sweep_keep(sweep, plan->metrics[i].topic);
+	for (size_t i = 0; i < plan->n_devices && !error; i++) {
+		const struct plan_device *device = &plan->devices[i];
+		const struct plan_delivery *whole = plan_device_delivery(plan, device);
+		error = sweep_keep(sweep, arena_format(&sweep->texts, "%s/availability", device->topic));
+		if (!error && whole && whole->retain)
+			error = sweep_keep(sweep, device->topic);
+	}
+	return error;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool sweep_keeps(const struct sweep *sweep, const char *topic)
+{
+	return bsearch(&topic, sweep->kept, sweep->n_kept, sizeof(*sweep->kept), by_text);
+}
+
+void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
+{
+	sweep_end(sweep);
+	int others;
+	sweep->uplink = uplink;
+	sweep->now_us = now_us;
+	sweep->until_us = now_us + SWEEP_ANSWER_US;
+	if (sweep_keep_own(sweep) != 0 || uplink->ops->subscribe(uplink, sweep->own, 1, &sweep->subscription) != 0) {
+		sweep_end(sweep);
+		return;
+	}
+	sweep->state = SWEEP_ASKING;
+	uplink->ops->subscribe(uplink, sweep->every, 1, &others);
+}
+
+void sweep_subscribed(struct sweep *sweep, int message_id, int reason)
+{
+	if (sweep->state != SWEEP_ASKING || message_id != sweep->subscription)
+		return;
+	sweep->until_us = sweep->now_us + SWEEP_QUIET_US;
+	if (reason < 0x80)
+		return;
+	log_warning("broker: does not let %s be read (%s): what an earlier map retained stays there", sweep->own,
+		reason_words(reason));
+	sweep->until_us = sweep->now_us;
+}
+
+/* Another gateway of the site: what it retains is not ours to clear. */
+static void sweep_keep_others(struct sweep *sweep, struct info_past *past)
+{
+	const char *topic;
+	while ((topic = info_past_next(past)) && sweep->kept_bytes < SWEEP_KEPT_BYTES) {
+		sweep->kept_bytes += strlen(topic) + sizeof(topic);
+		if (sweep_keep(sweep, arena_text(&sweep->texts, topic)) != 0)
+			return;
+	}
+}
+
+void sweep_message(struct sweep *sweep, const struct uplink_message *message)
+{
+	if (sweep->state != SWEEP_ASKING || !message->retained || !topic_matches(sweep->every, message->topic))
+		return;
+	bool own = strcmp(message->topic, sweep->own) == 0;
+	struct info_past *past;
+	if (message->payload_n == 0 || (own && sweep->past))
+		return;
+	int error = info_past_read(sweep->plan->site, message->payload, message->payload_n, &past);
+	if (error) {
+		log_warning("broker: what is retained at %s is no info (%s): it is ignored", message->topic,
+			error == -EINVAL ? "not a JSON object" : strerror(-error));
+	} else if (own) {
+		sweep->past = past;
+	} else {
+		sweep_keep_others(sweep, past);
+		info_past_destroy(past);
+	}
+}
+
+/* The next topic to clear, or NULL. */
+static const char *sweep_next(struct sweep *sweep)
+{
+	const char *topic = sweep->unput;
+	sweep->unput = NULL;
+	while (!topic && (topic = info_past_next(sweep->past)) && sweep_keeps(sweep, topic))
+		topic = NULL;
+	return topic;
+}
+
+/* Puts a portion.  True when anything was put. */
+static bool sweep_put(struct sweep *sweep)
+{
+	unsigned n = 0;
+	const char *topic;
+	while (n < SWEEP_PORTION && (topic = sweep_next(sweep))) {
+		struct message message = {.topic = topic, .qos = 1, .retain = true, .kind = MESSAGE_STANDING};
+		if (sweep->messages->put(sweep->messages, &message) != 0) {
+			sweep->unput = topic; /* it stays where it is until the next is asked for */
+			break;
+		}
+		n++;
+	}
+	if (n)
+		sweep->messages->flush(sweep->messages);
+	sweep->n_cleared += n;
+	return n > 0;
+}
+
+static void sweep_heard(struct sweep *sweep)
+{
+	struct uplink *uplink = sweep->uplink;
+	uplink->ops->unsubscribe(uplink, sweep->own);
+	uplink->ops->unsubscribe(uplink, sweep->every);
+	if (!sweep->past) {
+		sweep_end(sweep);
+		return;
+	}
+	qsort(sweep->kept, sweep->n_kept, sizeof(*sweep->kept), by_text);
+	sweep->state = SWEEP_CLEARING;
+}
+
+int64_t sweep_step(struct sweep *sweep, bool settled, int64_t now_us)
+{
+	sweep->now_us = now_us;
+	if (sweep->state == SWEEP_ASKING) {
+		if (now_us < sweep->until_us)
+			return sweep->until_us;
+		sweep_heard(sweep);
+	}
+	if (sweep->state == SWEEP_IDLE)
+		return CLOCK_NEVER;
+	/* acknowledgements wake the publisher by themselves; a full lane empties by them too */
+	if (!settled || sweep_put(sweep) || sweep->unput)
+		return now_us + SWEEP_QUIET_US;
+	if (sweep->n_cleared)
+		log_notice("broker: %u retained topics that the map no longer has are cleared", sweep->n_cleared);
+	sweep_end(sweep);
+	return CLOCK_NEVER;
+}

@@ -1,0 +1,69 @@
+/*
+ * Clears what this gateway has left retained at the broker and no longer has: at the first connection after the start
+ * it asks for its own old info, and publishes an empty retained message for every topic which that names, the plan does
+ * not retain, and no info of another gateway of the site names.  Only then may the new info be told, for it overwrites
+ * the old one.
+ *
+ *   IDLE ──begin──► ASKING ──quiet──► CLEARING ──all acknowledged──► IDLE
+ *
+ * A connection that breaks ends it; it is begun anew with the next, the old info is still there.  Readings go on beside
+ * it.  On the publisher's thread only.
+ */
+#ifndef SHIP_SWEEP_H
+#define SHIP_SWEEP_H
+
+#include "base/arena.h"
+#include "model/message.h"
+#include "model/plan.h"
+#include "ship/uplink.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SWEEP_ANSWER_US (10 * (int64_t)1000000) /* for the broker's word on the subscription */
+#define SWEEP_QUIET_US  (1 * (int64_t)1000000)  /* for infos after that */
+
+enum sweep_state { SWEEP_IDLE, SWEEP_ASKING, SWEEP_CLEARING };
+
+struct info_past;
+
+struct sweep {
+	const struct plan *plan;
+	const char *own;   /* topic of info */
+	const char *every; /* filter: that of every gateway of the site */
+	struct message_sink *messages;
+
+	enum sweep_state state;
+	struct uplink *uplink;
+	int subscription; /* message id of that to `own` */
+	int64_t now_us, until_us;
+	struct info_past *past; /* the old info; NULL as long as none came */
+	const char **kept;      /* topics that are not to be cleared; sorted while CLEARING */
+	size_t n_kept, kept_size, kept_bytes;
+	struct arena texts; /* of them */
+	const char *unput;  /* a topic for which there was no room */
+	unsigned n_cleared;
+	struct arena arena; /* of own and every */
+};
+
+/* plan and messages outlive the sweep. */
+void sweep_init(struct sweep *sweep, const struct plan *plan, struct message_sink *messages);
+void sweep_destroy(struct sweep *sweep);
+
+/* A connection stands: asks. */
+void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us);
+/* It is gone. */
+void sweep_lost(struct sweep *sweep);
+
+/* What the uplink tells. */
+void sweep_subscribed(struct sweep *sweep, int message_id, int reason);
+void sweep_message(struct sweep *sweep, const struct uplink_message *message);
+
+/*
+ * settled: everything standing that was put is acknowledged.  Returns the instant by which it wants to be called again,
+ * CLOCK_NEVER when it is over (IDLE).
+ */
+int64_t sweep_step(struct sweep *sweep, bool settled, int64_t now_us);
+
+#endif
