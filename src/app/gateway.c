@@ -3,7 +3,8 @@
  * start and end, and nothing else.
  *
  * Order of the end: pollers are asked to stop and joined, so that nothing more is put; then the publisher sends what it
- * may and says its last words; only then are the parts destroyed, those that are used after those that use them.
+ * may and says its last words; then the store puts on disk what still waits; only then are the parts destroyed, those
+ * that are used after those that use them.
  */
 #include "app/gateway.h"
 #include "ship/announce.h"
@@ -13,9 +14,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MEMORY_ONLY_BYTES (32u << 20) /* waiting readings until the journal on disk comes */
+#define MEMORY_BYTES      (32u << 20) /* of readings that wait and are not on disk */
 #define POLLER_JOIN_US    1500000
 #define PUBLISHER_JOIN_US 3200000
+#define STORE_JOIN_US     10000000 /* what waits goes to disk, however slow: better late than lost */
 
 /* Counts what had no answer on its way to the report. */
 struct tally {
@@ -34,6 +36,7 @@ struct gateway {
 	struct tally tally;
 	struct uplink *uplink;
 	struct publisher *publisher;
+	struct store *store;
 	struct poller **pollers;
 	size_t n_pollers;
 	int64_t started_at;
@@ -60,12 +63,18 @@ static bool uses_qos2(const struct plan *plan)
 	return false;
 }
 
-static int64_t memory_bytes(const struct plan_buffer *buffer)
+static bool uses_disk(const struct gateway *gateway)
 {
+	return gateway->plan->buffer.path && !gateway->options.once && !gateway->options.print;
+}
+
+static int64_t memory_bytes(const struct gateway *gateway)
+{
+	const struct plan_buffer *buffer = &gateway->plan->buffer;
 	/* ":none:" means that memory is all there is, and max_size is its bound. */
 	if (!buffer->path && buffer->path_given)
 		return buffer->max_size;
-	return buffer->max_size < MEMORY_ONLY_BYTES ? buffer->max_size : MEMORY_ONLY_BYTES;
+	return buffer->max_size < MEMORY_BYTES ? buffer->max_size : MEMORY_BYTES;
 }
 
 static int init_messages(struct gateway *gateway, struct message_sink **ret_messages)
@@ -76,8 +85,7 @@ static int init_messages(struct gateway *gateway, struct message_sink **ret_mess
 		if (rc == 0)
 			*ret_messages = printer_sink(gateway->printer);
 	} else {
-		rc = outbox_init(
-			&gateway->plan->buffer, memory_bytes(&gateway->plan->buffer), &clock_system, &gateway->outbox);
+		rc = outbox_init(&gateway->plan->buffer, memory_bytes(gateway), &clock_system, &gateway->outbox);
 		if (rc == 0)
 			*ret_messages = outbox_sink(gateway->outbox);
 	}
@@ -140,10 +148,19 @@ int gateway_init(const struct plan *plan, const struct gateway_options *options,
 	return 0;
 }
 
+int gateway_open_buffer(struct gateway *gateway)
+{
+	if (!uses_disk(gateway))
+		return 0;
+	return store_init(&gateway->plan->buffer, gateway->outbox, &clock_system, &gateway->store);
+}
+
 int gateway_start(struct gateway *gateway)
 {
 	gateway->started_at = clock_now(&clock_system);
-	int rc = gateway->publisher ? publisher_start(gateway->publisher) : 0;
+	int rc = gateway->store ? store_start(gateway->store) : 0;
+	if (rc == 0 && gateway->publisher)
+		rc = publisher_start(gateway->publisher);
 	if (rc < 0 || gateway->options.once)
 		return rc;
 	return gateway_poll(gateway);
@@ -172,6 +189,11 @@ int gateway_stop(struct gateway *gateway)
 		if (publisher_join(gateway->publisher, PUBLISHER_JOIN_US) < 0)
 			rc = -ETIMEDOUT;
 	}
+	if (gateway->store) {
+		store_stop(gateway->store);
+		if (store_join(gateway->store, STORE_JOIN_US) < 0)
+			rc = -ETIMEDOUT;
+	}
 	return rc;
 }
 
@@ -187,6 +209,7 @@ void gateway_destroy(struct gateway *gateway)
 	report_destroy(gateway->report);
 	announce_destroy(gateway->announce);
 	printer_destroy(gateway->printer);
+	store_destroy(gateway->store);
 	outbox_destroy(gateway->outbox);
 	free(gateway);
 }
@@ -223,6 +246,8 @@ uint64_t gateway_unanswered(const struct gateway *gateway)
 int64_t gateway_alive_until(const struct gateway *gateway)
 {
 	int64_t until = gateway->publisher ? publisher_alive_until(gateway->publisher) : CLOCK_NEVER;
+	if (gateway->store && store_alive_until(gateway->store) < until)
+		until = store_alive_until(gateway->store);
 	for (size_t i = 0; i < gateway->n_pollers; i++)
 		if (poller_alive_until(gateway->pollers[i]) < until)
 			until = poller_alive_until(gateway->pollers[i]);
@@ -252,6 +277,11 @@ struct outbox *gateway_outbox(struct gateway *gateway)
 struct publisher *gateway_publisher(struct gateway *gateway)
 {
 	return gateway->publisher;
+}
+
+struct store *gateway_store(struct gateway *gateway)
+{
+	return gateway->store;
 }
 
 int64_t gateway_started_at(const struct gateway *gateway)

@@ -2,6 +2,8 @@
  * The gateway: wires both wings together and runs their threads.
  *
  *   pollers ─► report ─► outbox ─► publisher ─► uplink
+ *                          ▲
+ *                          └► store ─► journal
  *
  * Lifecycle: init start stop destroy, on the main thread.
  */
@@ -12,6 +14,7 @@
 #include "model/plan.h"
 #include "ship/outbox.h"
 #include "ship/publisher.h"
+#include "ship/store.h"
 
 #include <stdbool.h>
 
@@ -24,6 +27,13 @@ struct gateway_options {
 
 /* The plan outlives the gateway.  0 and *ret_gateway, or -errno. */
 int gateway_init(const struct plan *plan, const struct gateway_options *options, struct gateway **ret_gateway);
+
+/*
+ * Opens the buffer file, before the start; not with once or print, which don't touch it.
+ * 0, also when the default file can't be used (a warning: memory only); -EBUSY another gateway has it; another -errno
+ * when the file of an explicit buffer.path can't be used.
+ */
+int gateway_open_buffer(struct gateway *gateway);
 
 /* Starts all threads; the broker and the ports may be absent.  0, or -errno with nothing running. */
 int gateway_start(struct gateway *gateway);
@@ -62,6 +72,7 @@ size_t gateway_n_pollers(const struct gateway *gateway);
 const struct poller *gateway_poller(const struct gateway *gateway, size_t nth);
 struct outbox *gateway_outbox(struct gateway *gateway);
 struct publisher *gateway_publisher(struct gateway *gateway);
+struct store *gateway_store(struct gateway *gateway);      /* NULL when there is none */
 int64_t gateway_started_at(const struct gateway *gateway); /* monotonic µs */
 
 /* Puts a text on site/gateway/ID/stats. */

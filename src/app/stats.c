@@ -80,7 +80,7 @@ static void device_json(struct json *json, const struct device *device)
 	json_object_end(json);
 }
 
-static void buffer_json(struct json *json, struct outbox *outbox)
+static void buffer_json(struct json *json, struct outbox *outbox, struct store *store)
 {
 	struct outbox_counts counts;
 	outbox_counts(outbox, &counts);
@@ -91,6 +91,15 @@ static void buffer_json(struct json *json, struct outbox *outbox)
 		json_int(json, "oldest", counts.oldest_ms);
 	else
 		json_null(json, "oldest");
+	if (store) {
+		struct store_status status;
+		store_status(store, &status);
+		json_bool(json, "durable", status.durable);
+		json_int(json, "disk_bytes", status.bytes);
+		json_int(json, "rows_written", (int64_t)status.rows_written);
+		json_int(json, "commits", (int64_t)status.commits);
+		json_int(json, "damaged", (int64_t)status.damaged);
+	}
 	json_object(json, "dropped");
 	json_int(json, "full", (int64_t)counts.dropped_full);
 	json_int(json, "offline", (int64_t)counts.dropped_offline);
@@ -151,7 +160,7 @@ int stats_json(struct gateway *gateway, char *text, size_t size)
 	}
 	json_object_end(&json);
 	if (gateway_publisher(gateway)) {
-		buffer_json(&json, gateway_outbox(gateway));
+		buffer_json(&json, gateway_outbox(gateway), gateway_store(gateway));
 		broker_json(&json, gateway_publisher(gateway));
 	}
 	json_object_end(&json);

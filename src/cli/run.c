@@ -109,6 +109,12 @@ static int run_gateway(const struct plan *plan, const struct gateway_options *op
 		log_error("can't start: %s", strerror(-rc));
 		return EX_OSERR;
 	}
+	rc = gateway_open_buffer(gateway);
+	if (rc < 0) {
+		log_error("buffer: %s: %s", plan->buffer.path, rc == -EBUSY ? "another gateway has it" : strerror(-rc));
+		gateway_destroy(gateway);
+		return rc == -EBUSY ? EX_TEMPFAIL : EX_CANTCREAT;
+	}
 	if (plan->n_metrics == 0)
 		log_notice("the map has no devices: nothing to do");
 	rc = gateway_start(gateway);

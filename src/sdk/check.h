@@ -14,4 +14,10 @@
  */
 uint16_t bf_crc16_modbus(const uint8_t *bytes, size_t n);
 
+/*
+ * CRC-32 as in IEEE 802.3 and zlib (ISO-HDLC, reflected 0xEDB88320).  Begins with crc 0; the result of one run can be
+ * handed to the next.
+ */
+uint32_t bf_crc32(uint32_t crc, const uint8_t *bytes, size_t n);
+
 #endif

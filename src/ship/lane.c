@@ -30,6 +30,7 @@ struct segment {
 	uint32_t live;     /* records not DONE */
 	uint32_t waiting;
 	uint32_t waiting_qos0;
+	uint64_t last_sequence; /* of its last record */
 	_Alignas(8) unsigned char bytes[];
 };
 
@@ -164,6 +165,7 @@ struct record *lane_append(struct lane *lane, const struct message *message, siz
 	memcpy(record->bytes, message->topic, topic_n + 1);
 	if (message->payload_n)
 		memcpy(record->bytes + topic_n + 1, message->payload, message->payload_n);
+	segment->last_sequence = record->sequence;
 	if (message->latest_only)
 		latest_add(&lane->latest, record);
 	segment->used += size;
@@ -173,6 +175,27 @@ struct record *lane_append(struct lane *lane, const struct message *message, siz
 	lane->n_live++;
 	lane->live_bytes += size;
 	return record;
+}
+
+struct record *lane_append_at(struct lane *lane, const struct message *message, size_t topic_n, uint64_t sequence)
+{
+	lane->last_sequence = sequence - 1;
+	return lane_append(lane, message, topic_n);
+}
+
+struct record *lane_after(const struct lane *lane, uint64_t sequence)
+{
+	for (struct segment *segment = lane->head; segment; segment = segment->next) {
+		if (!segment->live || segment->last_sequence <= sequence)
+			continue;
+		for (size_t at = 0; at < segment->used;) {
+			struct record *record = segment_record(segment, at);
+			if (record->sequence > sequence && record->state != RECORD_DONE)
+				return record;
+			at += record->size;
+		}
+	}
+	return NULL;
 }
 
 struct record *lane_first(struct lane *lane)

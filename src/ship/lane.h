@@ -26,6 +26,7 @@ enum record_flags {
 	RECORD_REPLAYED = 16, /* decided at the first hand-over */
 	RECORD_AGAIN = 32,    /* the broker may have it */
 	RECORD_LATEST = 64,   /* of its topic only the newest waits */
+	RECORD_STORED = 128,  /* the journal has it, or is about to */
 };
 
 /* One message where it lies.  `bytes` holds the topic with its NUL, then the payload. */
@@ -71,6 +72,12 @@ size_t lane_size_of(size_t topic_n, size_t payload_n);
 /* Copies the message to the end.  The record, or NULL without memory.  topic_n <= MESSAGE_TOPIC_MAX.  With latest_only
  * none of its topic may wait already (lane_latest). */
 struct record *lane_append(struct lane *lane, const struct message *message, size_t topic_n);
+
+/* The same with a sequence of the caller's, above all that the lane has seen. */
+struct record *lane_append_at(struct lane *lane, const struct message *message, size_t topic_n, uint64_t sequence);
+
+/* The first record above a sequence that is not DONE, or NULL. */
+struct record *lane_after(const struct lane *lane, uint64_t sequence);
 
 /* The WAITING record of that topic that only its newest state keeps; NULL when there is none. */
 static inline struct record *lane_latest(const struct lane *lane, const char *topic)

@@ -14,9 +14,7 @@
  *
  * Threads: the mutex guards everything; clocks are read and the eventfd and the log are written outside of it.
  */
-#include "ship/outbox.h"
-#include "base/log.h"
-#include "ship/lane.h"
+#include "ship/outbox_inner.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -29,30 +27,9 @@
 /* Bounds what stands while a broker takes nothing: some 50 000 availabilities. */
 #define STANDING_BYTES (8 * (int64_t)1024 * 1024)
 
-struct outbox {
-	struct message_sink sink;
-	const struct clock *clock;
-	int64_t max_bytes, max_age_us; /* max_age_us 0 = none */
-	enum plan_when_full when_full;
-	int event_fd;
-
-	pthread_mutex_t mutex;
-	struct lane readings, standing;
-	bool connected, attempted;
-	uint32_t epoch, n_connections;
-	bool starved; /* the publisher has seen -EAGAIN and was not woken since */
-	uint64_t taken, done, dropped_full, dropped_offline, dropped_refused, dropped_expired, dropped_superseded;
-	struct complaint full;
-};
-
 static struct outbox *outbox_of(struct message_sink *sink)
 {
 	return (struct outbox *)(void *)((char *)sink - offsetof(struct outbox, sink));
-}
-
-static struct lane *outbox_lane(struct outbox *outbox, bool standing)
-{
-	return standing ? &outbox->standing : &outbox->readings;
 }
 
 /* Makes room by the rule.  False when the new message has to go; then an older one that it would replace stays. */
@@ -60,12 +37,15 @@ static bool outbox_make_room(struct outbox *outbox, const struct message *messag
 {
 	struct lane *lane = &outbox->readings;
 	int64_t size = (int64_t)lane_size_of(topic_n, message->payload_n);
+	while ((int64_t)lane->live_bytes + size > OUTBOX_WINDOW && outbox_evict(outbox))
+		;
 	struct record *older = message->latest_only ? lane_latest(lane, message->topic) : NULL;
 	bool drops_newest = outbox->when_full == WHEN_FULL_DROP_NEWEST;
 	int64_t waiting = (int64_t)lane->live_bytes - (older ? (int64_t)older->size : 0);
 	if (size > outbox->max_bytes || (drops_newest && waiting + size > outbox->max_bytes))
 		return false;
 	if (older) {
+		outbox_unstore(outbox, older);
 		lane_remove(lane, older);
 		outbox->dropped_superseded++;
 	}
@@ -73,6 +53,7 @@ static bool outbox_make_room(struct outbox *outbox, const struct message *messag
 		struct record *oldest = drops_newest ? NULL : lane_first(lane);
 		if (!oldest)
 			return false;
+		outbox_unstore(outbox, oldest);
 		lane_remove(lane, oldest);
 		outbox->dropped_full++;
 	}
@@ -142,19 +123,42 @@ static int outbox_put(struct message_sink *sink, const struct message *message)
 	return error;
 }
 
+/* With sync "0s" a reading leaves only when it is on disk, as long as there is one. */
+static bool outbox_may_leave(const struct outbox *outbox, const struct record *record)
+{
+	return !outbox->store_first || !outbox->journal || record->qos == 0 || !(record->flags & RECORD_BUFFER) ||
+	       record->sequence <= outbox->stored_upto;
+}
+
+static bool outbox_has_news(struct outbox *outbox)
+{
+	struct record *reading = lane_first(&outbox->readings);
+	return lane_first(&outbox->standing) || lane_first(&outbox->backlog) ||
+	       (reading && outbox_may_leave(outbox, reading));
+}
+
+void outbox_wake(struct outbox *outbox)
+{
+	uint64_t one = 1;
+	ssize_t written = write(outbox->event_fd, &one, sizeof(one));
+	(void)written; /* only a full counter fails, and that is readable already */
+}
+
 static void outbox_flush(struct message_sink *sink)
 {
 	struct outbox *outbox = outbox_of(sink);
 	pthread_mutex_lock(&outbox->mutex);
-	bool wake = outbox->starved && (lane_first(&outbox->standing) || lane_first(&outbox->readings));
+	bool wake = outbox->starved && outbox_has_news(outbox);
+	bool store = outbox->store_idle && outbox->readings.last_sequence > outbox->taken_upto;
 	if (wake)
 		outbox->starved = false;
+	if (store)
+		outbox->store_idle = false;
 	pthread_mutex_unlock(&outbox->mutex);
-	if (!wake)
-		return;
-	uint64_t one = 1;
-	ssize_t written = write(outbox->event_fd, &one, sizeof(one));
-	(void)written; /* only a full counter fails, and that is readable already */
+	if (wake)
+		outbox_wake(outbox);
+	if (store)
+		outbox_store_wake(outbox);
 }
 
 int outbox_init(
@@ -174,8 +178,11 @@ int outbox_init(
 	if (limits->max_size > 0 && limits->max_size < max_bytes)
 		outbox->max_bytes = limits->max_size;
 	outbox->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (outbox->event_fd < 0) {
+	outbox->store_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (outbox->event_fd < 0 || outbox->store_fd < 0) {
 		int error = -errno;
+		if (outbox->event_fd >= 0)
+			close(outbox->event_fd);
 		free(outbox);
 		return error;
 	}
@@ -190,8 +197,10 @@ void outbox_destroy(struct outbox *outbox)
 		return;
 	lane_destroy(&outbox->readings);
 	lane_destroy(&outbox->standing);
+	lane_destroy(&outbox->backlog);
 	pthread_mutex_destroy(&outbox->mutex);
 	close(outbox->event_fd);
+	close(outbox->store_fd);
 	free(outbox);
 }
 
@@ -223,23 +232,39 @@ static int64_t outbox_left_us(const struct outbox *outbox, const struct record *
 	return left_us;
 }
 
-/* The message to hand over next, after removing what is too old; NULL and `starved` when there is none. */
-static struct record *outbox_first(struct outbox *outbox, int64_t now_us, bool *ret_standing)
+/* The oldest reading in memory that waits, and its lane. */
+static struct record *outbox_oldest(struct outbox *outbox, struct lane **ret_lane)
 {
+	struct record *back = lane_first(&outbox->backlog), *reading = lane_first(&outbox->readings);
+	bool from_backlog = back && (!reading || back->sequence < reading->sequence);
+	*ret_lane = from_backlog ? &outbox->backlog : &outbox->readings;
+	return from_backlog ? back : reading;
+}
+
+/* The message to hand over next, after removing what is too old; NULL and `starved` when there is none. */
+static struct record *outbox_first(struct outbox *outbox, int64_t now_us, struct lane **ret_lane)
+{
+	struct record *record;
 	if (!outbox->connected)
 		return NULL;
-	for (int standing = 1; standing >= 0; standing--) {
-		struct lane *lane = outbox_lane(outbox, standing);
-		struct record *record;
-		while ((record = lane_first(lane))) {
-			if (outbox_left_us(outbox, record, standing, now_us) > 0) {
-				*ret_standing = standing;
-				return record;
-			}
-			lane_remove(lane, record);
-			if (!standing)
-				outbox->dropped_expired++;
+	while ((record = lane_first(&outbox->standing))) {
+		*ret_lane = &outbox->standing;
+		if (outbox_left_us(outbox, record, true, now_us) > 0)
+			return record;
+		lane_remove(&outbox->standing, record);
+	}
+	while ((record = outbox_oldest(outbox, ret_lane))) {
+		if (outbox->journal && outbox->disk_first && outbox->disk_first < record->sequence)
+			break; /* older ones have to be read back first */
+		if (outbox_left_us(outbox, record, false, now_us) <= 0) {
+			outbox_unstore(outbox, record);
+			lane_remove(*ret_lane, record);
+			outbox->dropped_expired++;
+			continue;
 		}
+		if (!outbox_may_leave(outbox, record))
+			break;
+		return record;
 	}
 	outbox->starved = true;
 	return NULL;
@@ -287,17 +312,40 @@ int outbox_next(struct outbox *outbox, const struct outbox_room *room, void *buf
 {
 	int64_t now_us = clock_now(outbox->clock);
 	int error = -EAGAIN;
-	bool standing;
+	struct lane *lane;
 	pthread_mutex_lock(&outbox->mutex);
-	struct record *record = outbox_first(outbox, now_us, &standing);
+	struct record *record = outbox_first(outbox, now_us, &lane);
+	bool standing = record && lane == &outbox->standing;
 	if (record && !outbox_fits(room, record, standing)) {
 		error = -ENOSPC;
-	} else if (record && lane_take(outbox_lane(outbox, standing), record) == 0) {
+	} else if (record && lane_take(lane, record) == 0) {
 		outbox_hand_over(outbox, record, standing, now_us, buffer, ret_message);
 		error = 0;
 	}
+	bool read_on = outbox->store_idle && outbox_reads_on(outbox);
+	if (read_on)
+		outbox->store_idle = false;
 	pthread_mutex_unlock(&outbox->mutex);
+	if (read_on)
+		outbox_store_wake(outbox);
 	return error;
+}
+
+/* The record in flight with that sequence, and its lane. */
+static struct record *outbox_find(struct outbox *outbox, bool standing, uint64_t sequence, struct lane **ret_lane)
+{
+	*ret_lane = standing ? &outbox->standing : &outbox->readings;
+	struct record *record = lane_find(*ret_lane, sequence);
+	if (!record && !standing) {
+		*ret_lane = &outbox->backlog;
+		record = lane_find(*ret_lane, sequence);
+	}
+	return record;
+}
+
+static uint64_t outbox_waiting(const struct outbox *outbox)
+{
+	return outbox->readings.n_live + outbox->backlog.n_live + outbox->n_disk;
 }
 
 static void outbox_count_end(struct outbox *outbox, enum outbox_end end)
@@ -323,13 +371,14 @@ void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum o
 	int64_t lasted_us = 0;
 	bool emptied = false;
 	pthread_mutex_lock(&outbox->mutex);
-	struct lane *lane = outbox_lane(outbox, standing);
-	struct record *record = lane_find(lane, sequence);
+	struct lane *lane;
+	struct record *record = outbox_find(outbox, standing, sequence, &lane);
 	if (record) {
+		outbox_unstore(outbox, record);
 		lane_remove(lane, record);
 		if (!standing) {
 			outbox_count_end(outbox, end);
-			emptied = lane->n_live == 0 &&
+			emptied = outbox_waiting(outbox) == 0 &&
 				  complaint_clear(&outbox->full, clock_now(outbox->clock), &lasted_us, NULL);
 		}
 	}
@@ -343,8 +392,8 @@ void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum o
 void outbox_back(struct outbox *outbox, bool standing, uint64_t sequence, bool maybe_sent)
 {
 	pthread_mutex_lock(&outbox->mutex);
-	struct lane *lane = outbox_lane(outbox, standing);
-	struct record *record = lane_find(lane, sequence);
+	struct lane *lane;
+	struct record *record = outbox_find(outbox, standing, sequence, &lane);
 	if (record && !outbox->connected && (standing || record->qos == 0)) {
 		lane_remove(lane, record);
 		outbox->dropped_offline += !standing;
@@ -386,7 +435,7 @@ void outbox_lost(struct outbox *outbox)
 bool outbox_empty(struct outbox *outbox)
 {
 	pthread_mutex_lock(&outbox->mutex);
-	bool empty = outbox->readings.n_live == 0 && outbox->standing.n_live == 0;
+	bool empty = outbox_waiting(outbox) == 0 && outbox->standing.n_live == 0;
 	pthread_mutex_unlock(&outbox->mutex);
 	return empty;
 }
@@ -402,11 +451,11 @@ bool outbox_settled(struct outbox *outbox)
 void outbox_counts(struct outbox *outbox, struct outbox_counts *ret_counts)
 {
 	pthread_mutex_lock(&outbox->mutex);
-	const struct record *oldest = lane_oldest(&outbox->readings);
+	const struct record *oldest = lane_oldest(outbox->backlog.n_live > 0 ? &outbox->backlog : &outbox->readings);
 	*ret_counts = (struct outbox_counts){
-		.waiting = outbox->readings.n_live,
-		.waiting_bytes = outbox->readings.live_bytes,
-		.in_flight = outbox->readings.n_in_flight,
+		.waiting = outbox_waiting(outbox),
+		.waiting_bytes = outbox->readings.live_bytes + outbox->backlog.live_bytes,
+		.in_flight = outbox->readings.n_in_flight + outbox->backlog.n_in_flight,
 		.oldest_ms = oldest ? oldest->time_ms : 0,
 		.taken = outbox->taken,
 		.done = outbox->done,

@@ -58,11 +58,11 @@ class Threads(Scenario):
         hear("STOPPING=1")
         self.assertEqual(gateway.wait(), 0)
 
-    def test_an_idle_gateway_has_two_threads(self):
+    def test_an_idle_gateway_has_three_threads(self):
         conf = self.write("map.conf", 'site: "s"\nbroker: "mqtt://127.0.0.1:1"\n')
         gateway = self.gateway(conf)
         wait_until(lambda: "nothing to do" in gateway.text(), "it runs")
-        self.assertEqual(gateway.threads(), ["mqtt"])
+        self.assertEqual(gateway.threads(), ["mqtt", "store"])
         self.assertEqual(gateway.stop(), 0)
 
     def test_a_hundred_hosts_need_no_hundred_threads(self):
@@ -72,7 +72,7 @@ class Threads(Scenario):
         conf = self.write("map.conf", "\n".join(lines) + "\n} }\n")
         gateway = self.gateway(conf)
         wait_until(lambda: "runs: 100 devices" in gateway.text(), "it runs")
-        self.assertEqual(gateway.threads(), ["mqtt", "wire"])
+        self.assertEqual(gateway.threads(), ["mqtt", "store", "wire"])
         self.assertEqual(gateway.stop(), 0)
 
     def test_it_ends_in_order_in_every_state(self):

@@ -443,7 +443,7 @@ static void test_long_words(void **state)
 {
 	(void)state;
 	enum { LONG = 5000 };
-	static char word[LONG + 1], unit[LONG + 1], expected[3 * LONG];
+	static char word[LONG + 1], unit[LONG + 1], expected[3 * LONG + 200];
 	memset(word, '"', LONG);
 	memset(unit, 'u', LONG);
 	struct plan_word words[] = {{.number = 1, .word = word}};

@@ -1,0 +1,82 @@
+/*
+ * The journal: messages that wait, on disk.  SQLite behind seven functions, so that another store could take its place
+ * and the crash tests stay the same.
+ *
+ * A row is written once and deleted when the broker has the message; it carries everything needed to publish it, so a
+ * changed map orphans nothing.  Rows are ordered by their sequence, which is never used twice, not even by another
+ * process on the same file.
+ *
+ * Threads: one owner, the store's.
+ */
+#ifndef SHIP_JOURNAL_H
+#define SHIP_JOURNAL_H
+
+#include "model/message.h"
+#include "model/plan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct journal;
+
+/* Sequences of rows that are done: first..last, both included; what lies between and is not there does not matter. */
+struct journal_span {
+	uint64_t first, last;
+};
+
+/* A message with its place in the order.  topic and payload belong to whoever fills the row. */
+struct journal_row {
+	uint64_t sequence;
+	struct message message;
+	bool again; /* it may have been sent before it was written */
+};
+
+/* What was found when the file was opened. */
+struct journal_found {
+	uint64_t first, last; /* sequences of the rows; 0, 0 = none */
+	bool set_aside;       /* a file that could not be used was renamed, to the name in aside */
+	uint64_t rescued;     /* rows taken over from it */
+	uint64_t damaged;     /* rows whose bytes were not what had been written, or that could not be read */
+	char aside[256];
+};
+
+struct journal_size {
+	int64_t bytes;     /* in use */
+	int64_t max_bytes; /* that the rows may take */
+};
+
+/*
+ * Opens or makes the file.  Whatever lies there, the start is not refused: a file that is damaged, foreign or of a
+ * newer version is renamed to PATH.bad-DATE, what is sound in it is taken over. 0 with *ret_journal and *ret_found;
+ * -EBUSY another process has it; -EACCES, -ENOENT, -EROFS, -ENOSPC, -EIO or another -errno when nothing can be written
+ * there.
+ */
+int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found);
+
+/* NULL is fine.  Writes what the file system still owes. */
+void journal_close(struct journal *journal);
+
+/* Reserves n sequences; the first of them is above every one used before. 0, or -errno. */
+int journal_reserve(struct journal *journal, uint64_t n, uint64_t *ret_first);
+
+/*
+ * Deletes and appends in one transaction, on disk when it returns.  When the file is full, oldest rows make room
+ * (drop_oldest) or the new ones are left out; *ret_dropped counts either, also on failure 0.
+ * 0; -EBADMSG the file is damaged: close, open again; -ENOSPC, -EROFS, -EIO, …: nothing was written, try later with a
+ * journal opened anew (a failed sync must not be trusted to succeed the second time).
+ */
+int journal_write(struct journal *journal, const struct journal_span *done, size_t n_done,
+	const struct journal_row *rows, size_t n_rows, bool drop_oldest, uint64_t *ret_dropped);
+
+/*
+ * Reads rows with first <= sequence <= last in ascending order until `take` says false or n_max were taken.  The row is
+ * valid during the call.  Damaged rows are skipped, counted and deleted with the next write.
+ * The number of rows taken, or -EBADMSG, -EIO.
+ */
+int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t n_max,
+	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged);
+
+void journal_size(struct journal *journal, struct journal_size *ret_size);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * Rows to columns and back.  See journal_row.h.
+ */
+#include "ship/journal_row.h"
+#include "sdk/check.h"
+
+#include <string.h>
+
+enum { FLAG_RETAIN = 4, FLAG_JSON = 8, FLAG_AGAIN = 16 };
+
+static uint32_t crc_of(const struct journal_columns *columns)
+{
+	int64_t numbers[3] = {columns->id, columns->ts, columns->flags};
+	uint32_t crc = bf_crc32(0, (const uint8_t *)numbers, sizeof(numbers));
+	crc = bf_crc32(crc, (const uint8_t *)columns->topic, columns->topic_n);
+	return bf_crc32(crc, columns->body, columns->body_n);
+}
+
+void journal_row_pack(const struct journal_row *row, struct journal_columns *ret_columns)
+{
+	const struct message *message = &row->message;
+	*ret_columns = (struct journal_columns){
+		.id = (int64_t)row->sequence,
+		.ts = message->time_ms,
+		.flags = (int64_t)message->qos | (message->retain ? FLAG_RETAIN : 0) | (message->json ? FLAG_JSON : 0) |
+			 (row->again ? FLAG_AGAIN : 0) | (int64_t)message->expire_s << 32,
+		.topic = message->topic,
+		.topic_n = strlen(message->topic),
+		.body = message->payload_n ? message->payload : "",
+		.body_n = message->payload_n,
+	};
+	ret_columns->crc = crc_of(ret_columns);
+}
+
+bool journal_row_unpack(const struct journal_columns *columns, struct journal_row *ret_row)
+{
+	if (!columns->topic || columns->id <= 0 || columns->topic_n == 0 || columns->topic_n > MESSAGE_TOPIC_MAX ||
+		columns->body_n > MESSAGE_PAYLOAD_MAX || (columns->flags & 3) == 3 || crc_of(columns) != columns->crc)
+		return false;
+	*ret_row = (struct journal_row){
+		.sequence = (uint64_t)columns->id,
+		.message = {.topic = columns->topic,
+			.payload = columns->body_n ? columns->body : "",
+			.payload_n = columns->body_n,
+			.time_ms = columns->ts,
+			.expire_s = (uint32_t)(columns->flags >> 32),
+			.qos = (uint8_t)(columns->flags & 3),
+			.retain = columns->flags & FLAG_RETAIN,
+			.json = columns->flags & FLAG_JSON,
+			.buffer = true,
+			.kind = MESSAGE_READING},
+		.again = columns->flags & FLAG_AGAIN,
+	};
+	return true;
+}

@@ -1,0 +1,67 @@
+/*
+ * The outbox as the store sees it: what has to go to disk, what is done there, what has to be read back.
+ * Called by the store's thread only.
+ */
+#ifndef SHIP_OUTBOX_STORE_H
+#define SHIP_OUTBOX_STORE_H
+
+#include "ship/journal.h"
+#include "ship/outbox.h"
+
+#define BATCH_ROWS  1000
+#define BATCH_BYTES (1024u * 1024)
+#define BATCH_SPANS 256
+
+/* Copies of what is written in one transaction. */
+struct outbox_batch {
+	struct journal_row rows[BATCH_ROWS];
+	size_t n;
+	uint64_t upto; /* every reading up to here is in this batch or before it, or never goes to disk */
+	struct journal_span done[BATCH_SPANS];
+	size_t n_done;
+	size_t n_bytes;
+	char bytes[BATCH_BYTES];
+};
+
+/*
+ * The journal is open: new readings get sequences from next on; rows first..last (0, 0 = none), about n of them, lie
+ * on disk. store_first: readings leave only when they are on disk.  The first time it must come before any put.
+ */
+void outbox_journal_opened(
+	struct outbox *outbox, uint64_t next, uint64_t first, uint64_t last, uint64_t n, bool store_first);
+
+/* It failed: everything that is in memory stays there until it works again, and leaves from there. */
+void outbox_journal_failed(struct outbox *outbox);
+
+/*
+ * Fills the batch: readings that nobody has acknowledged, put at or before an instant, and what of them is done.
+ * all: also while the batch would hold little that is done.  True when there is something to write.
+ */
+bool outbox_batch_fill(struct outbox *outbox, int64_t put_before_us, bool flush_done, struct outbox_batch *batch);
+
+/* The batch is on disk; dropped of the oldest rows, or of its own (drop_newest), had to go. */
+void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch, uint64_t dropped);
+
+/* It is not: what it held will be in later ones. */
+void outbox_batch_failed(struct outbox *outbox, const struct outbox_batch *batch);
+
+/* Does the publisher need rows from disk?  Then the range to read. */
+bool outbox_wants_rows(struct outbox *outbox, uint64_t *ret_first, uint64_t *ret_last);
+
+/* One row read back (user is the outbox). False when there is enough. */
+bool outbox_take_row(void *user, const struct journal_row *row);
+
+/* The reading back of a range is over; complete: nothing of it is left on disk alone. */
+void outbox_rows_taken(struct outbox *outbox, bool complete, uint64_t damaged);
+
+/* For poll(): something may have to be done.  Cleared by the call; idle says that the store is about to sleep. */
+int outbox_store_fd(const struct outbox *outbox);
+void outbox_store_wake(struct outbox *outbox);
+void outbox_store_fd_clear(struct outbox *outbox);
+/* False when there is work after all. */
+bool outbox_store_sleeps(struct outbox *outbox);
+
+/* How the store should tick: is the broker there, and takes it what it gets? */
+bool outbox_is_flowing(struct outbox *outbox, int64_t put_before_us);
+
+#endif

@@ -1,0 +1,285 @@
+/*
+ * When what goes to disk.
+ *
+ * While the broker acknowledges promptly, a reading is done before it is half of `sync` old and is never written: the
+ * store ticks every half of `sync` and takes only what is older than that.  Without a broker, or when it is slow, it
+ * ticks every `sync` and takes everything.  Either way at most `sync` of readings is at risk.  With sync 0 it commits
+ * whatever has come while it was busy, and readings leave only when they are on disk.
+ *
+ * A disk that fails stops nothing: readings stay in memory, the journal is opened anew (a failed sync must not be
+ * trusted to succeed the second time) after 1, 2, 4 .. 60 s.
+ *
+ * Thread: its own, but for stop, join and status.
+ */
+#include "ship/store.h"
+#include "base/backoff.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "ship/journal.h"
+#include "ship/outbox_store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RESERVE       ((uint64_t)1 << 40)
+#define COUNT_MAX     200000 /* rows that are counted by their sequences at the start */
+#define DONE_AFTER_US 5000000
+#define IDLE_US       5000000
+#define ALIVE_US      60000000 /* a sync on a worn card takes seconds */
+#define SETTLE_TURNS  4000
+#define READ_ROWS     1000
+
+struct store {
+	const struct plan_buffer *buffer;
+	struct outbox *outbox;
+	const struct clock *clock;
+	struct journal *journal;
+	bool opened_once;
+	struct outbox_batch *batch;
+	int64_t next_write_us, next_done_us, retry_us;
+	struct backoff backoff;
+	struct complaint down;
+	struct thread thread;
+	_Atomic int stopping;
+	_Atomic int64_t alive_until, bytes;
+	_Atomic int durable;
+	_Atomic uint64_t rows_written, commits, damaged;
+};
+
+static void store_tell_found(const struct store *store, const struct journal_found *found)
+{
+	if (found->set_aside)
+		log_warning("buffer: %s could not be used and is now %s; %" PRIu64 " readings were rescued from it",
+			store->buffer->path, found->aside, found->rescued);
+	if (found->damaged)
+		log_warning("buffer: %" PRIu64 " damaged readings are lost", found->damaged);
+}
+
+static int store_open(struct store *store)
+{
+	struct journal_found found = {0};
+	struct journal *journal = NULL;
+	uint64_t next = 0;
+	int error = journal_open(store->buffer->path, store->buffer->max_size, &journal, &found);
+	if (error == 0)
+		error = journal_reserve(journal, RESERVE, &next);
+	if (error) {
+		journal_close(journal);
+		return error;
+	}
+	store_tell_found(store, &found);
+	atomic_fetch_add_explicit(&store->damaged, found.damaged, memory_order_relaxed);
+	store->journal = journal;
+	atomic_store_explicit(&store->durable, 1, memory_order_relaxed);
+	uint64_t n = found.last ? found.last - found.first + 1 : 0;
+	if (n > COUNT_MAX)
+		n = COUNT_MAX;
+	bool first = !store->opened_once;
+	store->opened_once = true;
+	outbox_journal_opened(store->outbox, next, first ? found.first : 0, first ? found.last : 0, first ? n : 0,
+		store->buffer->sync_us == 0);
+	return 0;
+}
+
+static void store_failed(struct store *store, int error, int64_t now_us)
+{
+	journal_close(store->journal);
+	store->journal = NULL;
+	atomic_store_explicit(&store->durable, 0, memory_order_relaxed);
+	store->retry_us = now_us + backoff_next(&store->backoff);
+	outbox_journal_failed(store->outbox);
+	if (complaint_raise(&store->down, now_us))
+		log_error("buffer: %s: %s; readings wait in memory", store->buffer->path, strerror(-error));
+}
+
+static void store_recover(struct store *store, int64_t now_us)
+{
+	int64_t lasted_us;
+	char length[LOG_LENGTH_SIZE];
+	int error = store_open(store);
+	if (error) {
+		store_failed(store, error, now_us);
+		return;
+	}
+	backoff_reset(&store->backoff);
+	if (complaint_clear(&store->down, now_us, &lasted_us, NULL))
+		log_notice("buffer: %s works again after %s", store->buffer->path, log_length(lasted_us, length));
+}
+
+static void store_measure(struct store *store)
+{
+	struct journal_size size;
+	journal_size(store->journal, &size);
+	atomic_store_explicit(&store->bytes, size.bytes, memory_order_relaxed);
+}
+
+/* Writes one batch.  1 when it was a full one, 0, or -errno. */
+static int store_write(struct store *store, int64_t put_before_us, bool flush_done)
+{
+	struct outbox_batch *batch = store->batch;
+	uint64_t dropped = 0;
+	bool something = outbox_batch_fill(store->outbox, put_before_us, flush_done, batch);
+	int error = 0;
+	if (something)
+		error = journal_write(store->journal, batch->done, batch->n_done, batch->rows, batch->n,
+			store->buffer->when_full == WHEN_FULL_DROP_OLDEST, &dropped);
+	if (error) {
+		outbox_batch_failed(store->outbox, batch);
+		return error;
+	}
+	outbox_batch_stored(store->outbox, batch, dropped);
+	if (something) {
+		atomic_fetch_add_explicit(&store->rows_written, batch->n, memory_order_relaxed);
+		atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed);
+		store_measure(store);
+	}
+	return batch->n >= BATCH_ROWS / 2 || batch->n_bytes > BATCH_BYTES / 2;
+}
+
+static int store_read(struct store *store)
+{
+	uint64_t first, last, damaged = 0;
+	if (!outbox_wants_rows(store->outbox, &first, &last))
+		return 0;
+	int n = journal_read(store->journal, first, last, READ_ROWS, outbox_take_row, store->outbox, &damaged);
+	atomic_fetch_add_explicit(&store->damaged, damaged, memory_order_relaxed);
+	if (damaged)
+		log_warning("buffer: %" PRIu64 " damaged readings are lost", damaged);
+	if (n < 0)
+		return n;
+	outbox_rows_taken(store->outbox, n == 0, damaged);
+	return 0;
+}
+
+static int store_tick(struct store *store, int64_t now_us)
+{
+	int64_t sync_us = store->buffer->sync_us, age_us = 0, every_us = sync_us;
+	if (sync_us > 0 && outbox_is_flowing(store->outbox, now_us - sync_us))
+		age_us = every_us = sync_us / 2;
+	bool flush_done = now_us >= store->next_done_us;
+	if (flush_done)
+		store->next_done_us = now_us + DONE_AFTER_US;
+	int full = 0;
+	do
+		full = store_write(store, now_us - age_us, flush_done);
+	while (full > 0);
+	store->next_write_us = now_us + every_us;
+	return full;
+}
+
+int64_t store_step(struct store *store, int64_t now_us)
+{
+	atomic_store_explicit(&store->alive_until, now_us + ALIVE_US, memory_order_relaxed);
+	outbox_store_fd_clear(store->outbox);
+	if (!store->journal && now_us >= store->retry_us)
+		store_recover(store, now_us);
+	if (!store->journal)
+		return store->retry_us;
+	int error = store_read(store);
+	if (error == 0 && (now_us >= store->next_write_us || store->buffer->sync_us == 0))
+		error = store_tick(store, now_us);
+	if (error) {
+		store_failed(store, error, now_us);
+		return store->retry_us;
+	}
+	if (outbox_store_sleeps(store->outbox))
+		return now_us + IDLE_US;
+	return store->buffer->sync_us == 0 ? now_us : store->next_write_us;
+}
+
+/* At the end: everything that waits, whatever its age. */
+static void store_settle(struct store *store)
+{
+	int more = 1;
+	for (int turn = 0; store->journal && more > 0 && turn < SETTLE_TURNS; turn++)
+		more = store_write(store, CLOCK_NEVER, true);
+	if (more < 0)
+		log_error("buffer: %s: %s; what waited in memory is lost", store->buffer->path, strerror(-more));
+	journal_close(store->journal);
+	store->journal = NULL;
+}
+
+static void store_run(void *user)
+{
+	struct store *store = user;
+	while (!atomic_load_explicit(&store->stopping, memory_order_relaxed)) {
+		int64_t wake_us = store_step(store, clock_now(store->clock));
+		int64_t wait_us = wake_us - clock_now(store->clock);
+		struct pollfd woken = {.fd = outbox_store_fd(store->outbox), .events = POLLIN};
+		if (wait_us > 0)
+			poll(&woken, 1, (int)((wait_us + 999) / 1000));
+	}
+	store_settle(store);
+	atomic_store_explicit(&store->alive_until, CLOCK_NEVER, memory_order_relaxed);
+}
+
+int store_init(
+	const struct plan_buffer *buffer, struct outbox *outbox, const struct clock *clock, struct store **ret_store)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	if (!store)
+		return -ENOMEM;
+	*store = (struct store){.buffer = buffer,
+		.outbox = outbox,
+		.clock = clock,
+		.batch = malloc(sizeof(*store->batch)),
+		.backoff = {.first_us = 1000000, .cap_us = 60000000},
+		.alive_until = CLOCK_NEVER};
+	int error = store->batch ? store_open(store) : -ENOMEM;
+	if (error && (buffer->path_given || error == -EBUSY || error == -ENOMEM)) {
+		store_destroy(store);
+		return error;
+	}
+	if (error) {
+		log_warning("buffer: %s: %s; readings wait in memory only", buffer->path, strerror(-error));
+		complaint_raise(&store->down, clock_now(clock));
+		store->retry_us = clock_now(clock) + backoff_next(&store->backoff);
+	}
+	*ret_store = store;
+	return 0;
+}
+
+int store_start(struct store *store)
+{
+	return thread_start(&store->thread, "store", store_run, store);
+}
+
+void store_stop(struct store *store)
+{
+	atomic_store_explicit(&store->stopping, 1, memory_order_relaxed);
+	outbox_store_wake(store->outbox);
+}
+
+int store_join(struct store *store, int64_t timeout_us)
+{
+	return thread_join(&store->thread, timeout_us);
+}
+
+void store_destroy(struct store *store)
+{
+	if (!store)
+		return;
+	journal_close(store->journal);
+	free(store->batch);
+	free(store);
+}
+
+int64_t store_alive_until(const struct store *store)
+{
+	return atomic_load_explicit(&store->alive_until, memory_order_relaxed);
+}
+
+void store_status(const struct store *store, struct store_status *ret_status)
+{
+	*ret_status = (struct store_status){
+		.durable = atomic_load_explicit(&store->durable, memory_order_relaxed),
+		.bytes = atomic_load_explicit(&store->bytes, memory_order_relaxed),
+		.rows_written = atomic_load_explicit(&store->rows_written, memory_order_relaxed),
+		.commits = atomic_load_explicit(&store->commits, memory_order_relaxed),
+		.damaged = atomic_load_explicit(&store->damaged, memory_order_relaxed),
+	};
+}

@@ -1,0 +1,277 @@
+/*
+ * The journal: rows survive, order holds, limits drop by the rule, and no file can stop the start.
+ */
+#include "ship/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define MEGA (1024 * 1024)
+
+static char folder[64], path[96];
+
+static int set_up(void **state)
+{
+	(void)state;
+	snprintf(folder, sizeof(folder), "/dev/shm/busferry-journal-XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(path, sizeof(path), "%s/buffer.db", folder);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	char command[128];
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command);
+}
+
+static struct journal *open_journal(struct journal_found *found)
+{
+	struct journal *journal = NULL;
+	assert_int_equal(journal_open(path, MEGA, &journal, found), 0);
+	return journal;
+}
+
+static char payloads[1000][64];
+
+static struct journal_row row_at(uint64_t sequence)
+{
+	char *payload = payloads[sequence % 1000];
+	snprintf(payload, sizeof(payloads[0]), "{\"value\":%llu}", (unsigned long long)sequence);
+	return (struct journal_row){
+		.sequence = sequence,
+		.message = {.topic = "home/ground/meter/voltage",
+			.payload = payload,
+			.payload_n = strlen(payload),
+			.time_ms = 1764000000000 + (int64_t)sequence,
+			.qos = 1 + sequence % 2,
+			.retain = sequence % 3 == 0,
+			.json = true,
+			.expire_s = sequence % 5 == 0 ? 3600 : 0},
+	};
+}
+
+static uint64_t write_rows(struct journal *journal, uint64_t first, uint64_t n, bool drop_oldest)
+{
+	uint64_t dropped = 0;
+	for (uint64_t done = 0; done < n;) {
+		struct journal_row rows[100];
+		size_t batch = 0;
+		while (batch < 100 && done < n)
+			rows[batch++] = row_at(first + done++);
+		uint64_t more = 0;
+		assert_int_equal(journal_write(journal, NULL, 0, rows, batch, drop_oldest, &more), 0);
+		dropped += more;
+	}
+	return dropped;
+}
+
+struct reader {
+	uint64_t n, last, wrong;
+};
+
+static bool read_row(void *user, const struct journal_row *row)
+{
+	struct reader *reader = user;
+	struct journal_row expected = row_at(row->sequence);
+	const struct message *a = &row->message, *b = &expected.message;
+	assert_true(row->sequence > reader->last);
+	reader->last = row->sequence;
+	reader->n++;
+	if (a->payload_n != b->payload_n || memcmp(a->payload, b->payload, a->payload_n) != 0 ||
+		strcmp(a->topic, b->topic) != 0 || a->time_ms != b->time_ms || a->qos != b->qos ||
+		a->retain != b->retain || a->json != b->json || a->expire_s != b->expire_s)
+		reader->wrong++;
+	return true;
+}
+
+static struct reader read_all(struct journal *journal, uint64_t *damaged)
+{
+	struct reader reader = {0};
+	assert_true(journal_read(journal, 1, INT64_MAX, 1000000, read_row, &reader, damaged) >= 0);
+	return reader;
+}
+
+static void rows_survive_in_order(void **state)
+{
+	(void)state;
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	assert_int_equal(found.last, 0);
+	uint64_t first = 0, damaged = 0, dropped;
+	assert_int_equal(journal_reserve(journal, 1000, &first), 0);
+	assert_int_equal(first, 1);
+	write_rows(journal, 1, 500, true);
+	const struct journal_span done[] = {{1, 100}, {200, 200}};
+	assert_int_equal(journal_write(journal, done, 2, NULL, 0, true, &dropped), 0);
+	journal_close(journal);
+
+	journal = open_journal(&found);
+	assert_false(found.set_aside);
+	assert_int_equal(found.first, 101);
+	assert_int_equal(found.last, 500);
+	struct reader reader = read_all(journal, &damaged);
+	assert_int_equal(reader.n, 399);
+	assert_int_equal(reader.wrong + damaged, 0);
+	assert_int_equal(journal_reserve(journal, 1000, &first), 0);
+	assert_int_equal(first, 1001);
+	journal_close(journal);
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(st.st_size, MEGA);
+}
+
+static void nobody_else_opens_it(void **state)
+{
+	(void)state;
+	struct journal_found found;
+	struct journal *journal = open_journal(&found), *other = NULL;
+	assert_int_equal(journal_open(path, MEGA, &other, &found), -EBUSY);
+	assert_null(other);
+	journal_close(journal);
+}
+
+static void a_full_file_drops_by_the_rule(void **state)
+{
+	(void)state;
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	uint64_t damaged = 0;
+	uint64_t dropped = write_rows(journal, 1, 20000, true);
+	assert_true(dropped > 0);
+	struct reader reader = read_all(journal, &damaged);
+	assert_int_equal(reader.n + dropped, 20000);
+	assert_int_equal(reader.last, 20000);
+	uint64_t refused = write_rows(journal, 20001, 20000, false);
+	assert_true(refused > 10000);
+	uint64_t none = 0;
+	const struct journal_span all = {1, 40000};
+	assert_int_equal(journal_write(journal, &all, 1, NULL, 0, true, &none), 0); /* a full file can be emptied */
+	assert_int_equal(read_all(journal, &damaged).n, 0);
+	assert_int_equal(write_rows(journal, 50000, 1000, true), 0);
+	struct journal_size size;
+	journal_size(journal, &size);
+	assert_true(size.bytes < size.max_bytes && size.max_bytes == MEGA);
+	journal_close(journal);
+}
+
+static void an_unusable_folder_is_told(void **state)
+{
+	(void)state;
+	struct journal *journal = NULL;
+	struct journal_found found;
+	assert_int_equal(journal_open("/no/such/folder/x.db", MEGA, &journal, &found), -ENOENT);
+}
+
+static void damage(int kind, unsigned seed)
+{
+	struct stat st;
+	char bytes[4096];
+	assert_int_equal(stat(path, &st), 0);
+	int fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	off_t used = 60 * 4096, at = (off_t)(seed * 2654435761u) % used;
+	unsigned char byte = 0;
+	switch (kind) {
+	case 0: /* one bit */
+		assert_int_equal(pread(fd, &byte, 1, at), 1);
+		byte ^= (unsigned char)(1u << (seed % 8));
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+		break;
+	case 1: /* a page of zeros */
+		memset(bytes, 0, sizeof(bytes));
+		assert_int_equal(pwrite(fd, bytes, sizeof(bytes), at / 4096 * 4096), sizeof(bytes));
+		break;
+	case 2: /* a page of garbage */
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (char)(seed * (i + 7) >> 3);
+		assert_int_equal(pwrite(fd, bytes, sizeof(bytes), at / 4096 * 4096), sizeof(bytes));
+		break;
+	default: /* cut off */
+		assert_int_equal(ftruncate(fd, at), 0);
+		break;
+	}
+	close(fd);
+}
+
+static void no_damage_stops_the_start(void **state)
+{
+	(void)state;
+	uint64_t worst[4] = {20000, 20000, 20000, 20000};
+	for (unsigned trial = 0; trial < 80; trial++) {
+		char command[160];
+		struct journal_found found;
+		snprintf(command, sizeof(command), "rm -f %s/*", folder);
+		assert_int_equal(system(command), 0);
+		struct journal *journal = open_journal(&found);
+		write_rows(journal, 1, 3000, true);
+		journal_close(journal);
+		snprintf(command, sizeof(command), "rm -f %s-wal", path); /* all is in the file itself */
+		damage((int)(trial % 4), trial + 1);
+		journal = NULL;
+		int rc = journal_open(path, MEGA, &journal, &found);
+		assert_int_equal(rc, 0);
+		uint64_t damaged = 0;
+		struct reader reader = {0};
+		if (journal_read(journal, 1, INT64_MAX, 1000000, read_row, &reader, &damaged) == -EBADMSG) {
+			journal_close(journal); /* as the store does: open anew */
+			continue;
+		}
+		assert_int_equal(reader.wrong, 0);
+		if (reader.n < worst[trial % 4])
+			worst[trial % 4] = reader.n;
+		write_rows(journal, 100000, 10, true);
+		journal_close(journal);
+	}
+}
+
+static void a_foreign_or_newer_file_is_set_aside(void **state)
+{
+	(void)state;
+	sqlite3 *db = NULL;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TABLE other(a); PRAGMA user_version=9", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	assert_true(found.set_aside);
+	assert_int_equal(access(found.aside, F_OK), 0);
+	journal_close(journal);
+	char wal[112];
+	snprintf(wal, sizeof(wal), "%s-wal", path); /* it alone would bring all back */
+	unlink(wal);
+	FILE *file = fopen(path, "w");
+	fputs("this is no database, but longer than a header of one would be, by a good deal: 123456789", file);
+	fclose(file);
+	journal = open_journal(&found);
+	assert_true(found.set_aside);
+	write_rows(journal, 1, 10, true);
+	journal_close(journal);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(rows_survive_in_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nobody_else_opens_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_full_file_drops_by_the_rule, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_unusable_folder_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_damage_stops_the_start, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_foreign_or_newer_file_is_set_aside, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,324 @@
+/*
+ * Outbox, store and journal together in virtual time: the seven properties of the outbox over random interleavings of
+ * put, acknowledge, settle, lose the connection, kill and open again, against a model.
+ */
+#include "ship/outbox_store.h"
+#include "ship/store.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define MS        1000
+#define S         1000000
+#define MODEL_MAX 60000
+
+static int64_t virtual_us = 100 * (int64_t)S;
+
+static int64_t fake_mono(const struct clock *clock)
+{
+	(void)clock;
+	return virtual_us;
+}
+
+static int64_t fake_wall(const struct clock *clock)
+{
+	(void)clock;
+	return 2764000000000 + virtual_us / 1000;
+}
+
+static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
+
+/* What has become of each reading, by its number. */
+struct model {
+	int64_t put_us[MODEL_MAX];
+	bool acknowledged[MODEL_MAX], seen[MODEL_MAX];
+	unsigned n, newest; /* put; highest number seen by the broker since the last (re)connect */
+};
+
+struct stage {
+	char folder[64], path[96];
+	struct plan_buffer buffer;
+	struct outbox *outbox;
+	struct store *store;
+	struct model *model;
+	bool connected;
+	uint64_t in_flight[64];
+	unsigned numbers[64];
+	size_t n_in_flight;
+	uint32_t random;
+};
+
+static char message_buffer[OUTBOX_MESSAGE_BYTES];
+
+static unsigned chance(struct stage *stage, unsigned n)
+{
+	stage->random = stage->random * 1664525u + 1013904223u;
+	return (stage->random >> 8) % n;
+}
+
+static void stage_open(struct stage *stage)
+{
+	assert_int_equal(outbox_init(&stage->buffer, 32 << 20, &fake_clock, &stage->outbox), 0);
+	assert_int_equal(store_init(&stage->buffer, stage->outbox, &fake_clock, &stage->store), 0);
+	stage->connected = false;
+	stage->n_in_flight = 0;
+}
+
+static void stage_set(struct stage *stage, int64_t sync_us, uint32_t seed)
+{
+	*stage = (struct stage){.random = seed, .model = calloc(1, sizeof(struct model))};
+	snprintf(stage->folder, sizeof(stage->folder), "/dev/shm/busferry-store-XXXXXX");
+	assert_non_null(mkdtemp(stage->folder));
+	snprintf(stage->path, sizeof(stage->path), "%s/buffer.db", stage->folder);
+	stage->buffer =
+		(struct plan_buffer){.path = stage->path, .path_given = true, .max_size = 16 << 20, .sync_us = sync_us};
+	stage_open(stage);
+}
+
+/* What a kill leaves: the file as it is.  Memory is freed so that the sanitizers see no leak. */
+static void stage_kill(struct stage *stage)
+{
+	store_destroy(stage->store);
+	outbox_destroy(stage->outbox);
+}
+
+static void stage_clear(struct stage *stage)
+{
+	char command[128];
+	stage_kill(stage);
+	snprintf(command, sizeof(command), "rm -rf %s", stage->folder);
+	assert_int_equal(system(command), 0);
+	free(stage->model);
+}
+
+static void put(struct stage *stage, size_t padding)
+{
+	static char payload[3000];
+	struct model *model = stage->model;
+	unsigned number = model->n++;
+	assert_true(number < MODEL_MAX);
+	int n = snprintf(payload, sizeof(payload), "%u %*s", number, (int)padding, "");
+	struct message message = {.topic = "home/meter/energy",
+		.payload = payload,
+		.payload_n = (size_t)n,
+		.time_ms = fake_wall(NULL),
+		.qos = 1,
+		.buffer = true};
+	struct message_sink *sink = outbox_sink(stage->outbox);
+	model->put_us[number] = virtual_us;
+	assert_int_equal(sink->put(sink, &message), 0);
+	sink->flush(sink);
+}
+
+static void take(struct stage *stage)
+{
+	struct outbox_message message;
+	if (stage->n_in_flight == 64 || outbox_next(stage->outbox, NULL, message_buffer, &message) < 0)
+		return;
+	unsigned number = (unsigned)strtoul(message.message.payload, NULL, 10);
+	struct model *model = stage->model;
+	assert_true(number < model->n);
+	/* Order: what was never seen before comes in ascending order. */
+	if (!model->seen[number]) {
+		assert_true(number >= model->newest);
+		model->newest = number;
+	}
+	model->seen[number] = true;
+	stage->in_flight[stage->n_in_flight] = message.sequence;
+	stage->numbers[stage->n_in_flight++] = number;
+}
+
+static void acknowledge(struct stage *stage)
+{
+	if (!stage->n_in_flight)
+		return;
+	outbox_done(stage->outbox, false, stage->in_flight[0], OUTBOX_ACKNOWLEDGED);
+	stage->model->acknowledged[stage->numbers[0]] = true;
+	stage->n_in_flight--;
+	memmove(stage->in_flight, stage->in_flight + 1, stage->n_in_flight * sizeof(stage->in_flight[0]));
+	memmove(stage->numbers, stage->numbers + 1, stage->n_in_flight * sizeof(stage->numbers[0]));
+}
+
+static void lose(struct stage *stage)
+{
+	for (size_t i = 0; i < stage->n_in_flight; i++)
+		outbox_back(stage->outbox, false, stage->in_flight[i], true);
+	stage->n_in_flight = 0;
+	outbox_lost(stage->outbox);
+	stage->connected = false;
+}
+
+static void connect(struct stage *stage)
+{
+	outbox_connected(stage->outbox);
+	stage->connected = true;
+}
+
+static void tick(struct stage *stage, int64_t us)
+{
+	int64_t end = virtual_us + us;
+	int64_t wake = store_step(stage->store, virtual_us);
+	while (wake < end) {
+		virtual_us = wake > virtual_us ? wake : virtual_us + 1000;
+		wake = store_step(stage->store, virtual_us);
+	}
+	virtual_us = end;
+}
+
+/* Sends all that waits, then: nothing older than `sync` is missing. */
+static void audit(struct stage *stage, int64_t lost_after_us)
+{
+	if (!stage->connected)
+		connect(stage);
+	for (int i = 0; i < 2000000 && !outbox_empty(stage->outbox); i++) {
+		take(stage);
+		acknowledge(stage);
+		if (i % 200 == 0)
+			tick(stage, 100 * MS);
+	}
+	assert_true(outbox_empty(stage->outbox));
+	for (unsigned i = 0; i < stage->model->n; i++)
+		if (!stage->model->acknowledged[i] && stage->model->put_us[i] < lost_after_us)
+			fail_msg("reading %u of %u is lost", i, stage->model->n);
+}
+
+static void walk(uint32_t seed, int64_t sync_us)
+{
+	struct stage stage;
+	stage_set(&stage, sync_us, seed);
+	int64_t lost_after = INT64_MAX;
+	for (int step = 0; step < 6000; step++) {
+		switch (chance(&stage, 40)) {
+		case 0:
+			if (stage.connected)
+				lose(&stage);
+			else
+				connect(&stage);
+			break;
+		case 1:
+			tick(&stage, chance(&stage, 3 * S));
+			break;
+		case 2:
+			if (chance(&stage, 20) == 0) {
+				/* Killed: at most the last `sync` and a tick may be gone; without sync nothing that was
+				 * there at the last commit. */
+				if (sync_us == 0)
+					tick(&stage, 1);
+				tick(&stage, 1);
+				lost_after = virtual_us - sync_us - 1;
+				stage_kill(&stage);
+				stage.model->newest = 0;
+				for (unsigned i = 0; i < stage.model->n; i++) {
+					if (stage.model->put_us[i] >= lost_after)
+						stage.model->acknowledged[i] = true; /* not promised */
+					stage.model->seen[i] = false;
+				}
+				stage_open(&stage);
+			}
+			break;
+		case 3:
+		case 4:
+		case 5:
+		case 6:
+		case 7:
+		case 8:
+		case 9:
+		case 10:
+			if (stage.connected)
+				take(&stage);
+			break;
+		case 11:
+		case 12:
+		case 13:
+		case 14:
+		case 15:
+		case 16:
+			if (stage.connected)
+				acknowledge(&stage);
+			break;
+		default:
+			put(&stage, chance(&stage, 4) ? 20 : 2000);
+			virtual_us += chance(&stage, 20 * MS);
+			tick(&stage, 1);
+			break;
+		}
+	}
+	audit(&stage, INT64_MAX);
+	stage_clear(&stage);
+}
+
+static void nothing_is_lost_whatever_happens(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 1; seed <= 12; seed++)
+		walk(seed, seed % 3 == 0 ? 0 : S);
+}
+
+static void a_healthy_gateway_writes_nothing(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_set(&stage, S, 7);
+	connect(&stage);
+	for (int i = 0; i < 6000; i++) { /* ten minutes at ten a second, acknowledged after 100 ms */
+		put(&stage, 50);
+		take(&stage);
+		tick(&stage, 100 * MS);
+		acknowledge(&stage);
+	}
+	struct store_status status;
+	store_status(stage.store, &status);
+	assert_int_equal(status.rows_written, 0);
+	assert_int_equal(status.commits, 0);
+	stage_clear(&stage);
+}
+
+static void a_long_outage_stays_out_of_memory(void **state)
+{
+	(void)state;
+	struct stage stage;
+	struct outbox_counts counts;
+	stage_set(&stage, S, 9);
+	for (int i = 0; i < 3000; i++) {
+		put(&stage, 2000);
+		tick(&stage, 10 * MS);
+	}
+	outbox_counts(stage.outbox, &counts);
+	assert_int_equal(counts.waiting, 3000);
+	assert_true(counts.waiting_bytes <= 6 << 20);
+	assert_int_equal(counts.dropped_full, 0);
+	audit(&stage, INT64_MAX);
+	stage_clear(&stage);
+}
+
+static void sync_0_is_on_disk_before_it_leaves(void **state)
+{
+	(void)state;
+	struct stage stage;
+	struct outbox_message message;
+	stage_set(&stage, 0, 11);
+	connect(&stage);
+	put(&stage, 10);
+	assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), -EAGAIN);
+	store_step(stage.store, virtual_us);
+	assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
+	stage_clear(&stage);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_lost_whatever_happens),
+		cmocka_unit_test(a_healthy_gateway_writes_nothing),
+		cmocka_unit_test(a_long_outage_stays_out_of_memory),
+		cmocka_unit_test(sync_0_is_on_disk_before_it_leaves),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
