@@ -43,6 +43,19 @@ tests() { # FOLDER CTEST-OPTIONS...
     ctest --test-dir "$folder" --output-on-failure -j "$jobs" "$@"
 }
 
+build_fuzz() { # NAME
+    cmake -S . -B build-test/fuzz -G Ninja -DBUSFERRY_WERROR=ON -DBUSFERRY_TESTS=ON -DCMAKE_C_COMPILER=clang \
+        -DBUSFERRY_SANITIZE=address -DBUSFERRY_FUZZ=ON && cmake --build build-test/fuzz -j "$jobs" --target "fuzz_$1"
+}
+
+fuzz() { # NAME SECONDS: lets libFuzzer look for a minute; what it finds is left in build-test/fuzz/crash-*
+    found="build-test/fuzz/found-$1"
+    mkdir -p "$found"
+    LSAN_OPTIONS=suppressions=tests/fuzz/lsan.supp:print_suppressions=0 "build-test/fuzz/tests/fuzz/fuzz_$1" \
+        -max_total_time="$2" -timeout=20 -max_len=8192 -dict="tests/fuzz/$1.dict" -artifact_prefix=build-test/fuzz/ \
+        "$found" "tests/fuzz/corpus-$1" tests/map config config/profiles
+}
+
 phase "structure: floors, doors, names" bash tests/structure/laws.sh
 phase "structure: format" bash tests/structure/format.sh
 phase "build: gcc" build gcc -DCMAKE_C_COMPILER=gcc && {
@@ -50,10 +63,12 @@ phase "build: gcc" build gcc -DCMAKE_C_COMPILER=gcc && {
     summary=$(grep -E 'tests passed|tests failed' "$log" | tail -n 1)
 }
 if [ "$what" = all ]; then
-    phase "build: clang" build clang -DCMAKE_C_COMPILER=clang && phase "tests: clang, unit" tests clang -L 'unit|map'
+    phase "build: clang" build clang -DCMAKE_C_COMPILER=clang && phase "tests: clang, unit" tests clang -L 'unit|map|fuzz'
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
     phase "build: address and undefined sanitizers" build asan -DBUSFERRY_SANITIZE=address &&
         phase "tests: address and undefined sanitizers" tests asan
+    phase "build: libFuzzer" build_fuzz map &&
+        phase "fuzz: any bytes as a map, 60 s" fuzz map 60
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
     phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
         phase "tests: thread sanitizer" tests tsan

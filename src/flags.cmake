@@ -30,6 +30,12 @@ if(BUSFERRY_WERROR)
   target_compile_options(busferry_flags INTERFACE -Werror)
 endif()
 
+if(BUSFERRY_FUZZ)
+  target_compile_definitions(busferry_flags INTERFACE BUSFERRY_FUZZ)
+  target_compile_options(busferry_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(busferry_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 if(BUSFERRY_SANITIZE)
   set(sanitize -fsanitize=${BUSFERRY_SANITIZE})
   if(BUSFERRY_SANITIZE STREQUAL "address")
