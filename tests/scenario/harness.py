@@ -49,10 +49,10 @@ def wait_until(condition, what, seconds=None):
 class Process:
     """A child whose output goes to a file, stopped by its pid."""
 
-    def __init__(self, argv, log, env=None):
+    def __init__(self, argv, log, env=None, stdin=subprocess.DEVNULL):
         self.log_path = log
         self.log = open(log, "wb")
-        self.child = subprocess.Popen(argv, stdout=self.log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        self.child = subprocess.Popen(argv, stdout=self.log, stderr=subprocess.STDOUT, stdin=stdin,
                                       env=dict(os.environ, **(env or {})))
 
     def text(self):
@@ -89,8 +89,13 @@ class Process:
                 self.child.kill()
                 self.child.wait()
                 raise AssertionError("did not end: " + " ".join(self.child.args)) from None
-        self.log.close()
+        self.close()
         return self.child.returncode
+
+    def close(self):
+        self.log.close()
+        if self.child.stdin:
+            self.child.stdin.close()
 
 
 class Scenario(unittest.TestCase):
@@ -105,7 +110,7 @@ class Scenario(unittest.TestCase):
             if process.alive():
                 process.child.kill()
                 process.child.wait()
-            process.log.close()
+            process.close()
         for process in self.processes:  # a crash is told with its last words, whatever else the test waited for
             crashed = process.child.returncode in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE)
             if crashed or "Sanitizer" in process.text() or "runtime error: " in process.text():
@@ -119,8 +124,8 @@ class Scenario(unittest.TestCase):
             f.write(text)
         return self.path(name)
 
-    def start(self, argv, name, env=None):
-        process = Process(argv, self.path(name + ".log"), env)
+    def start(self, argv, name, env=None, stdin=subprocess.DEVNULL):
+        process = Process(argv, self.path(name + ".log"), env, stdin)
         self.processes.append(process)
         return process
 

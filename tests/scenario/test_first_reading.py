@@ -118,6 +118,25 @@ class FirstReading(Scenario):
         ids = sorted({int(r["id"].split("-")[1]) for t in topics for r in readings[t]})
         self.assertEqual(ids, list(range(ids[0], ids[0] + len(ids))))
 
+    def test_of_a_backlog_only_the_newest(self):
+        self.stage(text=MAP.replace("topics: {{", 'topics: {{\n  newest: {{ metric: "voltage"  backlog: "latest" }}'))
+        port = self.mosquitto.port
+        sub = self.subscriber(port, "hq/#", ("-c", "-i", "audit"))
+        gateway = self.gateway(self.conf)
+        sub.wait_for("hq/cellar/meter/voltage", 3)
+        self.mosquitto.stop()
+        wait_until(lambda: "closed by the broker" in gateway.text() or "refused" in gateway.text(), "the loss")
+        witness = self.gateway(self.write("witness.conf", MAP.format(dir=self.dir, broker=port, tcp=self.tcp)
+                                          .replace("gw1", "gw2").replace(self.dir + "/rs485", "tcp://127.0.0.1:1")), "--stdout")
+        wait_until(lambda: witness.text().count("hq/roof/wind/speed ") >= 10, "ten polls")
+        seen = len(sub.payloads("hq/cellar/meter/voltage"))
+        self.mosquitto = self.broker(port)
+        sub.wait_for("hq/cellar/meter/voltage", seen + 5)
+        sub.wait_for("hq/cellar/boiler/state", seen + 5)
+        gateway.stop()
+        self.assertLessEqual(len([r for r in sub.published("hq/cellar/meter/voltage") if r.get("replayed")]), 1)
+        self.assertGreaterEqual(len([r for r in sub.published("hq/cellar/boiler/state") if r.get("replayed")]), 8)
+
     def test_a_dead_device_is_told_and_its_neighbours_live(self):
         self.mosquitto = self.broker()
         self.tcp = free_port()

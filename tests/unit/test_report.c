@@ -151,10 +151,12 @@ static void test_every_poll(void **state)
 {
 	(void)state;
 	metrics[0].delivery.expire_s = 7;
+	metrics[0].delivery.latest_only = true;
 	start();
 	f64(1);
 	f64(1);
 	expect("1 1 ");
+	assert_true(last.latest_only);
 	assert_string_equal(last.topic, "home/meter/power");
 	assert_int_equal(last.qos, 1);
 	assert_int_equal(last.expire_s, 7);
