@@ -198,7 +198,8 @@ static void sweep_heard(struct sweep *sweep)
 		sweep_end(sweep);
 		return;
 	}
-	qsort(sweep->kept, sweep->n_kept, sizeof(*sweep->kept), by_text);
+	if (sweep->n_kept) /* there is no array before the first */
+		qsort(sweep->kept, sweep->n_kept, sizeof(*sweep->kept), by_text);
 	sweep->state = SWEEP_CLEARING;
 }
 

@@ -62,7 +62,7 @@ class Threads(Scenario):
         conf = self.write("map.conf", 'site: "s"\nbroker: "mqtt://127.0.0.1:1"\n')
         gateway = self.gateway(conf)
         wait_until(lambda: "nothing to do" in gateway.text(), "it runs")
-        self.assertEqual(gateway.threads(), ["mqtt", "store"])
+        wait_until(lambda: gateway.threads() == ["mqtt", "store"], "these threads and no others")
         self.assertEqual(gateway.stop(), 0)
 
     def test_a_hundred_hosts_need_no_hundred_threads(self):
@@ -72,7 +72,7 @@ class Threads(Scenario):
         conf = self.write("map.conf", "\n".join(lines) + "\n} }\n")
         gateway = self.gateway(conf)
         wait_until(lambda: "runs: 100 devices" in gateway.text(), "it runs")
-        self.assertEqual(gateway.threads(), ["mqtt", "store", "wire"])
+        wait_until(lambda: gateway.threads() == ["mqtt", "store", "wire"], "these threads and no others")
         self.assertEqual(gateway.stop(), 0)
 
     def test_it_ends_in_order_in_every_state(self):
