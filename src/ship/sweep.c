@@ -99,7 +99,7 @@ static int by_text(const void *a, const void *b)
 
 static bool sweep_keeps(const struct sweep *sweep, const char *topic)
 {
-	return bsearch(&topic, sweep->kept, sweep->n_kept, sizeof(*sweep->kept), by_text);
+	return sweep->n_kept && bsearch(&topic, sweep->kept, sweep->n_kept, sizeof(*sweep->kept), by_text);
 }
 
 void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
