@@ -30,7 +30,7 @@
 #ifdef BUSFERRY_FUZZ
 #define PIECE_MAX ((size_t)32) /* texts that are made up are short */
 #else
-#define PIECE_MAX ((size_t)8192)
+#define PIECE_MAX ((size_t)2048)
 #endif
 
 struct reading_of_map {

@@ -16,6 +16,7 @@
 
 #define WORD_MAX       64 /* a longer word is no mistyped key */
 #define LINE_MAX_SHOWN 160
+#define SHOWN_MAX      1000 /* nobody reads more, and a file that is no map may have a million */
 
 /* The lines of one file, while its faults are printed. */
 struct source {
@@ -143,6 +144,7 @@ static const char *source_line(struct source *source, const struct place_in_map 
 	}
 	if (!source->file)
 		return NULL;
+	bool fresh = source->number < at->line;
 	while (source->number < at->line) {
 		if (getline(&source->line, &source->size, source->file) < 0) {
 			fclose(source->file);
@@ -151,6 +153,8 @@ static const char *source_line(struct source *source, const struct place_in_map 
 		}
 		source->number++;
 	}
+	if (!fresh)
+		return source->line;
 	source->line[strcspn(source->line, "\r\n")] = '\0';
 	if (strncmp(source->line, "\xEF\xBB\xBF", 3) == 0)
 		memmove(source->line, source->line + 3, strlen(source->line + 3) + 1);
@@ -159,9 +163,9 @@ static const char *source_line(struct source *source, const struct place_in_map 
 }
 
 /* Byte of the n-th character, counted from 0, or the end. */
-static size_t byte_of(const char *line, size_t n)
+static size_t byte_of(const char *line, size_t size, size_t n)
 {
-	size_t size = strlen(line), i = 0;
+	size_t i = 0;
 	for (; n && i < size; n--) {
 		size_t length = utf8_length(line + i, size - i);
 		i += length ? length : 1;
@@ -172,14 +176,15 @@ static size_t byte_of(const char *line, size_t n)
 /* The line and below it the caret; of a long line what is around the caret. */
 static void print_line(const struct place_in_map *at, const char *line, FILE *to, const char *on, const char *off)
 {
-	size_t n = utf8_columns(line, strlen(line)), first = 0, last = n, column = at->column ? at->column - 1u : 0;
+	size_t size = strnlen(line, 4u * (UINT16_MAX + LINE_MAX_SHOWN)); /* no place is further right */
+	size_t n = utf8_columns(line, size), first = 0, last = n, column = at->column ? at->column - 1u : 0;
 	if (n > LINE_MAX_SHOWN) {
 		if (column > LINE_MAX_SHOWN / 2)
 			first = column - LINE_MAX_SHOWN / 2;
 		last = first + LINE_MAX_SHOWN < n ? first + LINE_MAX_SHOWN : n;
 	}
-	size_t from = byte_of(line, first), end = last < n ? byte_of(line, last) : strlen(line),
-	       here = byte_of(line, column);
+	size_t from = byte_of(line, size, first), end = last < n ? byte_of(line, size, last) : size,
+	       here = byte_of(line, size, column);
 	const char *before = first ? "…" : "", *behind = last < n ? "…" : "";
 	fprintf(to, "%6u | %s%.*s%s\n       | %s%s", at->line, before, (int)(end - from), line + from, behind, on,
 		first ? " " : "");
@@ -222,12 +227,18 @@ void faults_print(struct faults *faults, FILE *to, bool colour)
 	faults_sort(faults);
 	struct source source = {0};
 	const struct fault *before = NULL;
+	size_t n_shown = 0;
 	for (const struct fault *fault = faults->first; fault; before = fault, fault = fault->next) {
 		/* two passes may stumble over the same thing */
 		if (before && strcmp(before->what, fault->what) == 0 && before->at.line == fault->at.line &&
 			before->at.column == fault->at.column && before->at.file && fault->at.file &&
 			strcmp(before->at.file, fault->at.file) == 0)
 			continue;
+		if (n_shown++ == SHOWN_MAX) {
+			fprintf(to, "… and more: %zu errors and %zu warnings in all\n", faults->n_errors,
+				faults->n_warnings);
+			break;
+		}
 		print_one(fault, &source, to, colour);
 	}
 	source_close(&source);

@@ -43,7 +43,8 @@ void faults_add(struct faults *faults, enum fault_level level, const struct plac
 /* Sorts by file and place. */
 void faults_sort(struct faults *faults);
 
-/* Sorts by file and place and prints "file:line:column: error: what", the line, the caret, and "= hint". */
+/* Sorts by file and place and prints "file:line:column: error: what", the line, the caret, and "= hint"; a thousand
+ * of them at most. */
 void faults_print(struct faults *faults, FILE *to, bool colour);
 
 void faults_destroy(struct faults *faults);

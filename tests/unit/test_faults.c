@@ -135,6 +135,38 @@ static void test_did_you_mean(void **state)
 	assert_null(faults_did_you_mean(lengthy, words));
 }
 
+static void test_a_long_line_is_cut_around_the_caret(void **state)
+{
+	(void)state;
+	struct faults faults = {0};
+	char line[1001], expected[600];
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	map_is(line);
+	add(&faults, 1, 500, 3, "here");
+	snprintf(expected, sizeof(expected), "test_faults.conf:1:500: error: here\n     1 | …%.160s…\n       | %*s~~\n",
+		line, 82, "^");
+	expect(&faults, expected);
+}
+
+static void test_a_million_are_not_printed(void **state)
+{
+	(void)state;
+	struct faults faults = {0};
+	map_is("x");
+	for (unsigned i = 0; i < 3000; i++)
+		add(&faults, 1 + i, 1, 1, "again");
+	char *text = printed(&faults, false);
+	size_t n = 0;
+	for (const char *c = text; (c = strstr(c, "again")) != NULL; c++)
+		n++;
+	assert_int_equal(n, 1000);
+	assert_non_null(strstr(text, "… and more: 3000 errors and 0 warnings in all\n"));
+	free(text);
+	faults_destroy(&faults);
+	unlink("test_faults.conf");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +175,8 @@ int main(void)
 		cmocka_unit_test(test_sorted_by_place_and_told_once),
 		cmocka_unit_test(test_secrets_are_not_shown),
 		cmocka_unit_test(test_did_you_mean),
+		cmocka_unit_test(test_a_long_line_is_cut_around_the_caret),
+		cmocka_unit_test(test_a_million_are_not_printed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
