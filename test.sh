@@ -69,7 +69,7 @@ if [ "$what" = all ]; then
         phase "tests: address and undefined sanitizers" tests asan
     phase "build: libFuzzer" build_fuzz map &&
         phase "fuzz: any bytes as a map, 60 s" fuzz map 60
-    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
     phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
         phase "tests: thread sanitizer" tests tsan
     phase "analysis: cppcheck" bash tests/structure/cppcheck.sh

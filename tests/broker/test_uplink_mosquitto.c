@@ -39,14 +39,6 @@ static char dir[64];
 static uint16_t port;
 static pid_t broker_pid, sub_pid;
 
-/* libmosquitto 2.0.11 unlocks a mutex that it does not hold when the broker sends DISCONNECT; with one thread that is
- * without consequence.  ThreadSanitizer asks for this by name. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-	return "mutex:libmosquitto.so";
-}
-
 /* ---- processes ---- */
 
 static char *path_of(const char *name)
@@ -327,12 +319,17 @@ static void test_all_qos_v5(void **state)
 	all_qos(5);
 }
 
-/* The broker goes in order and comes back with its sessions: QoS 2 arrives exactly once, nothing is marked. */
+/*
+ * The broker goes in order and comes back with its sessions: QoS 2 arrives exactly once.  The subscriber is away
+ * meanwhile, and has it all from its session: mosquitto_sub 2.0.11 loses a message when its connection breaks between
+ * PUBREL and PUBCOMP (seen in a capture), and now and then tells one twice.
+ */
 static void restart_qos2(int protocol)
 {
 	configure("allow_anonymous true\n");
 	start_broker();
 	start_sub("sub", "#", "sub.out");
+	halt(&sub_pid, SIGTERM);
 	plan(protocol);
 	begin(true);
 	await_connected(true);
@@ -350,11 +347,14 @@ static void restart_qos2(int protocol)
 	}
 	await_empty();
 	end();
-	nap_ms(1500);
+	start_sub("sub", "#", "late.out");
+	for (int i = 0; i < 1000 && n_lines("late.out", "once/") < (unsigned)n; i++)
+		nap_ms(10);
+	nap_ms(500); /* for what comes once more */
 	for (int i = 0; i < n; i++) {
 		snprintf(topic, sizeof(topic), "once/%d.", i);
-		if (n_lines("sub.out", topic) != 1)
-			fail_msg("%s came %u times", topic, n_lines("sub.out", topic));
+		if (n_lines("late.out", topic) != 1)
+			fail_msg("%s came %u times", topic, n_lines("late.out", topic));
 	}
 }
 
