@@ -67,10 +67,10 @@ class Process:
         tasks = "/proc/%d/task" % self.child.pid
         names = []
         for task in os.listdir(tasks):
-            if int(task) != self.child.pid:
+            if int(task) != self.child.pid and os.path.exists("%s/%s/comm" % (tasks, task)):
                 with open("%s/%s/comm" % (tasks, task), encoding="utf-8") as f:
                     names.append(f.read().strip())
-        if SANITIZE == "thread":
+        if SANITIZE == "thread" and "busferry" in names:
             names.remove("busferry")  # its own, named after the first
         return sorted(names)
 
