@@ -30,6 +30,7 @@ struct gateway {
 	const struct plan *plan;
 	struct gateway_options options;
 	struct outbox *outbox;
+	struct retained retained;
 	struct printer *printer;
 	struct announce *announce;
 	struct report *report;
@@ -86,8 +87,11 @@ static int init_messages(struct gateway *gateway, struct message_sink **ret_mess
 			*ret_messages = printer_sink(gateway->printer);
 	} else {
 		rc = outbox_init(&gateway->plan->buffer, memory_bytes(gateway), &clock_system, &gateway->outbox);
-		if (rc == 0)
+		if (rc == 0) {
+			retained_init(&gateway->retained, gateway->plan);
+			outbox_retain_only(gateway->outbox, &gateway->retained);
 			*ret_messages = outbox_sink(gateway->outbox);
+		}
 	}
 	return rc;
 }
@@ -211,6 +215,7 @@ void gateway_destroy(struct gateway *gateway)
 	printer_destroy(gateway->printer);
 	store_destroy(gateway->store);
 	outbox_destroy(gateway->outbox);
+	retained_destroy(&gateway->retained);
 	free(gateway);
 }
 

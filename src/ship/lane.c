@@ -310,19 +310,20 @@ static void lane_forget(struct lane *lane, const struct record *record)
 	lane->n_in_flight--;
 }
 
-unsigned lane_return(struct lane *lane, struct record *record)
+struct record *lane_gives_way(const struct lane *lane, struct record *record)
 {
-	unsigned n_removed = 0;
+	struct record *other = record->flags & RECORD_LATEST ? lane_latest(lane, record->bytes) : NULL;
+	return other && other->sequence > record->sequence ? record : other;
+}
+
+void lane_return(struct lane *lane, struct record *record)
+{
+	struct record *older = lane_gives_way(lane, record);
+	if (older)
+		lane_remove(lane, older);
+	if (older == record)
+		return;
 	if (record->flags & RECORD_LATEST) {
-		struct record *other = lane_latest(lane, record->bytes);
-		if (other && other->sequence > record->sequence) {
-			lane_remove(lane, record);
-			return 1;
-		}
-		if (other) {
-			lane_remove(lane, other);
-			n_removed = 1;
-		}
 		if (latest_grow(&lane->latest) == 0)
 			latest_add(&lane->latest, record);
 		else
@@ -338,7 +339,6 @@ unsigned lane_return(struct lane *lane, struct record *record)
 		lane->cursor_at = (size_t)((unsigned char *)record - segment->bytes);
 		lane->cursor_sequence = record->sequence;
 	}
-	return n_removed;
 }
 
 static void lane_end(struct lane *lane, struct record *record)

@@ -97,9 +97,11 @@ int lane_take(struct lane *lane, struct record *record);
 /* The record in flight with that sequence, or NULL. */
 struct record *lane_find(const struct lane *lane, uint64_t sequence);
 
-/* IN_FLIGHT → WAITING, at its old place.  Returns how many were removed because a newer one of their topic waits: of
- * RECORD_LATEST ones the older goes, be it this one. */
-unsigned lane_return(struct lane *lane, struct record *record);
+/* Which record lane_return of this one would remove, because of a topic only the newest waits; NULL = none. */
+struct record *lane_gives_way(const struct lane *lane, struct record *record);
+
+/* IN_FLIGHT → WAITING, at its old place; the one that gives way is removed, be it this one. */
+void lane_return(struct lane *lane, struct record *record);
 
 /* Gone for good, from either state; its memory is free once its whole segment is. */
 void lane_remove(struct lane *lane, struct record *record);

@@ -402,8 +402,12 @@ void outbox_back(struct outbox *outbox, bool standing, uint64_t sequence, bool m
 			record->flags |= RECORD_AGAIN;
 		if (!(record->flags & RECORD_AGAIN)) /* it never left: its first hand-over is still to come */
 			record->flags &= (uint8_t) ~(RECORD_HANDED | RECORD_REPLAYED);
-		unsigned n_superseded = lane_return(lane, record);
-		outbox->dropped_superseded += standing ? 0 : n_superseded;
+		const struct record *older = lane_gives_way(lane, record);
+		if (older) {
+			outbox_unstore(outbox, older);
+			outbox->dropped_superseded++;
+		}
+		lane_return(lane, record);
 	}
 	pthread_mutex_unlock(&outbox->mutex);
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "model/message.h"
 #include "model/plan.h"
+#include "ship/retained.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,10 @@ struct outbox_message {
 int outbox_init(
 	const struct plan_buffer *limits, int64_t max_bytes, const struct clock *clock, struct outbox **ret_outbox);
 void outbox_destroy(struct outbox *outbox);
+
+/* Readings that come back from disk are retained only if these are; without it as they were.  Before all threads;
+ * retained outlives the outbox. */
+void outbox_retain_only(struct outbox *outbox, const struct retained *retained);
 
 /* The sink for report and announce.  A standing message that is put without a connection is forgotten: 0. */
 struct message_sink *outbox_sink(struct outbox *outbox);

@@ -39,10 +39,11 @@ struct outbox {
 	struct complaint full;
 
 	/* The part that the store looks after; see outbox_store.h. */
-	struct lane backlog; /* read back from disk; all below what is only there */
-	bool journal;        /* it is open and works */
-	bool store_first;    /* on disk before it is published */
-	bool store_idle;     /* the store sleeps until it is woken */
+	const struct retained *retained; /* NULL = all as they were */
+	struct lane backlog;             /* read back from disk; all below what is only there */
+	bool journal;                    /* it is open and works */
+	bool store_first;                /* on disk before it is published */
+	bool store_idle;                 /* the store sleeps until it is woken */
 	int store_fd;
 	uint64_t disk_first, disk_last; /* rows that are only on disk; 0, 0 = none */
 	uint64_t n_disk;

@@ -57,6 +57,11 @@ bool outbox_evict(struct outbox *outbox)
 	return true;
 }
 
+void outbox_retain_only(struct outbox *outbox, const struct retained *retained)
+{
+	outbox->retained = retained;
+}
+
 void outbox_journal_opened(
 	struct outbox *outbox, uint64_t next, uint64_t first, uint64_t last, uint64_t n, bool store_first)
 {
@@ -204,6 +209,8 @@ bool outbox_take_row(void *user, const struct journal_row *row)
 			bool known = age_ms > 0 && clock_plausible(row->message.time_ms);
 			record->put_us = known ? now_us - age_ms * 1000 : now_us;
 			record->epoch = UINT32_MAX; /* no connection of this process: replayed */
+			if (outbox->retained && !retained_has(outbox->retained, row->message.topic))
+				record->flags &= (uint8_t)~RECORD_RETAIN; /* of an older map */
 			record->flags |= (uint8_t)(RECORD_STORED | (row->again ? RECORD_AGAIN : 0));
 			if (outbox->n_disk)
 				outbox->n_disk--;

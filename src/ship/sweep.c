@@ -20,6 +20,7 @@
 #include "model/topic.h"
 #include "ship/info_past.h"
 #include "ship/reason.h"
+#include "ship/retained.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -78,17 +79,14 @@ static int sweep_keep(struct sweep *sweep, const char *topic)
 static int sweep_keep_own(struct sweep *sweep)
 {
 	const struct plan *plan = sweep->plan;
+	struct retained retained;
 	int error = 0;
-	for (size_t i = 0; i < plan->n_metrics && !error; i++)
-		if (plan->metrics[i].delivery.retain && !plan->metrics[i].delivery.per_device)
-			error = sweep_keep(sweep, plan->metrics[i].topic);
-	for (size_t i = 0; i < plan->n_devices && !error; i++) {
-		const struct plan_device *device = &plan->devices[i];
-		const struct plan_delivery *whole = plan_device_delivery(plan, device);
-		error = sweep_keep(sweep, arena_format(&sweep->texts, "%s/availability", device->topic));
-		if (!error && whole && whole->retain)
-			error = sweep_keep(sweep, device->topic);
-	}
+	retained_init(&retained, plan);
+	for (size_t i = 0; i < retained.n && !error; i++)
+		error = sweep_keep(sweep, retained.topics[i]);
+	retained_destroy(&retained);
+	for (size_t i = 0; i < plan->n_devices && !error; i++)
+		error = sweep_keep(sweep, arena_format(&sweep->texts, "%s/availability", plan->devices[i].topic));
 	return error;
 }
 

@@ -153,6 +153,24 @@ class Leftovers(Scenario):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.retained(), AFTER_ALL)
 
+    def test_what_comes_back_from_disk_is_not_retained_anew(self):
+        self.stage()
+        buffer = 'buffer: {{ path: "%s" }}\n' % self.path("buffer.db")
+        before, after = self.map("before-disk.conf", BEFORE + buffer), self.map("after-disk.conf", AFTER + buffer)
+        self.mosquitto.stop()
+        gateway = self.gateway(before)
+        wait_until(lambda: "runs: " in gateway.text(), "it runs")
+        witness = self.gateway(self.before, "--stdout")  # how time goes by
+        wait_until(lambda: witness.text().count("hq/ground/old/a ") >= 10, "polls without a broker")
+        self.assertEqual(gateway.stop(), 0)
+        self.mosquitto = self.broker(self.mosquitto.port)
+        sub = self.subscriber(self.mosquitto.port)
+        gateway = self.gateway(after)
+        for topic in ("hq/ground/meter/current", "hq/ground/old/a", "hq/ground/old/b", "hq/cellar/whole", "hq/ground/meter/power"):
+            sub.wait_for(topic)  # no reading is lost, whatever the map has become
+        self.expect(AFTER_ALL, "what the second map retains")
+        self.assertEqual(gateway.stop(), 0)
+
     def test_an_info_that_is_none_is_ignored(self):
         self.stage()
         for number, rubbish in enumerate(("no json", "[" * 100000, '{"devices":[{"path":"gateway/gw2","per":"device",'

@@ -3,6 +3,7 @@
  * put, acknowledge, settle, lose the connection, kill and open again, against a model.
  */
 #include "ship/outbox_store.h"
+#include "ship/retained.h"
 #include "ship/store.h"
 
 #include <errno.h>
@@ -312,6 +313,82 @@ static void sync_0_is_on_disk_before_it_leaves(void **state)
 	stage_clear(&stage);
 }
 
+static void put_text(struct stage *stage, const char *topic, const char *payload, bool latest_only)
+{
+	struct message message = {.topic = topic,
+		.payload = payload,
+		.payload_n = strlen(payload),
+		.time_ms = fake_wall(NULL),
+		.qos = 1,
+		.retain = true,
+		.latest_only = latest_only,
+		.buffer = true};
+	struct message_sink *sink = outbox_sink(stage->outbox);
+	assert_int_equal(sink->put(sink, &message), 0);
+	sink->flush(sink);
+}
+
+/* A reading that gave way to a newer one does not come back from disk, wherever it was when it gave way. */
+static void what_was_superseded_is_gone_from_disk_too(void **state)
+{
+	(void)state;
+	for (int in_flight = 0; in_flight < 2; in_flight++) {
+		struct stage stage;
+		struct outbox_message message;
+		struct outbox_counts counts;
+		stage_set(&stage, S, 13);
+		connect(&stage);
+		put_text(&stage, "t", "1", true);
+		if (in_flight)
+			assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
+		tick(&stage, 5 * S); /* it goes to disk */
+		put_text(&stage, "t", "2", true);
+		if (in_flight)
+			outbox_back(stage.outbox, false, message.sequence, true);
+		outbox_counts(stage.outbox, &counts);
+		assert_int_equal(counts.dropped_superseded, 1);
+		assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
+		assert_memory_equal(message.message.payload, "2", 1);
+		outbox_done(stage.outbox, false, message.sequence, OUTBOX_ACKNOWLEDGED);
+		tick(&stage, 60 * S);
+		stage_kill(&stage);
+		stage_open(&stage);
+		outbox_counts(stage.outbox, &counts);
+		assert_int_equal(counts.waiting, 0);
+		stage_clear(&stage);
+	}
+}
+
+/* What comes back from disk is retained only if the map still says so; otherwise it would undo the sweep. */
+static void what_the_map_no_longer_retains_comes_back_unretained(void **state)
+{
+	(void)state;
+	struct plan_metric metrics[] = {{.topic = "kept", .delivery.retain = true}, {.topic = "changed"}};
+	struct plan plan = {.metrics = metrics, .n_metrics = 2};
+	struct retained retained;
+	struct stage stage;
+	struct outbox_message message;
+	retained_init(&retained, &plan);
+	stage_set(&stage, S, 17);
+	put_text(&stage, "kept", "1", false);
+	put_text(&stage, "changed", "2", false);
+	put_text(&stage, "gone", "3", false);
+	tick(&stage, 5 * S);
+	stage_kill(&stage);
+	stage_open(&stage);
+	outbox_retain_only(stage.outbox, &retained);
+	connect(&stage);
+	tick(&stage, S);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
+		assert_int_equal(*(const char *)message.message.payload, '1' + i);
+		assert_int_equal(message.message.retain, i == 0);
+		assert_true(message.replayed);
+	}
+	stage_clear(&stage);
+	retained_destroy(&retained);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +396,8 @@ int main(void)
 		cmocka_unit_test(a_healthy_gateway_writes_nothing),
 		cmocka_unit_test(a_long_outage_stays_out_of_memory),
 		cmocka_unit_test(sync_0_is_on_disk_before_it_leaves),
+		cmocka_unit_test(what_was_superseded_is_gone_from_disk_too),
+		cmocka_unit_test(what_the_map_no_longer_retains_comes_back_unretained),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
