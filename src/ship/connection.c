@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CONNECT_US  (10 * (int64_t)1000000) /* TCP, TLS and CONNACK */
 #define LOOKUP_US   (30 * (int64_t)1000000) /* what a name look-up may block */
@@ -232,7 +231,10 @@ int connection_init(struct connection *connection)
 	int error = sender_init(&connection->sender, broker, connection->outbox, connection->uplink);
 	if (error < 0)
 		return error;
-	uint64_t seed = (uint64_t)clock_now(connection->clock) ^ (uintptr_t)connection ^ (uint64_t)getpid() << 32;
+	/* Of the client id, which no two gateways share, and the clock: a fleet does not come back in step. */
+	uint64_t seed = (uint64_t)clock_now(connection->clock);
+	for (const char *c = broker->client_id ? broker->client_id : ""; *c; c++)
+		seed = (seed ^ (unsigned char)*c) * 0x100000001b3u;
 	retry_init(&connection->retry, broker, seed);
 	atomic_store_explicit(&connection->url, broker->endpoints[0].url, memory_order_relaxed);
 	connection_alive(connection, CLOCK_NEVER);

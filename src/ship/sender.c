@@ -25,7 +25,7 @@ int sender_init(struct sender *sender, const struct plan_broker *broker, struct 
 		.broker = broker,
 		.outbox = outbox,
 		.uplink = uplink,
-		.later = {.first_us = 1000000, .cap_us = 30000000, .jitter_percent = 25, .seed = (uintptr_t)sender},
+		.later = {.first_us = 1000000, .cap_us = 30000000, .jitter_percent = 25},
 	};
 	sender->buffer = malloc(OUTBOX_MESSAGE_BYTES);
 	if (!sender->buffer)
