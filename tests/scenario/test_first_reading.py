@@ -92,7 +92,8 @@ class FirstReading(Scenario):
     def test_nothing_is_lost_while_the_broker_is_away(self):
         self.stage()
         port = self.mosquitto.port
-        sub = self.subscriber(port, "hq/#", ("-c", "-i", "audit"))
+        self.audit(port, "hq/#")
+        sub = self.subscriber(port, "hq/#")
         gateway = self.gateway(self.conf)
         sub.wait_for("hq/cellar/meter/energy", 3)
         for _ in range(2):
@@ -102,9 +103,10 @@ class FirstReading(Scenario):
             self.mosquitto = self.broker(port)
             sub.wait_for("hq/cellar/meter/voltage", seen + 20)
         gateway.stop()
+        audit = self.audit(port, "hq/#")
         topics = ("hq/cellar/meter/voltage", "hq/cellar/meter/energy", "hq/cellar/boiler/state",
                   "hq/cellar/boiler/pump")
-        readings = {t: sub.published(t) for t in topics}
+        readings = {t: audit.published(t) for t in topics}
         for topic in topics:
             with self.subTest(topic):
                 ids = [int(r["id"].split("-")[1]) for r in readings[topic]]
