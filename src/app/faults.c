@@ -176,7 +176,7 @@ static size_t byte_of(const char *line, size_t size, size_t n)
 /* The line and below it the caret; of a long line what is around the caret. */
 static void print_line(const struct place_in_map *at, const char *line, FILE *to, const char *on, const char *off)
 {
-	size_t size = strnlen(line, 4u * (UINT16_MAX + LINE_MAX_SHOWN)); /* no place is further right */
+	size_t size = strnlen(line, 4 * ((size_t)UINT16_MAX + LINE_MAX_SHOWN)); /* no place is further right */
 	size_t n = utf8_columns(line, size), first = 0, last = n, column = at->column ? at->column - 1u : 0;
 	if (n > LINE_MAX_SHOWN) {
 		if (column > LINE_MAX_SHOWN / 2)

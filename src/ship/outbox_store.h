@@ -9,7 +9,7 @@
 #include "ship/outbox.h"
 
 #define BATCH_ROWS  1000
-#define BATCH_BYTES (1024u * 1024)
+#define BATCH_BYTES ((size_t)1024 * 1024)
 #define BATCH_SPANS 256
 
 /* Copies of what is written in one transaction. */
