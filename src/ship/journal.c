@@ -273,7 +273,7 @@ static int64_t salvage_walk(struct salvage *salvage, const char *sql, int64_t fr
 		}
 		if (++in_vain > 4096)
 			break;
-		id += direction * jump;
+		id += (int64_t)direction * jump;
 		jump = jump < JUMP_MAX ? jump * 2 : JUMP_MAX;
 	}
 	sqlite3_finalize(next);
