@@ -21,26 +21,43 @@ void outbox_store_wake(struct outbox *outbox)
 	(void)written; /* only a full counter fails, and that is readable already */
 }
 
+/*
+ * Ascending and apart, so that there are never more spans than readings in flight between those that are done: QoS 1
+ * and 2 side by side are acknowledged in a different order than they were sent.
+ */
+static void outbox_span(struct outbox *outbox, uint64_t first, uint64_t last, bool may_begin)
+{
+	struct journal_span *spans = outbox->done_spans;
+	size_t at = 0, end = outbox->n_spans; /* at: of the first span behind this one */
+	while (at < end) {
+		size_t middle = at + (end - at) / 2;
+		if (spans[middle].first > first)
+			end = middle;
+		else
+			at = middle + 1;
+	}
+	bool joins_older = at > 0 && spans[at - 1].last + 1 == first;
+	bool joins_newer = at < outbox->n_spans && last + 1 == spans[at].first;
+	if (joins_older && joins_newer) {
+		spans[at - 1].last = spans[at].last;
+		memmove(&spans[at], &spans[at + 1], (--outbox->n_spans - at) * sizeof(spans[0]));
+	} else if (joins_older) {
+		spans[at - 1].last = last;
+	} else if (joins_newer) {
+		spans[at].first = first;
+	} else if (may_begin && outbox->n_spans < OUTBOX_SPANS) {
+		memmove(&spans[at + 1], &spans[at], (outbox->n_spans++ - at) * sizeof(spans[0]));
+		spans[at] = (struct journal_span){first, last};
+	}
+}
+
 void outbox_unstore(struct outbox *outbox, const struct record *record)
 {
-	if (!(record->flags & RECORD_STORED))
-		return;
-	uint64_t sequence = record->sequence;
-	outbox->n_spanned++;
-	/* The newest span is the likeliest neighbour; acknowledgements come nearly in order. */
-	for (size_t i = outbox->n_spans; i > 0 && i + 8 > outbox->n_spans; i--) {
-		struct journal_span *span = &outbox->done_spans[i - 1];
-		if (sequence == span->last + 1) {
-			span->last = sequence;
-			return;
-		}
-		if (sequence + 1 == span->first) {
-			span->first = sequence;
-			return;
-		}
-	}
-	if (outbox->n_spans < OUTBOX_SPANS)
-		outbox->done_spans[outbox->n_spans++] = (struct journal_span){sequence, sequence};
+	/* One that is not on disk begins no span, but joins its neighbours': what is not there does not matter. */
+	bool stored = record->flags & RECORD_STORED;
+	outbox->n_spanned += stored;
+	if (stored || outbox->n_spans)
+		outbox_span(outbox, record->sequence, record->sequence, stored);
 }
 
 bool outbox_evict(struct outbox *outbox)
@@ -163,8 +180,8 @@ void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch
 void outbox_batch_failed(struct outbox *outbox, const struct outbox_batch *batch)
 {
 	pthread_mutex_lock(&outbox->mutex);
-	for (size_t i = 0; i < batch->n_done && outbox->n_spans < OUTBOX_SPANS; i++)
-		outbox->done_spans[outbox->n_spans++] = batch->done[i];
+	for (size_t i = 0; i < batch->n_done; i++)
+		outbox_span(outbox, batch->done[i].first, batch->done[i].last, true);
 	outbox->taken_upto = outbox->stored_upto;
 	pthread_mutex_unlock(&outbox->mutex);
 }

@@ -137,7 +137,7 @@ static int store_write(struct store *store, int64_t put_before_us, bool flush_do
 		atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed);
 		store_measure(store);
 	}
-	return batch->n >= BATCH_ROWS / 2 || batch->n_bytes > BATCH_BYTES / 2;
+	return batch->n >= BATCH_ROWS / 2 || batch->n_bytes > BATCH_BYTES / 2 || batch->n_done == BATCH_SPANS;
 }
 
 static int store_read(struct store *store)

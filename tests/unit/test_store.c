@@ -389,6 +389,40 @@ static void what_the_map_no_longer_retains_comes_back_unretained(void **state)
 	retained_destroy(&retained);
 }
 
+/* As QoS 1 and QoS 2 do side by side: every second reading is acknowledged twenty readings later than its neighbour. */
+static void what_is_acknowledged_out_of_order_is_not_sent_again(void **state)
+{
+	(void)state;
+	enum { N = 6000, BEHIND = 20 };
+	struct stage stage;
+	stage_set(&stage, S, 1);
+	for (int i = 0; i < N; i++)
+		put(&stage, 0);
+	tick(&stage, 2 * S);
+	connect(&stage);
+	static uint64_t sequences[N];
+	for (int i = 0; i < N; i++) {
+		struct outbox_message message;
+		while (outbox_next(stage.outbox, NULL, message_buffer, &message) == -EAGAIN)
+			tick(&stage, 100);
+		sequences[i] = message.sequence;
+		if (i % 2)
+			outbox_done(stage.outbox, false, sequences[i], OUTBOX_ACKNOWLEDGED);
+		else if (i >= BEHIND)
+			outbox_done(stage.outbox, false, sequences[i - BEHIND], OUTBOX_ACKNOWLEDGED);
+	}
+	for (int i = N - BEHIND; i < N; i += 2)
+		outbox_done(stage.outbox, false, sequences[i], OUTBOX_ACKNOWLEDGED);
+	assert_true(outbox_empty(stage.outbox));
+	tick(&stage, 20 * S);
+	stage_kill(&stage);
+	stage_open(&stage);
+	connect(&stage);
+	tick(&stage, S);
+	assert_true(outbox_empty(stage.outbox));
+	stage_clear(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +432,7 @@ int main(void)
 		cmocka_unit_test(sync_0_is_on_disk_before_it_leaves),
 		cmocka_unit_test(what_was_superseded_is_gone_from_disk_too),
 		cmocka_unit_test(what_the_map_no_longer_retains_comes_back_unretained),
+		cmocka_unit_test(what_is_acknowledged_out_of_order_is_not_sent_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
