@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SCALE_TINY 1e-9 /* smaller steps need more decimals than a rounded number is printed with */
+
 static const char *const reserved[] = {"availability", "set", "get", "result", NULL};
 
 static bool number_type(enum bf_type type)
@@ -90,6 +92,9 @@ static void scale(
 	else if (metric->scaled && map->scale_from.kind == BF_SCALAR_NONE)
 		metric->decimals = by_scale > by_offset ? by_scale : by_offset;
 	else
+		metric->decimals = -1;
+	/* Tiny steps: rounded to as many as there can be, 1e-13 would be 0. */
+	if (map->decimals == BF_UNSET && metric->decimals == BF_DECIMALS_MAX && fabs(metric->scale) < SCALE_TINY)
 		metric->decimals = -1;
 	metric->min = map->min;
 	metric->max = map->max;

@@ -134,6 +134,29 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 	metric->n_words = n;
 }
 
+/*
+ * "0xFFFF", "-1", "18446744073709551615": what libconfig's numbers can't hold stands in a text, so it may have all 64
+ * bits; beyond_int is for those that are negative as the node's number.  0; -EINVAL when it is no such text; -ERANGE.
+ */
+static int whole_of_text(const char *text, struct tree *ret_number, bool *ret_beyond_int)
+{
+	bool minus = text[0] == '-', hex = strncasecmp(text, "0x", 2) == 0;
+	char *end;
+	if (!isxdigit((unsigned char)text[minus ? 1 : hex ? 2 : 0]))
+		return -EINVAL;
+	errno = 0;
+	int64_t number = minus ? strtoll(text, &end, 10) : (int64_t)strtoull(text, &end, hex ? 16 : 10);
+	if (end == text || *end)
+		return -EINVAL;
+	if (errno)
+		return -ERANGE;
+	ret_number->type = TREE_INT;
+	ret_number->hex = hex;
+	ret_number->i = number;
+	*ret_beyond_int = !minus && !hex && number < 0;
+	return 0;
+}
+
 /* One sentinel as raw bits.  NULL when all is well, else what is wrong. */
 static const char *sentinel(
 	struct compile *compile, const struct tree *at, const struct bf_shape *shape, uint64_t *ret_raw)
@@ -143,14 +166,11 @@ static const char *sentinel(
 	unsigned width = compile_width(shape->type);
 	uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
 	struct tree number = *at;
+	bool beyond_int = false;
 	if (at->type == TREE_TEXT) {
-		char *end;
-		errno = 0;
-		number.hex = strncasecmp(at->text, "0x", 2) == 0;
-		number.type = TREE_INT;
-		number.i = number.hex ? (int64_t)strtoull(at->text, &end, 16) : strtoll(at->text, &end, 10);
-		if (end == at->text || *end || errno)
-			return "\"invalid\" is a text, but the metric is a number";
+		int error = whole_of_text(at->text, &number, &beyond_int);
+		if (error)
+			return error == -ERANGE ? too_wide : "\"invalid\" is a text, but the metric is a number";
 	} else if (at->type != TREE_INT && at->type != TREE_NUMBER) {
 		return "\"invalid\" must be numbers or texts";
 	}
@@ -159,13 +179,15 @@ static const char *sentinel(
 		return "\"invalid\" is compared with the raw value, which is a whole number";
 	if (number.hex || whole) {
 		uint64_t raw = (uint64_t)number.i;
-		bool negative = !number.hex && number.i < 0;
+		bool negative = !number.hex && !beyond_int && number.i < 0;
 		bool fits = negative ? width == 64 || number.i >= -(INT64_C(1) << (width - 1)) : (raw & ~mask) == 0;
 		if (!fits)
 			return too_wide;
 		*ret_raw = raw & mask;
 		return NULL;
 	}
+	if (beyond_int)
+		return too_wide;
 	uint8_t bytes[8];
 	struct bf_value value = {.kind = BF_FLOAT64, .f64 = tree_number(&number)};
 	int n = bf_encode(shape, &value, bytes, sizeof(bytes));

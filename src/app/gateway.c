@@ -7,6 +7,7 @@
  * that are used after those that use them.
  */
 #include "app/gateway.h"
+#include "base/arena.h"
 #include "ship/announce.h"
 #include "ship/printer.h"
 #include "ship/report.h"
@@ -37,6 +38,8 @@ struct gateway {
 	struct tally tally;
 	struct uplink *uplink;
 	struct publisher *publisher;
+	struct plan_broker broker; /* the plan's, but for who we are with `once` */
+	struct arena arena;
 	struct store *store;
 	struct poller **pollers;
 	size_t n_pollers;
@@ -96,6 +99,10 @@ static int init_messages(struct gateway *gateway, struct message_sink **ret_mess
 	return rc;
 }
 
+/*
+ * Polling once may happen beside the gateway that runs with the same map: with its client id it would push that one
+ * out and clear its session, and with its last word and its will it would tell that that one is gone.
+ */
 static int init_publisher(struct gateway *gateway)
 {
 	if (gateway->options.print)
@@ -103,7 +110,12 @@ static int init_publisher(struct gateway *gateway)
 	int rc = uplink_mosquitto_init(&gateway->uplink);
 	if (rc < 0)
 		return rc;
-	return publisher_init(&gateway->plan->broker, uses_qos2(gateway->plan), announce_will_topic(gateway->announce),
+	gateway->broker = gateway->plan->broker;
+	if (gateway->options.once) {
+		gateway->broker.client_id = arena_format(&gateway->arena, "%s-once", gateway->broker.client_id);
+		announce_stateless(gateway->announce);
+	}
+	return publisher_init(&gateway->broker, uses_qos2(gateway->plan), announce_will_topic(gateway->announce),
 		gateway->outbox, gateway->uplink, announce_publisher_listener(gateway->announce), &clock_system,
 		&gateway->publisher);
 }
@@ -216,6 +228,7 @@ void gateway_destroy(struct gateway *gateway)
 	store_destroy(gateway->store);
 	outbox_destroy(gateway->outbox);
 	retained_destroy(&gateway->retained);
+	arena_free(&gateway->arena);
 	free(gateway);
 }
 

@@ -19,7 +19,9 @@
 
 const struct cli_command cli_commands[] = {
 	{"run", "[-c FILE] [--once] [--stdout]", "the gateway, in the foreground",
-		"Polls the devices of the map and publishes their readings until SIGTERM or SIGINT.", cli_run},
+		"Polls the devices of the map and publishes their readings until SIGTERM or SIGINT.\n"
+		"With --once it may run beside the gateway itself: \"-once\" is added to its client id.",
+		cli_run},
 	{"check", "[-c FILE] [--topics] [--explain KEY] [--json]", "reads the map and prints the plan",
 		"Every fault of the map is told with its place. Exit code 78 when there is one.", cli_check},
 	{"read", "PORT TABLE:ADDRESS [OPTIONS]", "one-off reads without a map",
@@ -88,7 +90,7 @@ static void print_options(const struct cli_option *options)
 			option->argument ? option->argument : "");
 		printf("  %-28s %s\n", names, option->help);
 	}
-	puts("      --help                   this text");
+	puts("  -h, --help                   this text");
 }
 
 static int print_help(const char *name, const struct cli_option *options)
@@ -138,8 +140,8 @@ static int take(const char *command, const struct cli_option *option, const char
 int cli_parse(const char *command, int argc, char **argv, const struct cli_option *options, int *ret_first)
 {
 	struct option names[OPTIONS_MAX + 2] = {0};
-	char letters[2 * OPTIONS_MAX + 2] = ":";
-	size_t n = 0, at = 1;
+	char letters[2 * OPTIONS_MAX + 3] = ":h";
+	size_t n = 0, at = 2;
 	for (; n < OPTIONS_MAX && options[n].name; n++) {
 		bool takes = options[n].kind != CLI_FLAG;
 		names[n] =

@@ -21,12 +21,17 @@ static int64_t round_every(const struct plan *plan, const struct round *round)
 	return plan->metrics[round->items[0].metric].every_us;
 }
 
-static void every_text(int64_t every_us, char text[static BF_DURATION_SIZE])
+#define EVERY_SIZE (sizeof("every ") + BF_DURATION_SIZE)
+
+static void every_text(int64_t every_us, char text[static EVERY_SIZE])
 {
-	if (every_us == PLAN_EVERY_START)
-		snprintf(text, BF_DURATION_SIZE, "start");
-	else
-		bf_duration_print(every_us, text);
+	char duration[BF_DURATION_SIZE] = "";
+	if (every_us == PLAN_EVERY_START) {
+		snprintf(text, EVERY_SIZE, "at start");
+	} else {
+		bf_duration_print(every_us, duration);
+		snprintf(text, EVERY_SIZE, "every %s", duration);
+	}
 }
 
 /* Wire time of a round in µs. */
@@ -64,15 +69,15 @@ static void where_text(const struct plan_bus *bus, char *text, size_t size)
 
 static void print_round(const struct plan *plan, const struct round *round, const struct planner_cost *cost)
 {
-	char every[BF_DURATION_SIZE];
+	char every[EVERY_SIZE];
 	every_text(round_every(plan, round), every);
 	for (uint32_t i = 0; i < round->n_reads; i++) {
 		const struct planner_read *read = &round->reads[i];
 		char what[48];
 		snprintf(what, sizeof(what), "%s %u-%u", space_words[read->place.space], read->place.at,
 			read->place.at + read->place.count - 1u);
-		printf("    every %-6s  %-20s %4u cells  %3u metrics  %8.1f ms\n", every, what, read->place.count,
-			read->n, (double)planner_read_ns(cost, &read->place) / 1e6);
+		printf("    %-12s  %-20s %4u cells  %3u metrics  %8.1f ms\n", every, what, read->place.count, read->n,
+			(double)planner_read_ns(cost, &read->place) / 1e6);
 	}
 }
 
@@ -127,9 +132,9 @@ void plan_text_print_topics(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n_metrics; i++) {
 		const struct plan_metric *metric = &plan->metrics[i];
-		char every[BF_DURATION_SIZE];
+		char every[EVERY_SIZE];
 		every_text(metric->every_us, every);
-		printf("%-48s  qos %u  %-8s  every %-6s  %s%s%s%s\n", metric_topic(plan, metric), metric->delivery.qos,
+		printf("%-48s  qos %u  %-8s  %-12s  %s%s%s%s\n", metric_topic(plan, metric), metric->delivery.qos,
 			metric->delivery.retain ? "retained" : "-", every, payload_word(metric),
 			metric->delivery.per_device ? " (" : "", metric->delivery.per_device ? metric->name : "",
 			metric->delivery.per_device ? ")" : "");

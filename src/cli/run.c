@@ -5,6 +5,7 @@
 #include "app/gateway.h"
 #include "app/health.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "cli/cli.h"
 #include "cli/map.h"
 
@@ -51,6 +52,7 @@ static void run_until_signal(struct gateway *gateway, int signals)
 {
 	struct health health;
 	health_init(&health, gateway, clock_now(&clock_system));
+	pages_give_back();
 	for (;;) {
 		int which = wait_signal(signals, health_step(&health, clock_now(&clock_system)));
 		if (which == SIGHUP)

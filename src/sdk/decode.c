@@ -221,7 +221,7 @@ int bf_decode(const struct bf_shape *shape, const uint8_t *bytes, size_t n, char
 		value = (struct bf_value){.kind = BF_SIGNED, .i = sign_extended(word, bits)};
 		break;
 	case BF_TYPE_F16:
-		value = (struct bf_value){.kind = BF_FLOAT32, .f32 = half_to_float(word)};
+		value = (struct bf_value){.kind = BF_FLOAT16, .f32 = half_to_float(word)};
 		break;
 	case BF_TYPE_F32:
 		value.kind = BF_FLOAT32;
@@ -243,7 +243,7 @@ int bf_decode(const struct bf_shape *shape, const uint8_t *bytes, size_t n, char
 	default:
 		break;
 	}
-	if ((value.kind == BF_FLOAT32 && !isfinite(value.f32)) || (value.kind == BF_FLOAT64 && !isfinite(value.f64)))
+	if (!isfinite(bf_value_number(&value)))
 		return -EDOM;
 	*ret_value = value;
 	return 0;

@@ -134,6 +134,31 @@ static struct decimal decimal_of_float(float value)
 	return decimal_searched(wide, true);
 }
 
+/*
+ * Likewise for a float of 16 bits (IEEE 754 binary16: 11 bits of fraction, the smallest step 2^-24), which five digits
+ * always tell apart.  A decimal reads back as the value when it lies within half a step of it, half-way only if the
+ * value is an even number of steps; just below a power of two the steps are half as long.
+ */
+static struct decimal decimal_of_half(float value)
+{
+	double wide = (double)value;
+	int binary;
+	bool power_of_two = frexp(wide, &binary) == 0.5;
+	double step = ldexp(1.0, binary > -13 ? binary - 11 : -24);
+	double above = step / 2, below = power_of_two && binary > -13 ? step / 4 : step / 2;
+	bool even = fmod(wide / step, 2.0) == 0.0;
+	struct decimal number;
+	for (int n = 1; n <= 5; n++) {
+		char text[BF_NUMBER_SIZE];
+		number = digits_of(wide, n);
+		snprintf(text, sizeof(text), "%llue%d", (unsigned long long)number.digits, number.exponent);
+		double off = strtod(text, NULL) - wide;
+		if (even ? off <= above && -off <= below : off < above && -off < below)
+			break;
+	}
+	return decimal_trim(number);
+}
+
 /* The value (0 or above) to so many decimals. */
 static struct decimal decimal_rounded(double value, int decimals)
 {
@@ -242,6 +267,7 @@ int bf_value_print(const struct bf_value *value, int decimals, char text[static 
 		return print_integer(value->i < 0, value->i < 0 ? 0 - (uint64_t)value->i : (uint64_t)value->i, text);
 	case BF_UNSIGNED:
 		return print_integer(false, value->u, text);
+	case BF_FLOAT16:
 	case BF_FLOAT32:
 		number = (double)value->f32;
 		break;
@@ -260,6 +286,8 @@ int bf_value_print(const struct bf_value *value, int decimals, char text[static 
 		; /* without a sign */
 	else if (decimals >= 0)
 		shown = decimal_rounded(fabs(number), decimals);
+	else if (value->kind == BF_FLOAT16)
+		shown = decimal_of_half(fabsf(value->f32));
 	else if (value->kind == BF_FLOAT32)
 		shown = decimal_of_float(fabsf(value->f32));
 	else
@@ -276,6 +304,7 @@ double bf_value_number(const struct bf_value *value)
 		return (double)value->i;
 	case BF_UNSIGNED:
 		return (double)value->u;
+	case BF_FLOAT16:
 	case BF_FLOAT32:
 		return (double)value->f32;
 	case BF_FLOAT64:
@@ -300,6 +329,7 @@ bool bf_value_equal(const struct bf_value *a, const struct bf_value *b)
 		return a->i == b->i;
 	case BF_UNSIGNED:
 		return a->u == b->u;
+	case BF_FLOAT16:
 	case BF_FLOAT32:
 		return a->f32 == b->f32;
 	case BF_FLOAT64:

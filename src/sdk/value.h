@@ -1,6 +1,6 @@
 /*
  * One value of a sensor, as it travels from a decoder to a payload: by value, with its own width, so that it can be
- * printed exactly as wide as it was read (a 32 bit float prints as one, a 64 bit counter prints to its last digit).
+ * printed exactly as wide as it was read (a 16 or 32 bit float prints as one, a 64 bit counter to its last digit).
  */
 #ifndef BF_SDK_VALUE_H
 #define BF_SDK_VALUE_H
@@ -14,6 +14,7 @@ enum bf_kind {
 	BF_BOOLEAN,
 	BF_SIGNED,
 	BF_UNSIGNED,
+	BF_FLOAT16, /* in f32, which holds each of them */
 	BF_FLOAT32,
 	BF_FLOAT64,
 	BF_TEXT, /* UTF-8, not terminated; owned by the caller, valid during the call that hands it over */

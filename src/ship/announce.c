@@ -32,8 +32,9 @@ struct announce {
 	const struct clock *clock;
 	struct message_sink *messages;
 	int64_t started_ms;
-	struct arena arena; /* of the topics */
-	const char *state_topic, *info_topic, *stats_topic;
+	struct arena arena;      /* of the topics */
+	const char *state_topic; /* NULL: nothing is told of the gateway's own state */
+	const char *info_topic, *stats_topic;
 	struct sweep sweep;
 	bool *swept;                      /* of each endpoint: its old info was read, so it may be overwritten */
 	size_t endpoint;                  /* connected to, or last */
@@ -127,7 +128,8 @@ static void announce_connected(struct publisher_listener *listener, const char *
 	for (size_t i = 0; i < broker->n_endpoints; i++)
 		if (strcmp(broker->endpoints[i].url, broker_url) == 0)
 			announce->endpoint = i;
-	announce_word(announce, announce->state_topic, true);
+	if (announce->state_topic)
+		announce_word(announce, announce->state_topic, true);
 	announce->info_due = true;
 	if (announce->swept[announce->endpoint])
 		announce_info(announce);
@@ -168,6 +170,8 @@ static void announce_message(struct publisher_listener *listener, const struct u
 static void announce_leaving(struct publisher_listener *listener)
 {
 	struct announce *announce = announce_of(listener);
+	if (!announce->state_topic)
+		return;
 	announce_word(announce, announce->state_topic, false);
 	announce->messages->flush(announce->messages);
 }
@@ -226,6 +230,11 @@ void announce_destroy(struct announce *announce)
 	sweep_destroy(&announce->sweep);
 	arena_free(&announce->arena);
 	free(announce);
+}
+
+void announce_stateless(struct announce *announce)
+{
+	announce->state_topic = NULL;
 }
 
 struct publisher_listener *announce_publisher_listener(struct announce *announce)

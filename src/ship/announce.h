@@ -28,6 +28,9 @@ int announce_init(const struct plan *plan, const struct clock *clock, struct mes
 	struct announce **ret_announce);
 void announce_destroy(struct announce *announce);
 
+/* For who comes and goes beside the gateway itself: the state is not told, and there is no will.  Before the start. */
+void announce_stateless(struct announce *announce);
+
 /* For publisher_init: `online`, info (after the sweep) and all known availabilities after each CONNACK, `offline`
  * before leaving. */
 struct publisher_listener *announce_publisher_listener(struct announce *announce);
@@ -35,7 +38,7 @@ struct publisher_listener *announce_publisher_listener(struct announce *announce
 /* For report_init: changes of availability. */
 struct report_listener *announce_report_listener(struct announce *announce);
 
-/* GATEWAY/state, for the will. */
+/* GATEWAY/state, for the will; NULL when it is stateless. */
 const char *announce_will_topic(const struct announce *announce);
 
 /* Puts a json text of n bytes as GATEWAY/stats.  What the sink's put returns. */

@@ -57,8 +57,7 @@ struct report {
 
 static bool is_number(const struct bf_value *value)
 {
-	return value->kind == BF_SIGNED || value->kind == BF_UNSIGNED || value->kind == BF_FLOAT32 ||
-	       value->kind == BF_FLOAT64;
+	return value->kind >= BF_SIGNED && value->kind <= BF_FLOAT64;
 }
 
 static uint64_t value_bits(const struct bf_value *value)
@@ -70,6 +69,7 @@ static uint64_t value_bits(const struct bf_value *value)
 		return (uint64_t)value->i;
 	case BF_UNSIGNED:
 		return value->u;
+	case BF_FLOAT16:
 	case BF_FLOAT32: {
 		uint32_t bits;
 		memcpy(&bits, &value->f32, sizeof(bits));
@@ -96,7 +96,7 @@ static uint64_t value_bits(const struct bf_value *value)
 static double told_number(const struct metric_state *state)
 {
 	struct bf_value value = {.kind = (enum bf_kind)state->told_kind};
-	if (value.kind == BF_FLOAT32) {
+	if (value.kind == BF_FLOAT16 || value.kind == BF_FLOAT32) {
 		uint32_t bits = (uint32_t)state->told;
 		memcpy(&value.f32, &bits, sizeof(bits));
 	} else {
@@ -144,8 +144,8 @@ static enum quality plausible(
 /* The reduced number, as wide as what was read: the mean of integers only needs a fraction. */
 static struct bf_value reduced_value(const struct plan_metric *metric, enum bf_kind kind, double number)
 {
-	if (kind == BF_FLOAT32)
-		return (struct bf_value){.kind = kind, .f32 = (float)number};
+	if (kind == BF_FLOAT16 || kind == BF_FLOAT32)
+		return (struct bf_value){.kind = BF_FLOAT32, .f32 = (float)number};
 	if (metric->reduce != REDUCE_MEAN && kind == BF_SIGNED)
 		return (struct bf_value){.kind = kind, .i = (int64_t)number};
 	if (metric->reduce != REDUCE_MEAN && kind == BF_UNSIGNED)
@@ -187,7 +187,8 @@ static bool differs(const struct plan_metric *metric, const struct metric_state 
 {
 	if (value->kind != state->told_kind)
 		return true;
-	bool fraction = value->kind == BF_FLOAT32 || value->kind == BF_FLOAT64;
+	bool narrow = value->kind == BF_FLOAT16 || value->kind == BF_FLOAT32;
+	bool fraction = narrow || value->kind == BF_FLOAT64;
 	if (!is_number(value) || metric->n_words || (metric->deadband <= 0 && !fraction))
 		return value_bits(value) != state->told;
 	double now = bf_value_number(value), then = told_number(state);
@@ -195,7 +196,7 @@ static bool differs(const struct plan_metric *metric, const struct metric_state 
 		return now < then || now > then;
 	double limit = metric->deadband_percent ? fabs(then) * metric->deadband / 100 : metric->deadband;
 	/* 230.3 - 230.1 is a little more than 0.2 in binary; it is not meant to be. */
-	double rounding = (value->kind == BF_FLOAT32 ? 2.4e-7 : 1e-12) * fmax(fabs(now), fabs(then));
+	double rounding = (narrow ? 2.4e-7 : 1e-12) * fmax(fabs(now), fabs(then));
 	return fabs(now - then) > limit + rounding;
 }
 

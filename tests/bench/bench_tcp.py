@@ -44,6 +44,7 @@ class Bench(Scenario):
 
     def map(self, first_port, broker_port, devices, registers, qos=0):
         lines = ['site: "bench"', 'broker: "mqtt://127.0.0.1:%d"' % broker_port, 'every: "1s"',
+                 'buffer: { path: "%s" }' % self.path("buffer.db"),
                  'topics: { all: { match: "bench/#"  qos: %d  retain: false } }' % qos, "floors: { floor: {"]
         for d in range(devices):
             lines.append('  d%03d: { tcp: "127.0.0.1:%d"  metrics: {' % (d, first_port + d))

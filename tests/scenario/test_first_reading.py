@@ -210,6 +210,22 @@ class FirstReading(Scenario):
         self.simulator.stop()
         self.assertEqual(self.command("run", "-c", self.conf, "--once").returncode, 69)
 
+    def test_once_beside_the_gateway(self):
+        """It neither pushes the running gateway out nor tells that it is gone."""
+        self.stage()
+        sub = self.subscriber(self.mosquitto.port, "hq/gateway/#")
+        gateway = self.gateway(self.conf)
+        sub.wait_for("hq/gateway/gw1/info")
+        text = MAP.format(dir=self.dir, broker=self.mosquitto.port, tcp=self.tcp)
+        wind = self.write("wind.conf", text[:text.index("  cellar:")] + text[text.index("  roof:"):])
+        done = self.command("run", "-c", wind, "--once")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        sub.wait_for("hq/gateway/gw1/info", 2)
+        gateway.stop()
+        wait_until(lambda: sub.payloads("hq/gateway/gw1/state")[-1] == "offline", "the last word")
+        self.assertEqual(sub.payloads("hq/gateway/gw1/state"), ["online", "offline"])
+        self.assertNotIn("connection lost", gateway.text() + done.stderr)
+
     def test_stdout(self):
         self.stage()
         done = self.command("run", "-c", self.conf, "--once", "--stdout")
@@ -253,6 +269,7 @@ class ExitCodes(Scenario):
                 done = self.command(command, "--help")
                 self.assertEqual(done.returncode, 0)
                 self.assertIn("Usage: busferry " + command, done.stdout)
+                self.assertEqual(self.command(command, "-h").stdout, done.stdout)
                 self.assertEqual(done.stderr, "")
 
 

@@ -59,14 +59,16 @@ class Threads(Scenario):
         self.assertEqual(gateway.wait(), 0)
 
     def test_an_idle_gateway_has_three_threads(self):
-        conf = self.write("map.conf", 'site: "s"\nbroker: "mqtt://127.0.0.1:1"\n')
+        conf = self.write("map.conf", 'site: "s"\nbroker: "mqtt://127.0.0.1:1"\nbuffer: { path: "%s" }\n'
+                          % self.path("buffer.db"))
         gateway = self.gateway(conf)
         wait_until(lambda: "nothing to do" in gateway.text(), "it runs")
         wait_until(lambda: gateway.threads() == ["mqtt", "store"], "these threads and no others")
         self.assertEqual(gateway.stop(), 0)
 
     def test_a_hundred_hosts_need_no_hundred_threads(self):
-        lines = ['site: "s"', 'broker: "mqtt://127.0.0.1:1"', "floors: { f: {"]
+        lines = ['site: "s"', 'broker: "mqtt://127.0.0.1:1"', 'buffer: { path: "%s" }' % self.path("buffer.db"),
+                 "floors: { f: {"]
         for i in range(100):
             lines.append('  d%d: { tcp: "127.0.0.1:%d"  metrics: { m: { input: 0 } } }' % (i, 1 + i))
         conf = self.write("map.conf", "\n".join(lines) + "\n} }\n")

@@ -293,6 +293,20 @@ static void test_huge_plan(void **state)
 				     "\"voltage\",\"a/b\"]},{"));
 }
 
+/* Beside the gateway itself nothing is told of its state, neither now nor in a will. */
+static void test_stateless(void **state)
+{
+	(void)state;
+	announce_stateless(announce);
+	assert_null(announce_will_topic(announce));
+	connect_first("mqtt://a");
+	connect_to("mqtt://a");
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	listener->leaving(listener);
+	assert_null(strstr(told, "/state="));
+	assert_non_null(strstr(told, "/info="));
+}
+
 static void test_empty_plan(void **state)
 {
 	(void)state;
@@ -317,6 +331,7 @@ int main(void)
 		ANNOUNCE_TEST(test_leaving_and_stats),
 		ANNOUNCE_TEST(test_old_info_first),
 		ANNOUNCE_TEST(test_huge_plan),
+		ANNOUNCE_TEST(test_stateless),
 		ANNOUNCE_TEST(test_empty_plan),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

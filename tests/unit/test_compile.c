@@ -240,7 +240,9 @@ static void test_scale_and_decimals(void **state)
 	(void)state;
 	metrics("a: { input: 1 } b: { input: 2 scale: 0.1 } c: { input: 3 scale: 10 offset: -0.25 } d: { input: 4 "
 		"scale: 0.1 decimals: 3 }"
-		" e: { input: 5 scale_from: 7 } f: { input: 10 type: \"f32\" decimals: 1 }");
+		" e: { input: 5 scale_from: 7 } f: { input: 10 type: \"f32\" decimals: 1 } g: { input: 12 scale: 1e-13 "
+		"}"
+		" h: { input: 13 scale: 0.016666666666666666 }");
 	assert_true(!metric("home/f/d/a")->scaled && metric("home/f/d/a")->decimals == -1);
 	assert_true(metric("home/f/d/b")->scaled && metric("home/f/d/b")->decimals == 1);
 	assert_true(metric("home/f/d/c")->decimals == 2 && metric("home/f/d/c")->offset == -0.25);
@@ -249,6 +251,8 @@ static void test_scale_and_decimals(void **state)
 	assert_true(from->scale_from && from->scale_place.at == 7 && from->scale_place.space == BF_SPACE_INPUT);
 	assert_int_equal(from->decimals, -1);
 	assert_int_equal(metric("home/f/d/f")->decimals, 1);
+	assert_int_equal(metric("home/f/d/g")->decimals, -1); /* rounded to twelve it would be 0 */
+	assert_int_equal(metric("home/f/d/h")->decimals, BF_DECIMALS_MAX);
 }
 
 static void test_sentinels(void **state)
@@ -263,13 +267,14 @@ static void test_sentinels(void **state)
 		" h: { input: 14 type: \"string\" length: 4 invalid: [\"----\", \"\"] } i: { input: 16 type: \"u8\" "
 		"invalid: \"0xFF\" }"
 		" j: { input: 17 type: \"u64\" invalid: 0xFFFFFFFF } k: { input: 30 type: \"s32\" invalid: -2147483648 "
-		"} l: { input: 32 type: \"f64\" invalid: 1 }");
+		"} l: { input: 32 type: \"f64\" invalid: 1 } m: { input: 36 type: \"u64\" invalid: "
+		"[\"18446744073709551615\", \"9223372036854775807\"] } n: { input: 40 type: \"u64\" invalid: \"-1\" }");
 	const struct {
 		const char *topic;
 		uint64_t raw;
 	} cases[] = {{"a", 0x8000}, {"b", 0xFFFF}, {"c", 0xFFFFFFFF}, {"d", UINT64_MAX}, {"e", 0xC61C3C00},
 		{"f", 0x7FC00000}, {"g", 0xFFFF}, {"i", 0xFF}, {"j", 0xFFFFFFFF}, {"k", 0x80000000},
-		{"l", 0x3FF0000000000000}};
+		{"l", 0x3FF0000000000000}, {"m", UINT64_MAX}, {"n", UINT64_MAX}};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char topic[32];
 		snprintf(topic, sizeof(topic), "home/f/d/%s", cases[i].topic);
@@ -278,6 +283,7 @@ static void test_sentinels(void **state)
 			fail_msg("%s: %llx", topic, (unsigned long long)metric(topic)->invalid[0]);
 	}
 	assert_true(metric("home/f/d/g")->invalid[1] == 0x9999);
+	assert_true(metric("home/f/d/m")->invalid[1] == INT64_MAX);
 	assert_int_equal(metric("home/f/d/h")->invalid_texts.n, 2);
 }
 

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ROUNDS 20000
@@ -237,7 +239,7 @@ static struct bf_value any_value(enum bf_type type)
 		value = (struct bf_value){.kind = BF_SIGNED, .i = (int64_t)chance()};
 		break;
 	case BF_TYPE_F16:
-		value = (struct bf_value){.kind = BF_FLOAT32,
+		value = (struct bf_value){.kind = BF_FLOAT16,
 			.f32 = ldexpf((float)((int)(bits & 0xFFF) - 0x800), (int)(chance() % 20) - 14)};
 		if (fabsf(value.f32) > 65504.0f)
 			value.f32 = -65504.0f;
@@ -309,6 +311,52 @@ static void test_all_halves(void **state)
 		assert_int_equal(r, 0);
 		assert_int_equal(bf_encode(&shape, &value, back, 2), 2);
 		assert_memory_equal(bytes, back, 2);
+	}
+}
+
+static void prints_half(float number, int decimals, const char *expected)
+{
+	char shown[BF_NUMBER_SIZE];
+	struct bf_value value = {.kind = BF_FLOAT16, .f32 = number};
+	assert_true(bf_value_print(&value, decimals, shown) > 0);
+	assert_string_equal(shown, expected);
+}
+
+/* Is the text, as a number, nearest to the half of these bits? */
+static bool reads_as_half(const char *shown, const uint8_t bytes[2])
+{
+	struct bf_shape shape = {.type = BF_TYPE_F16};
+	struct bf_value read = {.kind = BF_FLOAT64, .f64 = strtod(shown, NULL)};
+	uint8_t back[2];
+	return bf_encode(&shape, &read, back, 2) == 2 && memcmp(back, bytes, 2) == 0;
+}
+
+/* All halves print as the shortest text that reads back as them. */
+static void test_halves_in_print(void **state)
+{
+	(void)state;
+	prints_half(0x1.998p-4f, -1, "0.1");
+	prints_half(0x1.998p-4f, 5, "0.09998");
+	prints_half(65504.0f, -1, "65500");
+	prints_half(-0x1p-24f, -1, "-6e-8");
+	prints_half(0.0f, -1, "0");
+	struct bf_shape shape = {.type = BF_TYPE_F16};
+	for (unsigned bits = 1; bits < 0x7C00; bits++) {
+		uint8_t bytes[2] = {(uint8_t)(bits >> 8), (uint8_t)bits};
+		char shown[BF_NUMBER_SIZE], shorter[BF_NUMBER_SIZE];
+		struct bf_value value;
+		assert_int_equal(bf_decode(&shape, bytes, 2, text, &value), 0);
+		assert_int_equal(value.kind, BF_FLOAT16);
+		assert_true(bf_value_print(&value, -1, shown) > 0);
+		if (!reads_as_half(shown, bytes))
+			fail_msg("%04x prints as %s", bits, shown);
+		for (int n = 0; n < 4; n++) {
+			snprintf(shorter, sizeof(shorter), "%.*e", n, (double)value.f32);
+			if (reads_as_half(shorter, bytes)) {
+				assert_true(strtod(shorter, NULL) == strtod(shown, NULL));
+				break;
+			}
+		}
 	}
 }
 
@@ -424,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_longest_text),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_all_halves),
+		cmocka_unit_test(test_halves_in_print),
 		cmocka_unit_test(test_texts_round_trip),
 		cmocka_unit_test(test_encode_bounds),
 		cmocka_unit_test(test_encode_kinds),
