@@ -3,6 +3,10 @@
  *
  * One line when an outage begins, one more for each further kind of fault in it, reminders at growing intervals, and
  * one line with its length when it ends.
+ *
+ * In the first minute an attempt follows a failure within a second, so that a broker which is only restarted is missed
+ * no longer than it is away; then the waits double.  They double at once with a broker that takes connections and drops
+ * them: the minute counts from the last connection that was stable, and those that were not count as failures.
  */
 #include "ship/retry.h"
 #include "base/log.h"
@@ -12,12 +16,13 @@
 #define STABLE_US        (10 * (int64_t)1000000)
 #define SHORT_LIFE_US    (10 * (int64_t)1000000)
 #define NEXT_ENDPOINT_US 200000
+#define EAGER_US         (60 * (int64_t)1000000) /* most brokers that go are back within that: restarts, updates */
 
 void retry_init(struct retry *retry, const struct plan_broker *broker, uint64_t seed)
 {
 	*retry = (struct retry){
 		.broker = broker,
-		.quick = {.first_us = 1000000, .cap_us = 15000000, .jitter_percent = 50, .seed = seed},
+		.quick = {.first_us = 800000, .cap_us = 15000000, .jitter_percent = 50, .seed = seed},
 		.slow = {.first_us = 4000000, .cap_us = 30000000, .jitter_percent = 50, .seed = ~seed},
 	};
 }
@@ -69,7 +74,13 @@ void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what
 	if (connected && lived_us >= STABLE_US) {
 		backoff_reset(&retry->quick);
 		backoff_reset(&retry->slow);
+		retry->troubled = false;
 	}
+	if (!retry->troubled)
+		retry->troubled_since_us = now_us;
+	retry->troubled = true;
+	if (!connected && now_us - retry->troubled_since_us < EAGER_US)
+		backoff_reset(&retry->quick);
 	if (connected)
 		retry->short_lives = fault == UPLINK_CLOSED && lived_us < SHORT_LIFE_US ? retry->short_lives + 1 : 0;
 	retry_tell(retry, fault, what, connected, now_us);

@@ -24,6 +24,8 @@ struct retry {
 	size_t n_failed; /* endpoints of the present round */
 	int64_t next_at_us;
 	int64_t connected_at_us;
+	bool troubled; /* since then there was no connection that was stable */
+	int64_t troubled_since_us;
 	struct backoff quick, slow;
 	struct complaint outage;
 	bool was_connected; /* the outage began with a loss */

@@ -131,14 +131,15 @@ class Scenario(unittest.TestCase):
 
     # The parts
 
-    def broker(self, port=None, extra="", name="mosquitto"):
-        """A mosquitto that keeps its sessions and messages over a restart with the same name."""
+    def broker(self, port=None, extra="", name="mosquitto", saves="autosave_on_changes true"):
+        """A mosquitto that keeps its sessions and messages over a restart with the same name.  It saves all of them at
+        each change, unless told else: that is some 400 messages a second."""
         port = port or free_port()
         data = self.path(name + "-data")
         os.makedirs(data, exist_ok=True)
         conf = self.write(name + ".conf", "\n".join([
             "listener %d 127.0.0.1" % port, "persistence true", "persistence_location %s/" % data,
-            "autosave_interval 1", "autosave_on_changes true", "max_queued_messages 200000", "log_type error",
+            "autosave_interval 1", saves, "max_queued_messages 200000", "log_type error",
             "log_type warning", "log_type notice"] + (["user root"] if os.getuid() == 0 else [])) +
             "\n" + (extra or "allow_anonymous true\n"))
         process = self.start([MOSQUITTO, "-c", conf], "%s-%d" % (name, len(self.processes)))

@@ -471,6 +471,62 @@ static void test_first_retry_within_a_second(void **state)
 	}
 }
 
+/* The longest pause between two attempts until an instant. */
+static int64_t longest_pause(int64_t until_us)
+{
+	unsigned before = fake.n_opens;
+	int64_t longest_us = 0, last_us = now_us;
+	for (; now_us < until_us; now_us += 10000) {
+		step();
+		if (fake.n_opens == before)
+			continue;
+		longest_us = now_us - last_us > longest_us ? now_us - last_us : longest_us;
+		last_us = now_us;
+		before = fake.n_opens;
+	}
+	return longest_us;
+}
+
+static void test_within_a_second_for_a_minute(void **state)
+{
+	(void)state;
+	begin(1, false);
+	steps(3);
+	run(60 * SECOND);
+	fake.refuses = true;
+	fake.refusal = UPLINK_REFUSED;
+	fake_drop(UPLINK_CLOSED);
+	step();
+	int64_t start_us = now_us;
+	assert_in_range(longest_pause(start_us + 59 * SECOND), 300000, 810000);
+	assert_in_range(longest_pause(start_us + 300 * SECOND), 5 * SECOND, 15 * SECOND);
+	fake.refuses = false;
+	run(16 * SECOND);
+	assert_true(status().connected);
+	end();
+}
+
+/* A broker that takes connections and drops them is no restart: it is left alone for longer and longer at once. */
+static void test_flapping_is_backed_off_from(void **state)
+{
+	(void)state;
+	begin(1, false);
+	steps(3);
+	run(60 * SECOND);
+	int64_t start_us = now_us;
+	unsigned n = 0;
+	for (; now_us < start_us + 60 * SECOND; now_us += 10000) {
+		step();
+		if (!status().connected)
+			continue;
+		n++;
+		fake_drop(UPLINK_CLOSED);
+		step();
+	}
+	assert_in_range(n, 4, 12);
+	end();
+}
+
 static void test_no_connack(void **state)
 {
 	(void)state;
@@ -949,6 +1005,8 @@ int main(void)
 		cmocka_unit_test(test_refused_walks_and_backs_off),
 		cmocka_unit_test(test_auth_waits_longer),
 		cmocka_unit_test(test_first_retry_within_a_second),
+		cmocka_unit_test(test_within_a_second_for_a_minute),
+		cmocka_unit_test(test_flapping_is_backed_off_from),
 		cmocka_unit_test(test_no_connack),
 		cmocka_unit_test(test_qos1_lost_in_flight),
 		cmocka_unit_test(test_qos2_purge_and_reopen),

@@ -1,0 +1,292 @@
+"""Outages of the whole program: 1,000 readings a second at QoS 1 and 2 through brokers that stop, die and freeze,
+networks that swallow, cut and dribble, and gateways that are killed.  Nothing is lost; order holds; what comes twice is
+bounded.
+
+The audit has two witnesses: a subscriber that counts exactly, and the proxy's record of what the broker acknowledged.
+A broker that is killed forgets what it has acknowledged; then a reading must have been seen or acknowledged.
+
+BUSFERRY_OUTAGES=20 is the long run: that many faults in each test instead of 3.  Figures go to stderr.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from harness import HERE, PATIENCE, Scenario, free_port, wait_until
+from witness import Witness
+
+N = int(os.environ.get("BUSFERRY_OUTAGES", "3"))
+PROXY = os.path.join(HERE, "..", "fake", "mqtt_proxy.py")
+WINDOW, WINDOW_QOS2 = 100, 10  # what may be in flight
+STOP_S = 5 * PATIENCE / 30  # the promise of the contract, for SIGTERM
+
+MAP = """
+site: "s"
+broker: {{ url: "mqtt://127.0.0.1:{broker}"  keepalive: "5s" }}
+gateway: {{ id: "g"  ids: true }}
+every: "100ms"
+buffer: {{ path: "{path}"  sync: "{sync}"  max_size: "64MB" }}
+buses: {{ tcp: {{ tcp: "127.0.0.1:{tcp}" }} }}
+topics: {{
+  once: {{ metric: "once*"  qos: 2  retain: false }}
+  many: {{ metric: "many*"  qos: 1  retain: false }}
+}}
+floors: {{ f: {{
+{devices}
+}} }}
+"""
+
+
+def devices(n):
+    """n devices of ten metrics: half of them at QoS 1, half at QoS 2."""
+    return "\n".join("  d%d: { address: %d  metrics: { %s } }" % (
+        d, d, " ".join("%s%d: { input: %d }" % ("once" if m % 2 else "many", m, m) for m in range(10)))
+        for d in range(1, n + 1))
+
+
+class Network:
+    """The proxy, and its record."""
+
+    def __init__(self, scenario, port, broker_port):
+        self.record = scenario.path("network-%d" % port)
+        self.process = scenario.start([sys.executable, PROXY, str(port), str(broker_port), self.record],
+                                      "proxy-%d" % port, stdin=subprocess.PIPE)
+        wait_until(lambda: "ready\n" in self.process.text(), "the proxy is ready")
+
+    def order(self, words):
+        done = self.process.text().count("ok ")
+        self.process.child.stdin.write(words.encode() + b"\n")
+        self.process.child.stdin.flush()
+        wait_until(lambda: self.process.text().count("ok ") > done, "the proxy obeys")
+
+    def lines(self):
+        with open(self.record, encoding="utf-8") as f:
+            return [line.rstrip("\n").split(" ", 7) for line in f]
+
+
+def reading_id(payload):
+    """(boot, number), or None of what is no reading."""
+    if '"id":"' not in payload:
+        return None
+    boot, number = json.loads(payload)["id"].split("-")
+    return boot, int(number)
+
+
+class Outages(Scenario):
+    def stage(self, sync="1s", saves="autosave_on_changes true"):
+        self.saves = saves
+        self.port, self.outer = free_port(), free_port()
+        self.mosquitto = self.broker(self.port, saves=saves)
+        self.network = Network(self, self.outer, self.port)
+        self.conf = self.write("map.conf", MAP.format(broker=self.outer, path=self.path("buffer.db"), tcp=free_port(),
+                                                      sync=sync, devices=devices(10)))
+        self.empty = self.write("empty.conf", MAP.format(broker=self.outer, path=self.path("buffer.db"), tcp=1,
+                                                         sync=sync, devices=""))
+        self.simulate(self.conf)
+        self.witness = Witness(self, self.port, "s/f/#")
+        self.run_one = self.gateway(self.conf)
+        self.live()
+
+    def live(self):
+        """Waits until readings come that are no replays, of now."""
+        seen = len(self.witness.seen)
+
+        def present():
+            self.assertTrue(self.run_one.alive(), self.run_one.text())
+            self.assertIsNone(self.witness.fault)
+            return any('"replayed"' not in m[1] for m in self.witness.seen[max(seen, len(self.witness.seen) - 200):])
+        wait_until(present, "present readings", PATIENCE * 3)
+
+    def back(self):
+        self.mosquitto = self.broker(self.port, saves=self.saves)
+
+    def settle(self):
+        """The gateway ends in order; what it left in its buffer is sent by one without devices."""
+        self.live()
+        self.stop_in_time(self.run_one)
+        self.run_one = self.gateway(self.empty)
+        wait_until(lambda: ": connected" in self.run_one.text(), "the connection for the rest")
+
+        def quiet():
+            seen = len(self.witness.seen)
+            time.sleep(1)
+            return len(self.witness.seen) == seen
+        wait_until(quiet, "the end of the rest")
+        self.stop_in_time(self.run_one)
+
+    def stop_in_time(self, gateway):
+        begin = time.monotonic()
+        gateway.send(signal.SIGTERM)
+        try:
+            gateway.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.fail("SIGTERM is not obeyed within %g s:\n%s" % (STOP_S, gateway.text()))
+        self.assertEqual(gateway.child.returncode, 0, gateway.text())
+        return time.monotonic() - begin
+
+    # The audit
+
+    def record(self):
+        """Of the proxy's record: the ids whose PUBACK or PUBCOMP went to the gateway, all ids that were sent, how often
+        a publishing at QoS 2 was begun anew, and how often a connection was."""
+        acknowledged, sent, begun, n_begun_again, n_connections, of = set(), set(), set(), 0, 0, {}
+        for _, side, what, *rest in self.network.lines():
+            if side == "c" and what == "PUBLISH":
+                identifier, qos, dup, _, payload = rest
+                found = of[identifier] = reading_id(payload)
+                sent.add(found)
+                if found and qos == "2" and dup == "0":
+                    n_begun_again += found in begun
+                    begun.add(found)
+            elif side == "s" and what in ("PUBACK", "PUBCOMP"):
+                acknowledged.add(of.get(rest[0]))
+            elif what == "CONNACK":
+                n_connections += 1
+        return acknowledged, sent - {None}, n_begun_again, n_connections
+
+    def audit(self, n_faults, forgets=False, ends=False):
+        """forgets: the broker may forget what it has acknowledged; ends: a gateway's memory of what was in flight does."""
+        seen, arrivals, twice = {}, {}, {1: 0, 2: 0}
+        for topic, payload, qos, _ in self.witness.seen:
+            found = reading_id(payload)
+            if found in seen:
+                twice[qos] += 1
+            elif found:
+                seen[found] = json.loads(payload)["time"]
+                arrivals.setdefault(topic, []).append(seen[found])
+        acknowledged, sent, n_begun_again, n_connections = self.record()
+        last = {}
+        for boot, number in [*seen, *sent]:
+            last[boot] = max(number, last.get(boot, 0))
+        missing = {(boot, n) for boot in last for n in range(1, last[boot] + 1)} - set(seen)
+        lost = missing - acknowledged if forgets else missing
+        print("%s: %d faults, %d readings, %d lost, %d acknowledged and forgotten by the broker, twice: %d at QoS 1, "
+              "%d at QoS 2; %d connections" % (self.id().rsplit(".", 1)[1], n_faults, len(seen), len(lost),
+                                               len(missing - lost), twice[1], twice[2], n_connections),
+              file=sys.stderr)
+        self.assertEqual(lost, set())
+        for topic, times in arrivals.items():
+            self.assertEqual(times, sorted(times), "order on " + topic)
+        self.assertLessEqual(twice[1], WINDOW * n_connections)
+        if forgets or ends:
+            self.assertLessEqual(twice[2], WINDOW_QOS2 * n_connections)
+        else:
+            self.assertEqual((twice[2], n_begun_again), (0, 0), "QoS 2 is exactly once")
+
+    # Brokers
+
+    def test_a_broker_that_is_restarted(self):
+        self.stage(saves="")
+        for _ in range(N):
+            self.mosquitto.stop()
+            time.sleep(random.uniform(0, 1.5))
+            self.back()
+            self.live()
+        self.settle()
+        self.audit(N)
+
+    def test_a_broker_that_is_killed(self):
+        self.stage(saves="")
+        for _ in range(N):
+            self.mosquitto.stop(signal.SIGKILL)
+            time.sleep(random.uniform(0, 1.5))
+            self.back()
+            self.live()
+        self.settle()
+        self.audit(N, forgets=True)
+
+    def test_a_broker_that_is_frozen(self):
+        self.stage(saves="")
+        for _ in range(N):
+            self.mosquitto.send(signal.SIGSTOP)
+            time.sleep(random.uniform(0.5, 2))
+            self.mosquitto.send(signal.SIGCONT)
+            self.live()
+        self.settle()
+        self.audit(N)
+
+    # Networks
+
+    def test_a_network_that_swallows_cuts_and_dribbles(self):
+        self.stage(saves="")
+        for _ in range(N):
+            for fault in ("hold", "cut c", "cut s", "dribble"):
+                self.network.order(fault)
+                time.sleep(random.uniform(0.2, 1))
+                self.network.order("flow")
+                self.live()
+        self.settle()
+        self.audit(4 * N)
+
+    # Gateways
+
+    def test_a_gateway_that_is_killed(self):
+        self.stage(sync="0s", saves="")
+        for i in range(N):
+            if i % 2:
+                self.mosquitto.stop()
+                time.sleep(random.uniform(0.2, 1))
+            else:
+                time.sleep(random.uniform(0, 0.5))
+            self.run_one.stop(signal.SIGKILL)
+            if i % 2:
+                self.back()
+            self.run_one = self.gateway(self.conf)
+            self.live()
+        self.settle()
+        self.audit(N, ends=True)
+
+    # SIGTERM in every state
+
+    def test_sigterm_in_every_state(self):
+        def flowing(on):
+            pass
+
+        def frozen(on):
+            self.mosquitto.send(signal.SIGSTOP if on else signal.SIGCONT)
+
+        def gone(on):
+            if on:
+                self.mosquitto.stop()
+                time.sleep(1)
+            else:
+                self.back()
+
+        def black_hole(on):
+            self.network.order("hold" if on else "flow")
+
+        def black_hole_from_the_start(on):
+            black_hole(on)
+            if on:
+                self.run_one.stop(signal.SIGKILL)
+                self.run_one = self.gateway(self.conf)
+                wait_until(lambda: " runs: " in self.run_one.text(), "it runs")
+
+        def draining(on):
+            if on:
+                gone(True)
+                gone(False)
+                wait_until(lambda: " is back after " in self.run_one.text(), "the connection")
+
+        self.stage(sync="0s", saves="")
+        states = (flowing, frozen, gone, black_hole, black_hole_from_the_start, draining)
+        for state in states:
+            with self.subTest(state.__name__):
+                self.live()
+                state(True)
+                time.sleep(0.5)
+                took = self.stop_in_time(self.run_one)
+                print("SIGTERM, %s: %.2f s" % (state.__name__, took), file=sys.stderr)
+                state(False)
+                self.run_one = self.gateway(self.conf)
+        self.settle()
+        self.audit(len(states), ends=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
