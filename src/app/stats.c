@@ -106,6 +106,7 @@ static void buffer_json(struct json *json, struct outbox *outbox, struct store *
 	json_int(json, "refused", (int64_t)counts.dropped_refused);
 	json_int(json, "expired", (int64_t)counts.dropped_expired);
 	json_int(json, "superseded", (int64_t)counts.dropped_superseded);
+	json_int(json, "damaged", (int64_t)counts.dropped_damaged);
 	json_object_end(json);
 	json_object_end(json);
 }

@@ -1,5 +1,5 @@
 /*
- * The journal on SQLite.  The only door to it.
+ * The journal on SQLite (through journal_db.c).
  *
  * The table
  *
@@ -9,6 +9,8 @@
  *         topic, body,
  *         crc)                     CRC-32 of all of the above, so that a row stands alone
  *     meta(k, v)                   'next': the first sequence that nobody has reserved
+ *                                  'rows': how many there are, kept within each transaction
+ *     latest                       an index over the few rows of which only the newest of a topic is kept
  *
  * The rule of validity: a row counts only if its CRC fits.  A flipped bit in a SQLite page is otherwise a silently
  * wrong payload; with the CRC it is one lost row, counted.
@@ -16,120 +18,51 @@
  * Why these settings: WAL with synchronous FULL keeps what it has committed over a power cut (NORMAL does not); the
  * lock is exclusive, so there is no shared memory and no second gateway; the file is allocated to its full size at once
  * (without writing it), so that a disk filled by others stops neither appends nor deletes; nothing is ever vacuumed.
+ * The count is kept and not made, because a million rows take seconds to count.
  *
- * A file that SQLite calls damaged is renamed and searched row by row: at an error the search jumps ahead by growing
- * steps, and then comes from the other end.
+ * A file that SQLite calls damaged is renamed and searched row by row (journal_salvage.c).
  *
  * Invariant: outside of a function no transaction is open and no statement is in use.  Thread: the store's.
  */
 #include "ship/journal.h"
 #include "base/log.h"
+#include "ship/journal_db.h"
 #include "ship/journal_file.h"
-#include "ship/journal_row.h"
+#include "ship/journal_salvage.h"
 
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define PAGES_LEAST      64
-#define PAGES_SPARE      24 /* kept free for what a delete writes */
+#define PAGES_LEAST      15
+#define PAGES_SPARE      24 /* kept free for what a delete writes; a quarter of a small file */
 #define APPLICATION_ID   0x42734679
 #define VERSION          1
 #define MAKE_ROOM_ROUNDS 64
-#define JUMP_MAX         64
+
+enum statement { INSERT, ERASE, SELECT, SELECT_LATEST, NTH_OLDEST, COUNT, N_STATEMENTS };
+
+static const char *const statement_texts[N_STATEMENTS] = {
+	[INSERT] = "INSERT OR IGNORE INTO msg VALUES(?,?,?,?,?,?)",
+	[ERASE] = "DELETE FROM msg WHERE id BETWEEN ? AND ?",
+	[SELECT] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id BETWEEN ? AND ? ORDER BY id",
+	[SELECT_LATEST] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE flags & 32 ORDER BY id",
+	[NTH_OLDEST] = "SELECT coalesce(max(id),0) FROM (SELECT id FROM msg ORDER BY id LIMIT ?)",
+	[COUNT] = "UPDATE meta SET v = v + ? WHERE k='rows'",
+};
 
 struct journal {
-	sqlite3 *db;
-	sqlite3_stmt *insert, *erase, *select, *oldest;
-	int64_t max_pages;
+	struct sqlite3 *db;
+	struct sqlite3_stmt *statements[N_STATEMENTS];
+	int64_t max_pages, spare_pages;
+	int64_t rows;
+	struct journal_room room;
 	struct journal_span damaged[32]; /* found while reading; erased with the next write */
 	size_t n_damaged;
 	char path[];
 };
-
-static int error_of(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_DONE:
-	case SQLITE_ROW:
-		return 0;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return -EBUSY;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-	case SQLITE_SCHEMA:
-	case SQLITE_MISMATCH:
-	case SQLITE_ERROR: /* no such table: a foreign file */
-		return -EBADMSG;
-	case SQLITE_FULL:
-		return -ENOSPC;
-	case SQLITE_READONLY:
-		return -EROFS;
-	case SQLITE_CANTOPEN:
-	case SQLITE_PERM:
-	case SQLITE_AUTH:
-		return -EACCES;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	default:
-		return -EIO;
-	}
-}
-
-static int run(sqlite3 *db, const char *sql)
-{
-	return error_of(sqlite3_exec(db, sql, NULL, NULL, NULL));
-}
-
-/* The number that a statement answers with. */
-static int ask(sqlite3 *db, const char *sql, int64_t *ret_number)
-{
-	sqlite3_stmt *statement = NULL;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(statement);
-	if (rc == SQLITE_ROW)
-		*ret_number = sqlite3_column_int64(statement, 0);
-	else if (rc == SQLITE_DONE)
-		rc = SQLITE_CORRUPT;
-	sqlite3_finalize(statement);
-	return error_of(rc);
-}
-
-/* The row of a statement over id, ts, flags, topic, body, crc.  False when it is not what was written. */
-static bool row_of(sqlite3_stmt *statement, struct journal_row *row)
-{
-	struct journal_columns columns = {.id = sqlite3_column_int64(statement, 0),
-		.ts = sqlite3_column_int64(statement, 1),
-		.flags = sqlite3_column_int64(statement, 2),
-		.topic = (const char *)sqlite3_column_text(statement, 3),
-		.topic_n = (size_t)sqlite3_column_bytes(statement, 3),
-		.body = sqlite3_column_blob(statement, 4),
-		.body_n = (size_t)sqlite3_column_bytes(statement, 4),
-		.crc = sqlite3_column_int64(statement, 5)};
-	return journal_row_unpack(&columns, row);
-}
-
-static int bind_row(sqlite3_stmt *insert, const struct journal_row *row)
-{
-	struct journal_columns columns;
-	journal_row_pack(row, &columns);
-	sqlite3_bind_int64(insert, 1, columns.id);
-	sqlite3_bind_int64(insert, 2, columns.ts);
-	sqlite3_bind_int64(insert, 3, columns.flags);
-	sqlite3_bind_text(insert, 4, columns.topic, (int)columns.topic_n, SQLITE_STATIC);
-	sqlite3_bind_blob(insert, 5, columns.body, (int)columns.body_n, SQLITE_STATIC);
-	sqlite3_bind_int64(insert, 6, columns.crc);
-	int rc = sqlite3_step(insert);
-	sqlite3_reset(insert);
-	sqlite3_clear_bindings(insert);
-	return error_of(rc);
-}
 
 static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE;"
 			       "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;"
@@ -138,85 +71,59 @@ static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA page_size=
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS msg(id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, flags INTEGER NOT NULL,"
 	" topic TEXT NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX IF NOT EXISTS latest ON msg(id) WHERE flags & 32;"
 	"CREATE TABLE IF NOT EXISTS meta(k TEXT PRIMARY KEY, v INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-	"INSERT OR IGNORE INTO meta VALUES('next', 1);";
+	"INSERT OR IGNORE INTO meta VALUES('next', 1);"
+	"INSERT INTO meta SELECT 'rows', (SELECT count(*) FROM msg)"
+	" WHERE NOT EXISTS (SELECT 1 FROM meta WHERE k='rows');";
 
 /* Is it ours, and of a version that we know?  An empty file is. */
-static int look(sqlite3 *db)
+static int look(struct sqlite3 *db)
 {
 	int64_t application = 0, version = 0, tables = 0;
-	int rc = ask(db, "SELECT count(*) FROM sqlite_schema", &tables);
+	int rc = journal_db_ask(db, "SELECT count(*) FROM sqlite_schema", &tables);
 	if (rc == 0)
-		rc = ask(db, "PRAGMA application_id", &application);
+		rc = journal_db_ask(db, "PRAGMA application_id", &application);
 	if (rc == 0)
-		rc = ask(db, "PRAGMA user_version", &version);
+		rc = journal_db_ask(db, "PRAGMA user_version", &version);
 	if (rc == 0 && tables > 0 && (application != APPLICATION_ID || version < 1 || version > VERSION))
 		rc = -EBADMSG;
 	return rc;
 }
 
-static int prepare(struct journal *journal)
-{
-	static const char *const texts[] = {"INSERT OR REPLACE INTO msg VALUES(?,?,?,?,?,?)",
-		"DELETE FROM msg WHERE id BETWEEN ? AND ?",
-		"SELECT id,ts,flags,topic,body,crc FROM msg WHERE id BETWEEN ? AND ? ORDER BY id",
-		"DELETE FROM msg WHERE id IN (SELECT id FROM msg ORDER BY id LIMIT ?)"};
-	sqlite3_stmt **statements[] = {&journal->insert, &journal->erase, &journal->select, &journal->oldest};
-	for (size_t i = 0; i < 4; i++) {
-		int rc = sqlite3_prepare_v3(journal->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, statements[i], NULL);
-		if (rc != SQLITE_OK)
-			return error_of(rc);
-	}
-	return 0;
-}
-
 static void close_db(struct journal *journal)
 {
-	sqlite3_finalize(journal->insert);
-	sqlite3_finalize(journal->erase);
-	sqlite3_finalize(journal->select);
-	sqlite3_finalize(journal->oldest);
-	journal->insert = journal->erase = journal->select = journal->oldest = NULL;
-	sqlite3_close(journal->db);
+	for (size_t i = 0; i < N_STATEMENTS; i++) {
+		journal_db_finish(journal->statements[i]);
+		journal->statements[i] = NULL;
+	}
+	journal_db_close(journal->db);
 	journal->db = NULL;
-}
-
-/* Allocates the file to its full size, so that nobody else can take the space; no byte of it is written. */
-static void preallocate(struct journal *journal)
-{
-	int chunk = (int)(journal->max_pages * JOURNAL_PAGE_BYTES < INT32_MAX ? journal->max_pages * JOURNAL_PAGE_BYTES
-									      : 0);
-	sqlite3_int64 hint = chunk;
-	int keep = 1;
-	sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-	if (chunk && sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk) == SQLITE_OK &&
-		sqlite3_file_control(journal->db, "main", SQLITE_FCNTL_SIZE_HINT, &hint) != SQLITE_OK)
-		log_warning("buffer: %s: the disk has no room for all of max_size", journal->path);
 }
 
 static int open_db(struct journal *journal)
 {
 	char limit[64];
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
-	int rc = error_of(sqlite3_open_v2(journal->path, &journal->db, flags, NULL));
+	int rc = journal_db_open(journal->path, true, &journal->db);
 	if (rc == 0)
-		rc = run(journal->db, settings);
+		rc = journal_db_run(journal->db, settings);
 	if (rc == 0)
 		rc = look(journal->db);
 	if (rc == 0)
-		rc = run(journal->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-				      "PRAGMA wal_autocheckpoint=1000;");
+		rc = journal_db_run(journal->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+						 "PRAGMA wal_autocheckpoint=1000;");
 	snprintf(limit, sizeof(limit), "PRAGMA max_page_count=%lld", (long long)journal->max_pages);
 	if (rc == 0)
-		rc = run(journal->db, limit);
+		rc = journal_db_run(journal->db, limit);
 	if (rc == 0)
-		rc = run(journal->db, "BEGIN IMMEDIATE; PRAGMA application_id=1114850937; PRAGMA user_version=1;");
+		rc = journal_db_run(
+			journal->db, "BEGIN IMMEDIATE; PRAGMA application_id=1114850937; PRAGMA user_version=1;");
 	if (rc == 0)
-		rc = run(journal->db, schema);
+		rc = journal_db_run(journal->db, schema);
 	if (rc == 0)
-		rc = run(journal->db, "COMMIT");
-	if (rc == 0)
-		rc = prepare(journal);
+		rc = journal_db_run(journal->db, "COMMIT");
+	for (size_t i = 0; i < N_STATEMENTS && rc == 0; i++)
+		rc = journal_db_prepare(journal->db, statement_texts[i], &journal->statements[i]);
 	if (rc < 0)
 		close_db(journal);
 	return rc;
@@ -229,87 +136,53 @@ static int aside(const struct journal *journal, struct journal_found *found)
 	return rc;
 }
 
-struct salvage {
-	sqlite3 *from;
-	struct journal *into;
-	struct journal_found *found;
-	uint64_t lowest, highest; /* ids met from below */
-};
-
-/* One row at or beyond an id, in the direction of the statement. 1 taken, 0 no more, -1 unreadable here. */
-static int salvage_one(struct salvage *salvage, sqlite3_stmt *next, int64_t *id)
+/* Ends the transaction: on disk, or undone. */
+static int commit(struct journal *journal, int rc, int64_t more_rows)
 {
-	struct journal_row row;
-	sqlite3_bind_int64(next, 1, *id);
-	int rc = sqlite3_step(next), taken = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
-	if (taken == 1) {
-		*id = sqlite3_column_int64(next, 0);
-		if (!row_of(next, &row))
-			salvage->found->damaged++;
-		else if (bind_row(salvage->into->insert, &row) == 0)
-			salvage->found->rescued++;
+	if (rc == 0 && more_rows) {
+		journal_db_bind(journal->statements[COUNT], 1, more_rows);
+		rc = journal_db_do(journal->statements[COUNT]);
+		rc = rc < 0 ? rc : 0;
 	}
-	sqlite3_reset(next);
-	return taken;
-}
-
-/* Walks the rows by id from one end, jumping over what can't be read; gives up after a long stretch of nothing. */
-static int64_t salvage_walk(struct salvage *salvage, const char *sql, int64_t from, int64_t until, int direction)
-{
-	sqlite3_stmt *next = NULL;
-	int64_t id = from, last = from;
-	int jump = 1, in_vain = 0;
-	if (sqlite3_prepare_v2(salvage->from, sql, -1, &next, NULL) != SQLITE_OK)
-		return last;
-	while (direction > 0 ? id < until : id > until) {
-		int taken = salvage_one(salvage, next, &id);
-		if (taken == 0)
-			break;
-		if (taken == 1) {
-			last = id;
-			jump = 1;
-			in_vain = 0;
-			continue;
-		}
-		if (++in_vain > 4096)
-			break;
-		id += (int64_t)direction * jump;
-		jump = jump < JUMP_MAX ? jump * 2 : JUMP_MAX;
-	}
-	sqlite3_finalize(next);
-	return last;
+	if (rc == 0)
+		rc = journal_db_run(journal->db, "COMMIT");
+	if (rc == 0)
+		journal->rows += more_rows;
+	else if (journal_db_in_transaction(journal->db))
+		journal_db_run(journal->db, "ROLLBACK");
+	return rc;
 }
 
 static void salvage_file(struct journal *journal, struct journal_found *found)
 {
-	struct salvage salvage = {.into = journal, .found = found};
-	journal_file_pad(found->aside);
-	if (sqlite3_open_v2(found->aside, &salvage.from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
-			SQLITE_OK &&
-		run(journal->db, "BEGIN IMMEDIATE") == 0) {
-		sqlite3_exec(salvage.from, "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON", NULL, NULL, NULL);
-		int64_t seen = salvage_walk(&salvage,
-			"SELECT id,ts,flags,topic,body,crc FROM msg WHERE id>? ORDER BY id LIMIT 1", 0, INT64_MAX, 1);
-		salvage_walk(&salvage, "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id<? ORDER BY id DESC LIMIT 1",
-			INT64_MAX, seen, -1);
-		if (run(journal->db, "COMMIT") < 0)
-			run(journal->db, "ROLLBACK");
-	}
-	sqlite3_close(salvage.from);
+	struct journal_salvaged salvaged;
+	if (journal_db_run(journal->db, "BEGIN IMMEDIATE") < 0)
+		return;
+	int rc = journal_salvage(found->aside, journal->statements[INSERT], &salvaged);
+	if (rc == -ENOSPC) /* the file is smaller than the old one was: what fits is kept */
+		rc = 0;
+	found->damaged += salvaged.damaged;
+	if (commit(journal, rc, (int64_t)salvaged.rescued) == 0)
+		found->rescued = salvaged.rescued;
 }
 
 /* Nobody may use again a sequence that a row has. */
 static int ends_of(struct journal *journal, struct journal_found *found)
 {
 	int64_t first = 0, last = 0;
-	int rc = ask(journal->db, "SELECT coalesce(min(id),0) FROM msg", &first);
+	int rc = journal_db_ask(journal->db, "SELECT coalesce(min(id),0) FROM msg", &first);
 	if (rc == 0)
-		rc = ask(journal->db, "SELECT coalesce(max(id),0) FROM msg", &last);
+		rc = journal_db_ask(journal->db, "SELECT coalesce(max(id),0) FROM msg", &last);
 	if (rc == 0)
-		rc = run(journal->db, "UPDATE meta SET v = max(v, (SELECT coalesce(max(id),0)+1 FROM msg))"
-				      " WHERE k='next' AND v <= (SELECT coalesce(max(id),0) FROM msg)");
+		rc = journal_db_ask(journal->db, "SELECT v FROM meta WHERE k='rows'", &journal->rows);
+	if (rc == 0)
+		rc = journal_db_run(journal->db, "UPDATE meta SET v = max(v, (SELECT coalesce(max(id),0)+1 FROM msg))"
+						 " WHERE k='next' AND v <= (SELECT coalesce(max(id),0) FROM msg)");
+	if (journal->rows < 0 || journal->rows > last - first + 1)
+		journal->rows = last ? last - first + 1 : 0; /* of a damaged page: at most so many */
 	found->first = (uint64_t)first;
 	found->last = (uint64_t)last;
+	found->rows = (uint64_t)journal->rows;
 	return rc;
 }
 
@@ -325,6 +198,7 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 	memcpy(journal->path, path, n);
 	journal->max_pages =
 		max_bytes / JOURNAL_PAGE_BYTES > PAGES_LEAST ? max_bytes / JOURNAL_PAGE_BYTES : PAGES_LEAST;
+	journal->spare_pages = journal->max_pages / 4 < PAGES_SPARE ? journal->max_pages / 4 : PAGES_SPARE;
 	struct journal_found found = {0};
 	mode_t mask = umask(0077);
 	rc = open_db(journal);
@@ -339,7 +213,8 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 		journal_close(journal);
 		return rc;
 	}
-	preallocate(journal);
+	if (!journal_db_allocate(journal->db, journal->max_pages * JOURNAL_PAGE_BYTES))
+		log_warning("buffer: %s: the disk has no room for all of max_size", journal->path);
 	*ret_journal = journal;
 	*ret_found = found;
 	return 0;
@@ -357,114 +232,131 @@ int journal_reserve(struct journal *journal, uint64_t n, uint64_t *ret_first)
 {
 	int64_t next = 0;
 	char text[96];
-	int rc = ask(journal->db, "SELECT v FROM meta WHERE k='next'", &next);
+	int rc = journal_db_ask(journal->db, "SELECT v FROM meta WHERE k='next'", &next);
 	snprintf(text, sizeof(text), "UPDATE meta SET v = v + %llu WHERE k='next'", (unsigned long long)n);
 	if (rc == 0)
-		rc = next > 0 ? run(journal->db, text) : -EBADMSG;
+		rc = next > 0 ? journal_db_run(journal->db, text) : -EBADMSG;
 	if (rc == 0)
 		*ret_first = (uint64_t)next;
 	return rc;
 }
 
-static int erase(struct journal *journal, const struct journal_span *span)
+/* The number of rows that went, or -errno. */
+static int erase(struct journal *journal, uint64_t first, uint64_t last)
 {
-	sqlite3_bind_int64(journal->erase, 1, (int64_t)span->first);
-	sqlite3_bind_int64(journal->erase, 2, (int64_t)span->last);
-	int rc = sqlite3_step(journal->erase);
-	sqlite3_reset(journal->erase);
-	return error_of(rc);
+	journal_db_bind(journal->statements[ERASE], 1, (int64_t)first);
+	journal_db_bind(journal->statements[ERASE], 2, (int64_t)last);
+	return journal_db_do(journal->statements[ERASE]);
 }
 
 static int free_pages(struct journal *journal, int64_t *ret_pages)
 {
 	int64_t pages = 0, unused = 0;
-	int rc = ask(journal->db, "PRAGMA page_count", &pages);
+	int rc = journal_db_ask(journal->db, "PRAGMA page_count", &pages);
 	if (rc == 0)
-		rc = ask(journal->db, "PRAGMA freelist_count", &unused);
-	*ret_pages = journal->max_pages - pages + unused - PAGES_SPARE;
+		rc = journal_db_ask(journal->db, "PRAGMA freelist_count", &unused);
+	*ret_pages = journal->max_pages - pages + unused - journal->spare_pages;
 	return rc;
 }
 
 /* Deletes oldest rows until so many pages are free.  0, -ENOSPC when there is nothing left to delete. */
-static int make_room(struct journal *journal, int64_t pages, uint64_t *dropped)
+static int make_room(struct journal *journal, int64_t pages, struct journal_room *room)
 {
+	struct sqlite3_stmt *nth = journal->statements[NTH_OLDEST];
 	for (int round = 0; round < MAKE_ROOM_ROUNDS; round++) {
 		int64_t unused = 0;
 		int rc = free_pages(journal, &unused);
 		if (rc < 0 || unused >= pages)
 			return rc;
-		sqlite3_bind_int64(journal->oldest, 1, 16 * (pages - unused) + 16);
-		rc = error_of(sqlite3_step(journal->oldest));
-		int n = sqlite3_changes(journal->db);
-		sqlite3_reset(journal->oldest);
+		journal_db_bind(nth, 1, 16 * (pages - unused) + 16);
+		rc = journal_db_next(nth);
+		uint64_t upto = rc > 0 ? (uint64_t)journal_db_number(nth, 0) : 0;
+		journal_db_reset(nth);
+		if (rc >= 0)
+			rc = erase(journal, 0, upto);
 		if (rc < 0)
 			return rc;
-		if (n == 0)
+		if (rc == 0)
 			return -ENOSPC;
-		*dropped += (uint64_t)n;
+		room->n_deleted += (uint64_t)rc;
+		room->deleted_upto = upto;
 	}
 	return -ENOSPC;
 }
 
-static size_t row_bytes(const struct journal_row *row)
-{
-	return row->message.payload_n + strlen(row->message.topic) + 48;
-}
-
-static int append(
-	struct journal *journal, const struct journal_row *rows, size_t n, bool drop_oldest, uint64_t *dropped)
+/* How many pages rows may take: a long one has pages of its own. */
+static int64_t pages_of(const struct journal_row *rows, size_t n)
 {
 	size_t bytes = 0;
-	int64_t unused = 0;
-	for (size_t i = 0; i < n; i++)
-		bytes += row_bytes(&rows[i]);
-	int64_t needed = (int64_t)(bytes + bytes / 4) / JOURNAL_PAGE_BYTES + 4;
+	int64_t long_ones = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t size = rows[i].message.payload_n + strlen(rows[i].message.topic) + 48;
+		bytes += size;
+		long_ones += size > JOURNAL_PAGE_BYTES / 2;
+	}
+	return (int64_t)(bytes + bytes / 4) / JOURNAL_PAGE_BYTES + 2 * long_ones + 3;
+}
+
+/* Inserts the rows, or none of them.  *more_rows counts what was inserted. */
+static int append(struct journal *journal, const struct journal_row *rows, size_t n, bool drop_oldest,
+	struct journal_room *room, int64_t *more_rows)
+{
+	int64_t unused = 0, needed = pages_of(rows, n);
 	int rc = free_pages(journal, &unused);
-	if (rc == 0 && unused < needed && drop_oldest)
-		rc = make_room(journal, needed, dropped);
-	if (rc == -ENOSPC || (rc == 0 && unused < needed && !drop_oldest)) {
-		*dropped += n;
+	if (rc == 0 && unused < needed)
+		rc = drop_oldest ? make_room(journal, needed, room) : -ENOSPC;
+	if (rc == -ENOSPC) {
+		room->n_left_out = n;
 		return 0;
 	}
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = bind_row(journal->insert, &rows[i]);
-	return rc;
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		rc = journal_db_insert(journal->statements[INSERT], &rows[i]);
+		*more_rows += rc > 0;
+	}
+	return rc < 0 ? rc : 0;
 }
 
 int journal_write(struct journal *journal, const struct journal_span *done, size_t n_done,
 	const struct journal_row *rows, size_t n_rows, bool drop_oldest, uint64_t *ret_dropped)
 {
-	uint64_t dropped = 0;
-	int rc = run(journal->db, "BEGIN IMMEDIATE");
-	for (size_t i = 0; i < journal->n_damaged && rc == 0; i++)
-		rc = erase(journal, &journal->damaged[i]);
-	for (size_t i = 0; i < n_done && rc == 0; i++)
-		rc = erase(journal, &done[i]);
-	if (rc == 0 && n_rows)
-		rc = append(journal, rows, n_rows, drop_oldest, &dropped);
-	if (rc == 0)
-		rc = run(journal->db, "COMMIT");
-	if (rc < 0) {
-		if (!sqlite3_get_autocommit(journal->db))
-			run(journal->db, "ROLLBACK");
-		return rc;
+	struct journal_room room = {0};
+	int64_t more_rows = 0;
+	int rc = journal_db_run(journal->db, "BEGIN IMMEDIATE");
+	for (size_t i = 0; i < journal->n_damaged + n_done && rc >= 0; i++) {
+		const struct journal_span *span =
+			i < journal->n_damaged ? &journal->damaged[i] : &done[i - journal->n_damaged];
+		rc = erase(journal, span->first, span->last);
+		more_rows -= rc > 0 ? rc : 0;
 	}
+	rc = rc < 0 ? rc : 0;
+	if (rc == 0 && n_rows)
+		rc = append(journal, rows, n_rows, drop_oldest, &room, &more_rows);
+	more_rows -= (int64_t)room.n_deleted;
+	rc = commit(journal, rc, more_rows);
+	if (rc < 0)
+		return rc;
+	room.no_use = room.n_left_out && journal->rows == 0;
 	journal->n_damaged = 0;
-	*ret_dropped = dropped;
+	journal->room = room;
+	*ret_dropped = room.n_deleted + room.n_left_out;
 	return 0;
 }
 
-int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t n_max,
+void journal_room(const struct journal *journal, struct journal_room *ret_room)
+{
+	*ret_room = journal->room;
+}
+
+/* Goes through the rows of a statement. */
+static int read_rows(struct journal *journal, struct sqlite3_stmt *statement, size_t n_max,
 	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged)
 {
 	size_t n = 0;
-	int rc = SQLITE_DONE;
-	sqlite3_bind_int64(journal->select, 1, (int64_t)first);
-	sqlite3_bind_int64(journal->select, 2, (int64_t)last);
-	while (n < n_max && (rc = sqlite3_step(journal->select)) == SQLITE_ROW) {
+	int rc = 0;
+	while (n < n_max && (rc = journal_db_next(statement)) > 0) {
 		struct journal_row row;
-		uint64_t id = (uint64_t)sqlite3_column_int64(journal->select, 0);
-		if (!row_of(journal->select, &row)) {
+		uint64_t id = (uint64_t)journal_db_number(statement, 0);
+		if (!journal_db_row(statement, &row)) {
 			(*ret_damaged)++;
 			if (journal->n_damaged < sizeof(journal->damaged) / sizeof(journal->damaged[0]))
 				journal->damaged[journal->n_damaged++] = (struct journal_span){id, id};
@@ -474,16 +366,30 @@ int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t 
 			break;
 		n++;
 	}
-	sqlite3_reset(journal->select);
-	int error = error_of(rc);
-	return error < 0 && n == 0 ? error : (int)n;
+	journal_db_reset(statement);
+	return rc < 0 && n == 0 ? rc : (int)n;
+}
+
+int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t n_max,
+	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged)
+{
+	struct sqlite3_stmt *select = journal->statements[SELECT];
+	journal_db_bind(select, 1, (int64_t)first);
+	journal_db_bind(select, 2, (int64_t)last);
+	return read_rows(journal, select, n_max, take, user, ret_damaged);
+}
+
+int journal_read_latest(struct journal *journal, bool (*take)(void *user, const struct journal_row *row), void *user,
+	uint64_t *ret_damaged)
+{
+	return read_rows(journal, journal->statements[SELECT_LATEST], SIZE_MAX, take, user, ret_damaged);
 }
 
 void journal_size(struct journal *journal, struct journal_size *ret_size)
 {
 	int64_t pages = 0, unused = 0;
-	ask(journal->db, "PRAGMA page_count", &pages);
-	ask(journal->db, "PRAGMA freelist_count", &unused);
+	journal_db_ask(journal->db, "PRAGMA page_count", &pages);
+	journal_db_ask(journal->db, "PRAGMA freelist_count", &unused);
 	*ret_size = (struct journal_size){
 		.bytes = (pages - unused) * JOURNAL_PAGE_BYTES, .max_bytes = journal->max_pages * JOURNAL_PAGE_BYTES};
 }

@@ -1,5 +1,5 @@
 /*
- * The journal: messages that wait, on disk.  SQLite behind seven functions, so that another store could take its place
+ * The journal: messages that wait, on disk.  SQLite behind a few functions, so that another store could take its place
  * and the crash tests stay the same.
  *
  * A row is written once and deleted when the broker has the message; it carries everything needed to publish it, so a
@@ -35,6 +35,7 @@ struct journal_row {
 /* What was found when the file was opened. */
 struct journal_found {
 	uint64_t first, last; /* sequences of the rows; 0, 0 = none */
+	uint64_t rows;        /* how many; known without counting */
 	bool set_aside;       /* a file that could not be used was renamed, to the name in aside */
 	uint64_t rescued;     /* rows taken over from it */
 	uint64_t damaged;     /* rows whose bytes were not what had been written, or that could not be read */
@@ -70,12 +71,27 @@ int journal_write(struct journal *journal, const struct journal_span *done, size
 	const struct journal_row *rows, size_t n_rows, bool drop_oldest, uint64_t *ret_dropped);
 
 /*
+ * What the last write that returned 0 did for lack of room: it deleted the rows up to a sequence (0 = none), and left
+ * out the last n_left_out of its own, which no_use = true says would not even fit into an empty file.
+ */
+struct journal_room {
+	uint64_t deleted_upto;
+	uint64_t n_deleted, n_left_out;
+	bool no_use;
+};
+void journal_room(const struct journal *journal, struct journal_room *ret_room);
+
+/*
  * Reads rows with first <= sequence <= last in ascending order until `take` says false or n_max were taken.  The row is
  * valid during the call.  Damaged rows are skipped, counted and deleted with the next write.
  * The number of rows taken, or -EBADMSG, -EIO.
  */
 int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t n_max,
 	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged);
+
+/* The same for the rows of which only the newest of its topic is kept: there are no more of them than topics. */
+int journal_read_latest(struct journal *journal, bool (*take)(void *user, const struct journal_row *row), void *user,
+	uint64_t *ret_damaged);
 
 void journal_size(struct journal *journal, struct journal_size *ret_size);
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { FLAG_RETAIN = 4, FLAG_JSON = 8, FLAG_AGAIN = 16 };
+enum { FLAG_RETAIN = 4, FLAG_JSON = 8, FLAG_AGAIN = 16, FLAG_LATEST = 32 };
 
 static uint32_t crc_of(const struct journal_columns *columns)
 {
@@ -23,7 +23,8 @@ void journal_row_pack(const struct journal_row *row, struct journal_columns *ret
 		.id = (int64_t)row->sequence,
 		.ts = message->time_ms,
 		.flags = (int64_t)message->qos | (message->retain ? FLAG_RETAIN : 0) | (message->json ? FLAG_JSON : 0) |
-			 (row->again ? FLAG_AGAIN : 0) | (int64_t)message->expire_s << 32,
+			 (row->again ? FLAG_AGAIN : 0) | (message->latest_only ? FLAG_LATEST : 0) |
+			 (int64_t)message->expire_s << 32,
 		.topic = message->topic,
 		.topic_n = strlen(message->topic),
 		.body = message->payload_n ? message->payload : "",
@@ -48,6 +49,7 @@ bool journal_row_unpack(const struct journal_columns *columns, struct journal_ro
 			.retain = columns->flags & FLAG_RETAIN,
 			.json = columns->flags & FLAG_JSON,
 			.buffer = true,
+			.latest_only = columns->flags & FLAG_LATEST,
 			.kind = MESSAGE_READING},
 		.again = columns->flags & FLAG_AGAIN,
 	};

@@ -10,7 +10,7 @@
 struct journal_columns {
 	int64_t id;    /* the sequence */
 	int64_t ts;    /* wall time of the reading, ms */
-	int64_t flags; /* QoS in bits 0-1, retain 4, json 8, again 16; the expiry in seconds from bit 32 */
+	int64_t flags; /* QoS in bits 0-1, retain 4, json 8, again 16, latest 32; the expiry in seconds from bit 32 */
 	const char *topic;
 	size_t topic_n;
 	const void *body; /* never NULL when packed */

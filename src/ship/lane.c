@@ -68,12 +68,19 @@ static struct segment *segment_new(struct lane *lane, size_t record_size)
 	return segment;
 }
 
+/* The segment goes: a cursor in it moves on. */
+static void cursor_leave(struct lane_cursor *cursor, const struct segment *segment)
+{
+	if (cursor->segment != segment)
+		return;
+	cursor->segment = segment->next ? segment->next : segment->previous;
+	cursor->at = segment->next || !segment->previous ? 0 : segment->previous->used;
+}
+
 static void lane_unlink(struct lane *lane, struct segment *segment)
 {
-	if (lane->cursor == segment) {
-		lane->cursor = segment->next ? segment->next : segment->previous;
-		lane->cursor_at = segment->next || !segment->previous ? 0 : segment->previous->used;
-	}
+	cursor_leave(&lane->all, segment);
+	cursor_leave(&lane->recent, segment);
 	*(segment->previous ? &segment->previous->next : &lane->head) = segment->next;
 	*(segment->next ? &segment->next->previous : &lane->tail) = segment->previous;
 	if (segment_is_large(segment) || lane->n_spare >= SEGMENT_SPARES) {
@@ -95,8 +102,10 @@ static void lane_settle(struct lane *lane, struct segment *segment)
 		return;
 	}
 	segment->used = 0;
-	if (lane->cursor == segment)
-		lane->cursor_at = 0;
+	if (lane->all.segment == segment)
+		lane->all.at = 0;
+	if (lane->recent.segment == segment)
+		lane->recent.at = 0;
 }
 
 void lane_destroy(struct lane *lane)
@@ -131,9 +140,11 @@ static struct segment *lane_room(struct lane *lane, size_t size)
 	segment->previous = last;
 	*(last ? &last->next : &lane->head) = segment;
 	lane->tail = segment;
-	if (!lane->cursor) {
-		lane->cursor = segment;
-		lane->cursor_at = 0;
+	if (!lane->all.segment)
+		lane->all = (struct lane_cursor){.segment = segment, .sequence = lane->all.sequence};
+	if (!lane->recent.segment) {
+		lane->recent.segment = segment;
+		lane->recent.at = 0;
 	}
 	if (last)
 		lane_settle(lane, last); /* it was empty, and too small */
@@ -183,42 +194,66 @@ struct record *lane_append_at(struct lane *lane, const struct message *message, 
 	return lane_append(lane, message, topic_n);
 }
 
-struct record *lane_after(const struct lane *lane, uint64_t sequence)
+struct record *lane_walk(struct lane_walk *walk)
 {
-	for (struct segment *segment = lane->head; segment; segment = segment->next) {
-		if (!segment->live || segment->last_sequence <= sequence)
-			continue;
-		for (size_t at = 0; at < segment->used;) {
-			struct record *record = segment_record(segment, at);
-			if (record->sequence > sequence && record->state != RECORD_DONE)
+	for (; walk->segment; walk->segment = walk->segment->next, walk->at = 0)
+		while (walk->segment->live && walk->at < walk->segment->used) {
+			struct record *record = segment_record(walk->segment, walk->at);
+			walk->at += record->size;
+			if (record->state != RECORD_DONE)
 				return record;
-			at += record->size;
 		}
+	return NULL;
+}
+
+struct record *lane_after(const struct lane *lane, uint64_t sequence, struct lane_walk *ret_walk)
+{
+	struct segment *segment = lane->head;
+	while (segment && (!segment->live || segment->last_sequence <= sequence))
+		segment = segment->next;
+	*ret_walk = (struct lane_walk){.segment = segment};
+	struct record *record = lane_walk(ret_walk);
+	while (record && record->sequence <= sequence)
+		record = lane_walk(ret_walk);
+	return record;
+}
+
+static struct record *cursor_first(const struct lane *lane, struct lane_cursor *cursor)
+{
+	struct segment *segment = cursor->segment;
+	while (segment) {
+		while (segment->waiting && segment->last_sequence >= cursor->from && cursor->at < segment->used) {
+			struct record *record = segment_record(segment, cursor->at);
+			if (record->state == RECORD_WAITING && record->sequence >= cursor->from) {
+				cursor->sequence = record->sequence;
+				return record;
+			}
+			cursor->at += record->size;
+		}
+		if (!segment->next) {
+			cursor->at = segment->used;
+			break;
+		}
+		cursor->segment = segment = segment->next;
+		cursor->at = 0;
 	}
+	cursor->sequence = lane->last_sequence + 1;
 	return NULL;
 }
 
 struct record *lane_first(struct lane *lane)
 {
-	struct segment *segment = lane->cursor;
-	while (segment) {
-		while (segment->waiting && lane->cursor_at < segment->used) {
-			struct record *record = segment_record(segment, lane->cursor_at);
-			if (record->state == RECORD_WAITING) {
-				lane->cursor_sequence = record->sequence;
-				return record;
-			}
-			lane->cursor_at += record->size;
-		}
-		if (!segment->next) {
-			lane->cursor_at = segment->used;
-			break;
-		}
-		lane->cursor = segment = segment->next;
-		lane->cursor_at = 0;
-	}
-	lane->cursor_sequence = lane->last_sequence + 1;
-	return NULL;
+	return cursor_first(lane, &lane->all);
+}
+
+struct record *lane_first_recent(struct lane *lane)
+{
+	return cursor_first(lane, &lane->recent);
+}
+
+void lane_split(struct lane *lane, uint64_t from)
+{
+	lane->recent = (struct lane_cursor){.segment = lane->head, .from = from};
 }
 
 const struct record *lane_oldest(const struct lane *lane)
@@ -316,6 +351,15 @@ struct record *lane_gives_way(const struct lane *lane, struct record *record)
 	return other && other->sequence > record->sequence ? record : other;
 }
 
+static void cursor_return(struct lane_cursor *cursor, const struct record *record)
+{
+	if (record->sequence >= cursor->sequence || record->sequence < cursor->from)
+		return;
+	cursor->segment = record->segment;
+	cursor->at = (size_t)((const unsigned char *)record - record->segment->bytes);
+	cursor->sequence = record->sequence;
+}
+
 void lane_return(struct lane *lane, struct record *record)
 {
 	struct record *older = lane_gives_way(lane, record);
@@ -334,11 +378,8 @@ void lane_return(struct lane *lane, struct record *record)
 	record->state = RECORD_WAITING;
 	segment->waiting++;
 	segment->waiting_qos0 += record->qos == 0;
-	if (record->sequence < lane->cursor_sequence) {
-		lane->cursor = segment;
-		lane->cursor_at = (size_t)((unsigned char *)record - segment->bytes);
-		lane->cursor_sequence = record->sequence;
-	}
+	cursor_return(&lane->all, record);
+	cursor_return(&lane->recent, record);
 }
 
 static void lane_end(struct lane *lane, struct record *record)

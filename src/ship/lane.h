@@ -38,10 +38,23 @@ struct record {
 	uint32_t size;   /* of the whole record, a multiple of 8 */
 	uint32_t payload_n;
 	uint32_t expire_s;
-	uint32_t epoch;   /* connection at put; 0 = none */
 	uint16_t topic_n; /* without its NUL */
 	uint8_t state, qos, flags;
 	char bytes[];
+};
+
+/* No record from `from` on that lies before the cursor is WAITING; those with a sequence >= sequence lie at or after
+ * it. */
+struct lane_cursor {
+	struct segment *segment;
+	size_t at;
+	uint64_t sequence, from;
+};
+
+/* Where a walk over records that are not DONE stands. */
+struct lane_walk {
+	struct segment *segment;
+	size_t at;
 };
 
 struct lane {
@@ -49,10 +62,7 @@ struct lane {
 	struct segment *spare;
 	unsigned n_spare;
 
-	/* No record before the cursor is WAITING; records with a sequence >= cursor_sequence lie at or after it. */
-	struct segment *cursor;
-	size_t cursor_at;
-	uint64_t cursor_sequence;
+	struct lane_cursor all, recent; /* recent: from lane_split on */
 
 	struct record **in_flight; /* hash of the sequence, open addressing */
 	size_t n_slots, n_in_flight;
@@ -76,8 +86,11 @@ struct record *lane_append(struct lane *lane, const struct message *message, siz
 /* The same with a sequence of the caller's, above all that the lane has seen. */
 struct record *lane_append_at(struct lane *lane, const struct message *message, size_t topic_n, uint64_t sequence);
 
-/* The first record above a sequence that is not DONE, or NULL. */
-struct record *lane_after(const struct lane *lane, uint64_t sequence);
+/* The first record above a sequence that is not DONE, or NULL; the walk goes on from there. */
+struct record *lane_after(const struct lane *lane, uint64_t sequence, struct lane_walk *ret_walk);
+
+/* The next one, or NULL.  The one before it may be removed then, if nothing else of the lane is. */
+struct record *lane_walk(struct lane_walk *walk);
 
 /* The WAITING record of that topic that only its newest state keeps; NULL when there is none. */
 static inline struct record *lane_latest(const struct lane *lane, const char *topic)
@@ -87,6 +100,10 @@ static inline struct record *lane_latest(const struct lane *lane, const char *to
 
 /* The oldest WAITING record, or NULL.  Amortised O(1).  Valid until the next call that changes the lane. */
 struct record *lane_first(struct lane *lane);
+
+/* From now on lane_first_recent looks at sequences from this one on only. */
+void lane_split(struct lane *lane, uint64_t from);
+struct record *lane_first_recent(struct lane *lane);
 
 /* The oldest record that is not DONE, or NULL. */
 const struct record *lane_oldest(const struct lane *lane);

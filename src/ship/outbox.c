@@ -1,5 +1,6 @@
 /*
- * The outbox: what is put by the wire threads waits here until the broker has it.
+ * The outbox: what is put by the wire threads waits here until the broker has it.  This file: putting, and what holds
+ * at all times; outbox_publisher.c: how it leaves; outbox_store.c: how it goes to disk and comes back.
  *
  * Why two lanes: what stands (availability, state, info) is true only now and is told anew on every connect, so it
  * passes all readings, is never kept across a connection and is not counted.  Readings are history: each is kept until
@@ -7,10 +8,6 @@
  *
  * Invariants: taken == waiting + done + all dropped_…; a message in flight is never dropped by a limit or for a newer
  * one; sequences of a lane leave in ascending order but for those given back, which leave next.
- *
- * `epoch` is the number of the connection in which a message was put, 0 without one.  Before the first attempt has
- * ended it is the number which that connection will get; an attempt that fails uses its number up, so that what was
- * read before it is as much a replay as what was read after it.
  *
  * Threads: the mutex guards everything; clocks are read and the eventfd and the log are written outside of it.
  */
@@ -32,17 +29,26 @@ static struct outbox *outbox_of(struct message_sink *sink)
 	return (struct outbox *)(void *)((char *)sink - offsetof(struct outbox, sink));
 }
 
+/* While the file has no room and the newest have to go: is there one already that it can't take? */
+static bool outbox_is_shut(const struct outbox *outbox, const struct message *message)
+{
+	struct lane_walk walk;
+	return outbox->disk_full && outbox->journal && message->qos > 0 && message->buffer &&
+	       lane_after(&outbox->readings, outbox->stored_upto, &walk);
+}
+
 /* Makes room by the rule.  False when the new message has to go; then an older one that it would replace stays. */
 static bool outbox_make_room(struct outbox *outbox, const struct message *message, size_t topic_n)
 {
 	struct lane *lane = &outbox->readings;
 	int64_t size = (int64_t)lane_size_of(topic_n, message->payload_n);
-	while ((int64_t)lane->live_bytes + size > OUTBOX_WINDOW && outbox_evict(outbox))
-		;
+	outbox_evict(outbox);
 	struct record *older = message->latest_only ? lane_latest(lane, message->topic) : NULL;
 	bool drops_newest = outbox->when_full == WHEN_FULL_DROP_NEWEST;
 	int64_t waiting = (int64_t)lane->live_bytes - (older ? (int64_t)older->size : 0);
 	if (size > outbox->max_bytes || (drops_newest && waiting + size > outbox->max_bytes))
+		return false;
+	if (!older && outbox_is_shut(outbox, message))
 		return false;
 	if (older) {
 		outbox_unstore(outbox, older);
@@ -58,6 +64,16 @@ static bool outbox_make_room(struct outbox *outbox, const struct message *messag
 		outbox->dropped_full++;
 	}
 	return true;
+}
+
+/* Which of its topic is the newest, for what is retained. */
+static void outbox_note_newest(struct outbox *outbox, const struct record *record)
+{
+	if (!outbox->newest || !(record->flags & RECORD_RETAIN))
+		return;
+	ptrdiff_t at = retained_find(outbox->retained, record->bytes);
+	if (at >= 0)
+		outbox->newest[at] = record->sequence;
 }
 
 static int outbox_put_reading(struct outbox *outbox, const struct message *message, size_t topic_n, int64_t now_us)
@@ -79,7 +95,7 @@ static int outbox_put_reading(struct outbox *outbox, const struct message *messa
 		return -ENOBUFS;
 	}
 	record->put_us = now_us;
-	record->epoch = outbox->epoch;
+	outbox_note_newest(outbox, record);
 	return 0;
 }
 
@@ -118,13 +134,17 @@ static int outbox_put(struct message_sink *sink, const struct message *message)
 	uint64_t dropped = outbox->dropped_full;
 	pthread_mutex_unlock(&outbox->mutex);
 	if (tell)
-		log_warning("buffer: full, the %s readings are dropped (%llu so far)",
-			outbox->when_full == WHEN_FULL_DROP_OLDEST ? "oldest" : "newest", (unsigned long long)dropped);
+		outbox_tell_full(outbox, dropped);
 	return error;
 }
 
-/* With sync "0s" a reading leaves only when it is on disk, as long as there is one. */
-static bool outbox_may_leave(const struct outbox *outbox, const struct record *record)
+void outbox_tell_full(const struct outbox *outbox, uint64_t dropped)
+{
+	log_warning("buffer: full, the %s readings are dropped (%llu so far)",
+		outbox->when_full == WHEN_FULL_DROP_OLDEST ? "oldest" : "newest", (unsigned long long)dropped);
+}
+
+bool outbox_may_leave(const struct outbox *outbox, const struct record *record)
 {
 	return !outbox->store_first || !outbox->journal || record->qos == 0 || !(record->flags & RECORD_BUFFER) ||
 	       record->sequence <= outbox->stored_upto;
@@ -173,7 +193,10 @@ int outbox_init(
 		.max_bytes = max_bytes,
 		.max_age_us = limits->max_age_us,
 		.when_full = limits->when_full,
-		.epoch = 1,
+		.live_first = limits->live_first,
+		.replay = limits->replay,
+		.born = 1,
+		.boundary = 1,
 	};
 	if (limits->max_size > 0 && limits->max_size < max_bytes)
 		outbox->max_bytes = limits->max_size;
@@ -198,6 +221,8 @@ void outbox_destroy(struct outbox *outbox)
 	lane_destroy(&outbox->readings);
 	lane_destroy(&outbox->standing);
 	lane_destroy(&outbox->backlog);
+	free(outbox->done_spans);
+	free(outbox->newest);
 	pthread_mutex_destroy(&outbox->mutex);
 	close(outbox->event_fd);
 	close(outbox->store_fd);
@@ -221,219 +246,16 @@ void outbox_fd_clear(struct outbox *outbox)
 	(void)n; /* -EAGAIN: it was clear */
 }
 
-/* What is left of the message's time, in µs; <= 0 when it is over. */
-static int64_t outbox_left_us(const struct outbox *outbox, const struct record *record, bool standing, int64_t now_us)
+void outbox_retain_only(struct outbox *outbox, const struct retained *retained)
 {
-	int64_t age_us = now_us - record->put_us, left_us = CLOCK_NEVER;
-	if (record->expire_s)
-		left_us = (int64_t)record->expire_s * 1000000 - age_us;
-	if (!standing && outbox->max_age_us > 0 && outbox->max_age_us - age_us < left_us)
-		left_us = outbox->max_age_us - age_us;
-	return left_us;
+	outbox->retained = retained;
+	free(outbox->newest);
+	outbox->newest = calloc(retained->n + 1, sizeof(*outbox->newest));
 }
 
-/* The oldest reading in memory that waits, and its lane. */
-static struct record *outbox_oldest(struct outbox *outbox, struct lane **ret_lane)
-{
-	struct record *back = lane_first(&outbox->backlog), *reading = lane_first(&outbox->readings);
-	bool from_backlog = back && (!reading || back->sequence < reading->sequence);
-	*ret_lane = from_backlog ? &outbox->backlog : &outbox->readings;
-	return from_backlog ? back : reading;
-}
-
-/* The message to hand over next, after removing what is too old; NULL and `starved` when there is none. */
-static struct record *outbox_first(struct outbox *outbox, int64_t now_us, struct lane **ret_lane)
-{
-	struct record *record;
-	if (!outbox->connected)
-		return NULL;
-	while ((record = lane_first(&outbox->standing))) {
-		*ret_lane = &outbox->standing;
-		if (outbox_left_us(outbox, record, true, now_us) > 0)
-			return record;
-		lane_remove(&outbox->standing, record);
-	}
-	while ((record = outbox_oldest(outbox, ret_lane))) {
-		if (outbox->journal && outbox->disk_first && outbox->disk_first < record->sequence)
-			break; /* older ones have to be read back first */
-		if (outbox_left_us(outbox, record, false, now_us) <= 0) {
-			outbox_unstore(outbox, record);
-			lane_remove(*ret_lane, record);
-			outbox->dropped_expired++;
-			continue;
-		}
-		if (!outbox_may_leave(outbox, record))
-			break;
-		return record;
-	}
-	outbox->starved = true;
-	return NULL;
-}
-
-static void outbox_hand_over(struct outbox *outbox, struct record *record, bool standing, int64_t now_us, char *buffer,
-	struct outbox_message *ret)
-{
-	if (!standing && !(record->flags & RECORD_HANDED) && record->epoch != outbox->epoch)
-		record->flags |= RECORD_REPLAYED;
-	record->flags |= RECORD_HANDED;
-	memcpy(buffer, record->bytes, record->topic_n + 1u + record->payload_n);
-	uint32_t expire_s = 0;
-	if (record->expire_s) {
-		int64_t left_us = (int64_t)record->expire_s * 1000000 - (now_us - record->put_us);
-		expire_s = (uint32_t)((left_us + 999999) / 1000000);
-	}
-	*ret = (struct outbox_message){
-		.sequence = record->sequence,
-		.message =
-			{
-				.topic = buffer,
-				.payload = buffer + record->topic_n + 1,
-				.payload_n = record->payload_n,
-				.time_ms = record->time_ms,
-				.expire_s = expire_s,
-				.qos = record->qos,
-				.retain = record->flags & RECORD_RETAIN,
-				.json = record->flags & RECORD_JSON,
-				.buffer = record->flags & RECORD_BUFFER,
-				.kind = standing ? MESSAGE_STANDING : MESSAGE_READING,
-			},
-		.standing = standing,
-		.replayed = record->flags & RECORD_REPLAYED,
-		.again = record->flags & RECORD_AGAIN,
-	};
-}
-
-static bool outbox_fits(const struct outbox_room *room, const struct record *record, bool standing)
-{
-	return !room || (room->qos[record->qos] && (standing || !room->standing_only));
-}
-
-int outbox_next(struct outbox *outbox, const struct outbox_room *room, void *buffer, struct outbox_message *ret_message)
-{
-	int64_t now_us = clock_now(outbox->clock);
-	int error = -EAGAIN;
-	struct lane *lane;
-	pthread_mutex_lock(&outbox->mutex);
-	struct record *record = outbox_first(outbox, now_us, &lane);
-	bool standing = record && lane == &outbox->standing;
-	if (record && !outbox_fits(room, record, standing)) {
-		error = -ENOSPC;
-	} else if (record && lane_take(lane, record) == 0) {
-		outbox_hand_over(outbox, record, standing, now_us, buffer, ret_message);
-		error = 0;
-	}
-	bool read_on = outbox->store_idle && outbox_reads_on(outbox);
-	if (read_on)
-		outbox->store_idle = false;
-	pthread_mutex_unlock(&outbox->mutex);
-	if (read_on)
-		outbox_store_wake(outbox);
-	return error;
-}
-
-/* The record in flight with that sequence, and its lane. */
-static struct record *outbox_find(struct outbox *outbox, bool standing, uint64_t sequence, struct lane **ret_lane)
-{
-	*ret_lane = standing ? &outbox->standing : &outbox->readings;
-	struct record *record = lane_find(*ret_lane, sequence);
-	if (!record && !standing) {
-		*ret_lane = &outbox->backlog;
-		record = lane_find(*ret_lane, sequence);
-	}
-	return record;
-}
-
-static uint64_t outbox_waiting(const struct outbox *outbox)
+uint64_t outbox_waiting(const struct outbox *outbox)
 {
 	return outbox->readings.n_live + outbox->backlog.n_live + outbox->n_disk;
-}
-
-static void outbox_count_end(struct outbox *outbox, enum outbox_end end)
-{
-	switch (end) {
-	case OUTBOX_ACKNOWLEDGED:
-		outbox->done++;
-		break;
-	case OUTBOX_REFUSED:
-		outbox->dropped_refused++;
-		break;
-	case OUTBOX_EXPIRED:
-		outbox->dropped_expired++;
-		break;
-	case OUTBOX_UNSENT:
-		outbox->dropped_offline++;
-		break;
-	}
-}
-
-void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum outbox_end end)
-{
-	int64_t lasted_us = 0;
-	bool emptied = false;
-	pthread_mutex_lock(&outbox->mutex);
-	struct lane *lane;
-	struct record *record = outbox_find(outbox, standing, sequence, &lane);
-	if (record) {
-		outbox_unstore(outbox, record);
-		lane_remove(lane, record);
-		if (!standing) {
-			outbox_count_end(outbox, end);
-			emptied = outbox_waiting(outbox) == 0 &&
-				  complaint_clear(&outbox->full, clock_now(outbox->clock), &lasted_us, NULL);
-		}
-	}
-	uint64_t dropped = outbox->dropped_full;
-	pthread_mutex_unlock(&outbox->mutex);
-	if (emptied)
-		log_notice("buffer: empty again after %lld min, %llu readings were dropped since start",
-			(long long)(lasted_us / 60000000), (unsigned long long)dropped);
-}
-
-void outbox_back(struct outbox *outbox, bool standing, uint64_t sequence, bool maybe_sent)
-{
-	pthread_mutex_lock(&outbox->mutex);
-	struct lane *lane;
-	struct record *record = outbox_find(outbox, standing, sequence, &lane);
-	if (record && !outbox->connected && (standing || record->qos == 0)) {
-		lane_remove(lane, record);
-		outbox->dropped_offline += !standing;
-	} else if (record) {
-		if (maybe_sent && !standing)
-			record->flags |= RECORD_AGAIN;
-		if (!(record->flags & RECORD_AGAIN)) /* it never left: its first hand-over is still to come */
-			record->flags &= (uint8_t) ~(RECORD_HANDED | RECORD_REPLAYED);
-		const struct record *older = lane_gives_way(lane, record);
-		if (older) {
-			outbox_unstore(outbox, older);
-			outbox->dropped_superseded++;
-		}
-		lane_return(lane, record);
-	}
-	pthread_mutex_unlock(&outbox->mutex);
-}
-
-void outbox_connected(struct outbox *outbox)
-{
-	pthread_mutex_lock(&outbox->mutex);
-	outbox->connected = true;
-	outbox->attempted = true;
-	outbox->epoch = ++outbox->n_connections;
-	pthread_mutex_unlock(&outbox->mutex);
-}
-
-void outbox_lost(struct outbox *outbox)
-{
-	pthread_mutex_lock(&outbox->mutex);
-	if (!outbox->attempted) {
-		outbox->attempted = true;
-		outbox->n_connections++;
-	}
-	outbox->connected = false;
-	outbox->epoch = 0;
-	outbox->starved = false;
-	outbox->dropped_offline += lane_drop_waiting(&outbox->readings, 0);
-	lane_drop_waiting(&outbox->standing, 2);
-	pthread_mutex_unlock(&outbox->mutex);
 }
 
 bool outbox_empty(struct outbox *outbox)
@@ -452,15 +274,23 @@ bool outbox_settled(struct outbox *outbox)
 	return settled;
 }
 
+/* Wherever it lies; while nobody has looked at the first row on disk, the oldest in memory. */
+static int64_t outbox_oldest_ms(const struct outbox *outbox)
+{
+	const struct record *back = lane_oldest(&outbox->backlog), *reading = lane_oldest(&outbox->readings);
+	const struct record *oldest = !reading || (back && back->sequence < reading->sequence) ? back : reading;
+	bool on_disk = outbox->n_disk && outbox->disk_seen && (!oldest || outbox->disk_first < oldest->sequence);
+	return on_disk ? outbox->disk_oldest_ms : oldest ? oldest->time_ms : 0;
+}
+
 void outbox_counts(struct outbox *outbox, struct outbox_counts *ret_counts)
 {
 	pthread_mutex_lock(&outbox->mutex);
-	const struct record *oldest = lane_oldest(outbox->backlog.n_live > 0 ? &outbox->backlog : &outbox->readings);
 	*ret_counts = (struct outbox_counts){
 		.waiting = outbox_waiting(outbox),
 		.waiting_bytes = outbox->readings.live_bytes + outbox->backlog.live_bytes,
 		.in_flight = outbox->readings.n_in_flight + outbox->backlog.n_in_flight,
-		.oldest_ms = oldest ? oldest->time_ms : 0,
+		.oldest_ms = outbox_oldest_ms(outbox),
 		.taken = outbox->taken,
 		.done = outbox->done,
 		.dropped_full = outbox->dropped_full,
@@ -468,6 +298,7 @@ void outbox_counts(struct outbox *outbox, struct outbox_counts *ret_counts)
 		.dropped_refused = outbox->dropped_refused,
 		.dropped_expired = outbox->dropped_expired,
 		.dropped_superseded = outbox->dropped_superseded,
+		.dropped_damaged = outbox->dropped_damaged,
 	};
 	pthread_mutex_unlock(&outbox->mutex);
 }

@@ -28,11 +28,12 @@ struct outbox_counts {
 	uint64_t waiting; /* messages not yet done, in flight included */
 	uint64_t waiting_bytes;
 	uint64_t in_flight;
-	int64_t oldest_ms; /* time of the oldest reading waiting; 0 = none */
+	int64_t oldest_ms; /* time of the oldest reading waiting; 0 = none, or nobody has looked on the disk yet */
 	uint64_t taken;    /* readings put since start, also those that were dropped at once */
 	uint64_t done;     /* acknowledged, or handed to the socket at QoS 0 */
 	uint64_t dropped_full, dropped_offline /* QoS 0 without a broker */, dropped_refused, dropped_expired,
-		dropped_superseded /* a newer one of its topic came while it waited (backlog: "latest") */;
+		dropped_superseded /* a newer one of its topic came while it waited (backlog: "latest") */,
+		dropped_damaged /* their rows on disk can't be read */;
 };
 
 /* A message as the publisher gets it: a copy in the caller's memory. */
@@ -52,14 +53,14 @@ int outbox_init(
 	const struct plan_buffer *limits, int64_t max_bytes, const struct clock *clock, struct outbox **ret_outbox);
 void outbox_destroy(struct outbox *outbox);
 
-/* Readings that come back from disk are retained only if these are; without it as they were.  Before all threads;
- * retained outlives the outbox. */
+/* Readings that come back from disk are retained only if these are; without it as they were.  With order "live_first"
+ * the backlog of other topics goes unretained.  Before all threads; retained outlives the outbox. */
 void outbox_retain_only(struct outbox *outbox, const struct retained *retained);
 
 /* The sink for report and announce.  A standing message that is put without a connection is forgotten: 0. */
 struct message_sink *outbox_sink(struct outbox *outbox);
 
-/* Readable (eventfd) when something may have come since the publisher last called outbox_next until it said -EAGAIN. */
+/* Readable (eventfd) when something may have come since outbox_next last said -EAGAIN or -EBUSY. */
 int outbox_fd(const struct outbox *outbox);
 /* Resets the fd; before looking with outbox_next. */
 void outbox_fd_clear(struct outbox *outbox);
@@ -73,10 +74,14 @@ struct outbox_room {
 /*
  * The next message to send becomes IN FLIGHT.  Copied into buffer (OUTBOX_MESSAGE_BYTES bytes); topic and payload point
  * there.  message.expire_s is the time left.  room NULL: whatever comes.
- * 0; -EAGAIN when nothing waits or there is no connection; -ENOSPC when the first one does not fit.
+ * 0; -EAGAIN when nothing waits or there is no connection; -EBUSY when `replay` holds back what waits until
+ * outbox_replay_at; -ENOSPC when the first one does not fit.
  */
 int outbox_next(
 	struct outbox *outbox, const struct outbox_room *room, void *buffer, struct outbox_message *ret_message);
+
+/* The instant from which on one more reading of the time before the connection may go. */
+int64_t outbox_replay_at(struct outbox *outbox);
 
 /* Why a message is gone for good. */
 enum outbox_end {

@@ -5,12 +5,13 @@
  * are deleted with a later batch.  A record is flagged STORED when it is taken, so that an acknowledgement that comes
  * while the batch is being written still leads to the deletion of its row.  Only what is committed may leave memory.
  *
- * Losing a deletion costs a duplicate after a restart, never a reading; so a full list of deletions is allowed to
- * forget.
+ * Losing a deletion costs a duplicate after a restart, never a reading; so a list of deletions that can't grow is
+ * allowed to forget.
  */
 #include "ship/outbox_store.h"
 #include "ship/outbox_inner.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +20,20 @@ void outbox_store_wake(struct outbox *outbox)
 	uint64_t one = 1;
 	ssize_t written = write(outbox->store_fd, &one, sizeof(one));
 	(void)written; /* only a full counter fails, and that is readable already */
+}
+
+/* Room for one more.  False when there is none: the list then forgets. */
+static bool outbox_spans_grow(struct outbox *outbox)
+{
+	if (outbox->n_spans < outbox->max_spans)
+		return true;
+	size_t n = outbox->max_spans ? 2 * outbox->max_spans : BATCH_SPANS;
+	struct journal_span *grown = n <= OUTBOX_SPANS ? realloc(outbox->done_spans, n * sizeof(*grown)) : NULL;
+	if (!grown)
+		return false;
+	outbox->done_spans = grown;
+	outbox->max_spans = n;
+	return true;
 }
 
 /*
@@ -45,55 +60,66 @@ static void outbox_span(struct outbox *outbox, uint64_t first, uint64_t last, bo
 		spans[at - 1].last = last;
 	} else if (joins_newer) {
 		spans[at].first = first;
-	} else if (may_begin && outbox->n_spans < OUTBOX_SPANS) {
+	} else if (may_begin && outbox_spans_grow(outbox)) {
+		spans = outbox->done_spans;
 		memmove(&spans[at + 1], &spans[at], (outbox->n_spans++ - at) * sizeof(spans[0]));
 		spans[at] = (struct journal_span){first, last};
 	}
+}
+
+void outbox_add_span(struct outbox *outbox, uint64_t first, uint64_t last)
+{
+	outbox_span(outbox, first, last, true);
 }
 
 void outbox_unstore(struct outbox *outbox, const struct record *record)
 {
 	/* One that is not on disk begins no span, but joins its neighbours': what is not there does not matter. */
 	bool stored = record->flags & RECORD_STORED;
-	outbox->n_spanned += stored;
 	if (stored || outbox->n_spans)
 		outbox_span(outbox, record->sequence, record->sequence, stored);
 }
 
-bool outbox_evict(struct outbox *outbox)
+void outbox_number_from(struct outbox *outbox, uint64_t first)
 {
-	struct record *oldest = lane_first(&outbox->readings);
-	if (!outbox->journal || !oldest || !(oldest->flags & RECORD_STORED) || oldest->sequence > outbox->stored_upto)
-		return false;
-	if (!outbox->disk_first || oldest->sequence < outbox->disk_first)
-		outbox->disk_first = oldest->sequence;
-	if (oldest->sequence > outbox->disk_last)
-		outbox->disk_last = oldest->sequence;
-	outbox->n_disk++;
-	lane_remove(&outbox->readings, oldest);
-	return true;
-}
-
-void outbox_retain_only(struct outbox *outbox, const struct retained *retained)
-{
-	outbox->retained = retained;
+	pthread_mutex_lock(&outbox->mutex);
+	outbox->born = outbox->boundary = first;
+	outbox->readings.last_sequence = outbox->taken_upto = outbox->stored_upto = first - 1;
+	pthread_mutex_unlock(&outbox->mutex);
 }
 
 void outbox_journal_opened(
 	struct outbox *outbox, uint64_t next, uint64_t first, uint64_t last, uint64_t n, bool store_first)
 {
 	pthread_mutex_lock(&outbox->mutex);
+	bool untouched = outbox->readings.last_sequence + 1 == outbox->born;
+	outbox->overtaken = !untouched || outbox->connected;
 	if (outbox->readings.last_sequence + 1 < next) {
+		if (untouched)
+			outbox->born = next;
+		if (untouched && !outbox->connected)
+			outbox->boundary = next;
 		outbox->readings.last_sequence = next - 1;
 		outbox->taken_upto = outbox->stored_upto = next - 1; /* what is older stays in memory */
 	}
-	if (last) {
-		outbox->disk_first = first;
-		outbox->disk_last = last;
-		outbox->n_disk = n;
-		outbox->taken += n;
-	}
+	outbox->found_upto = last;
+	outbox->disk_first = first;
+	outbox->disk_last = last;
+	outbox->n_disk = n;
+	outbox->taken += n;
 	outbox->store_first = store_first;
+	outbox->journal = true;
+	pthread_mutex_unlock(&outbox->mutex);
+}
+
+/* Writing a row that is there already changes nothing. */
+void outbox_journal_reopened(struct outbox *outbox)
+{
+	struct lane_walk walk;
+	pthread_mutex_lock(&outbox->mutex);
+	const struct record *oldest = lane_after(&outbox->readings, outbox->born - 1, &walk);
+	if (oldest && oldest->sequence <= outbox->stored_upto)
+		outbox->taken_upto = outbox->stored_upto = oldest->sequence - 1;
 	outbox->journal = true;
 	pthread_mutex_unlock(&outbox->mutex);
 }
@@ -102,6 +128,7 @@ void outbox_journal_failed(struct outbox *outbox)
 {
 	pthread_mutex_lock(&outbox->mutex);
 	outbox->journal = false;
+	outbox->overtaken = outbox->overtaken || outbox->n_disk;
 	outbox->taken_upto = outbox->stored_upto;
 	bool wake = outbox->starved;
 	outbox->starved = false;
@@ -113,7 +140,7 @@ void outbox_journal_failed(struct outbox *outbox)
 static bool batch_takes(struct outbox_batch *batch, struct record *record)
 {
 	size_t topic_n = record->topic_n + 1u, n = topic_n + record->payload_n;
-	if (batch->n == BATCH_ROWS || batch->n_bytes + n > BATCH_BYTES)
+	if (batch->n == BATCH_ROWS || n > BATCH_BYTES || (batch->n && batch->n_bytes + n > batch->max_bytes))
 		return false;
 	char *bytes = batch->bytes + batch->n_bytes;
 	memcpy(bytes, record->bytes, n);
@@ -129,6 +156,7 @@ static bool batch_takes(struct outbox_batch *batch, struct record *record)
 			.retain = record->flags & RECORD_RETAIN,
 			.json = record->flags & RECORD_JSON,
 			.buffer = true,
+			.latest_only = record->flags & RECORD_LATEST,
 			.kind = MESSAGE_READING},
 		.again = record->flags & RECORD_AGAIN || record->state == RECORD_IN_FLIGHT,
 	};
@@ -140,8 +168,9 @@ bool outbox_batch_fill(struct outbox *outbox, int64_t put_before_us, bool flush_
 	batch->n = batch->n_bytes = batch->n_done = 0;
 	pthread_mutex_lock(&outbox->mutex);
 	batch->upto = outbox->taken_upto;
-	struct record *record;
-	while ((record = lane_after(&outbox->readings, batch->upto)) && record->put_us <= put_before_us) {
+	struct lane_walk walk;
+	struct record *record = lane_after(&outbox->readings, batch->upto, &walk);
+	for (; record && record->put_us <= put_before_us; record = lane_walk(&walk)) {
 		if (record->qos > 0 && record->flags & RECORD_BUFFER) {
 			if (!batch_takes(batch, record))
 				break;
@@ -149,6 +178,8 @@ bool outbox_batch_fill(struct outbox *outbox, int64_t put_before_us, bool flush_
 		}
 		batch->upto = record->sequence;
 	}
+	if (batch->n == 0)
+		outbox->disk_full = false;
 	outbox->taken_upto = batch->upto;
 	if (batch->n || flush_done) {
 		batch->n_done = outbox->n_spans < BATCH_SPANS ? outbox->n_spans : BATCH_SPANS;
@@ -156,103 +187,59 @@ bool outbox_batch_fill(struct outbox *outbox, int64_t put_before_us, bool flush_
 		outbox->n_spans -= batch->n_done;
 		memmove(outbox->done_spans, outbox->done_spans + batch->n_done,
 			outbox->n_spans * sizeof(batch->done[0]));
-		if (outbox->n_spans == 0)
-			outbox->n_spanned = 0;
 	}
 	pthread_mutex_unlock(&outbox->mutex);
 	return batch->n || batch->n_done;
 }
 
-void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch, uint64_t dropped)
+/* Nothing above what is committed has a row. */
+static void outbox_untake(struct outbox *outbox, bool no_use)
 {
+	struct lane_walk walk;
+	for (struct record *record = lane_after(&outbox->readings, outbox->stored_upto, &walk); record;
+		record = lane_walk(&walk)) {
+		if (no_use && record->flags & RECORD_STORED)
+			record->flags &= (uint8_t)~RECORD_BUFFER; /* larger than the file: it waits in memory */
+		record->flags &= (uint8_t)~RECORD_STORED;
+	}
+	outbox->taken_upto = outbox->stored_upto;
+}
+
+void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch, const struct journal_room *room)
+{
+	int64_t now_us = clock_now(outbox->clock);
+	bool wake = false, tell = false;
 	pthread_mutex_lock(&outbox->mutex);
-	outbox->stored_upto = batch->upto;
-	outbox->dropped_full += dropped < outbox->n_disk ? dropped : outbox->n_disk;
-	outbox->n_disk -= dropped < outbox->n_disk ? dropped : outbox->n_disk;
-	bool wake = outbox->starved && outbox->store_first;
+	uint64_t before = outbox->dropped_full;
+	if (room->deleted_upto)
+		outbox_rows_went(outbox, room);
+	if (room->n_left_out) {
+		outbox_untake(outbox, room->no_use);
+		outbox->disk_full = !room->no_use && outbox->when_full == WHEN_FULL_DROP_NEWEST;
+	} else {
+		outbox->stored_upto = batch->upto;
+		outbox->disk_full = false;
+		wake = outbox->starved && outbox->store_first;
+	}
 	if (wake)
 		outbox->starved = false;
+	if (outbox->dropped_full != before)
+		tell = complaint_raise(&outbox->full, now_us);
+	uint64_t dropped = outbox->dropped_full;
 	pthread_mutex_unlock(&outbox->mutex);
 	if (wake)
 		outbox_wake(outbox);
+	if (tell)
+		outbox_tell_full(outbox, dropped);
 }
 
 void outbox_batch_failed(struct outbox *outbox, const struct outbox_batch *batch)
 {
 	pthread_mutex_lock(&outbox->mutex);
 	for (size_t i = 0; i < batch->n_done; i++)
-		outbox_span(outbox, batch->done[i].first, batch->done[i].last, true);
-	outbox->taken_upto = outbox->stored_upto;
+		outbox_add_span(outbox, batch->done[i].first, batch->done[i].last);
+	outbox_untake(outbox, false);
 	pthread_mutex_unlock(&outbox->mutex);
-}
-
-/* Is there something on disk, and room for it?  At least one row then fits. */
-bool outbox_reads_on(const struct outbox *outbox)
-{
-	return outbox->disk_first && outbox->backlog.n_live < OUTBOX_READ_AHEAD &&
-	       outbox->backlog.live_bytes < BATCH_BYTES / 2;
-}
-
-bool outbox_wants_rows(struct outbox *outbox, uint64_t *ret_first, uint64_t *ret_last)
-{
-	pthread_mutex_lock(&outbox->mutex);
-	bool wants = outbox->connected && outbox_reads_on(outbox);
-	*ret_first = outbox->disk_first;
-	*ret_last = outbox->disk_last;
-	pthread_mutex_unlock(&outbox->mutex);
-	return wants;
-}
-
-/* Is the row of that sequence in memory still?  Those in flight stay when newer ones go to disk. */
-static bool outbox_remembers(struct outbox *outbox, uint64_t sequence)
-{
-	const struct record *record = lane_after(&outbox->readings, sequence - 1);
-	return record && record->sequence == sequence;
-}
-
-bool outbox_take_row(void *user, const struct journal_row *row)
-{
-	struct outbox *outbox = user;
-	int64_t now_us = clock_now(outbox->clock), wall_ms = outbox->clock->wall_ms(outbox->clock);
-	pthread_mutex_lock(&outbox->mutex);
-	bool more = outbox->backlog.live_bytes < BATCH_BYTES;
-	if (more && !outbox_remembers(outbox, row->sequence)) {
-		struct record *record =
-			lane_append_at(&outbox->backlog, &row->message, strlen(row->message.topic), row->sequence);
-		more = record != NULL;
-		if (record) {
-			/* Its age by the wall clock, if both of its times can be right. */
-			int64_t age_ms = wall_ms - row->message.time_ms;
-			bool known = age_ms > 0 && clock_plausible(row->message.time_ms);
-			record->put_us = known ? now_us - age_ms * 1000 : now_us;
-			record->epoch = UINT32_MAX; /* no connection of this process: replayed */
-			if (outbox->retained && !retained_has(outbox->retained, row->message.topic))
-				record->flags &= (uint8_t)~RECORD_RETAIN; /* of an older map */
-			record->flags |= (uint8_t)(RECORD_STORED | (row->again ? RECORD_AGAIN : 0));
-			if (outbox->n_disk)
-				outbox->n_disk--;
-		}
-	}
-	if (more)
-		outbox->disk_first = row->sequence + 1;
-	pthread_mutex_unlock(&outbox->mutex);
-	return more;
-}
-
-void outbox_rows_taken(struct outbox *outbox, bool complete, uint64_t damaged)
-{
-	pthread_mutex_lock(&outbox->mutex);
-	if (complete || outbox->disk_first > outbox->disk_last) {
-		outbox->disk_first = outbox->disk_last = 0;
-		outbox->taken -= outbox->n_disk; /* an estimate that was too high */
-		outbox->n_disk = 0;
-	}
-	(void)damaged;
-	bool wake = outbox->starved;
-	outbox->starved = false;
-	pthread_mutex_unlock(&outbox->mutex);
-	if (wake)
-		outbox_wake(outbox);
 }
 
 int outbox_store_fd(const struct outbox *outbox)
@@ -270,20 +257,31 @@ void outbox_store_fd_clear(struct outbox *outbox)
 bool outbox_store_sleeps(struct outbox *outbox)
 {
 	pthread_mutex_lock(&outbox->mutex);
-	bool idle = outbox->readings.last_sequence == outbox->taken_upto || outbox->readings.n_live == 0;
-	if (outbox->connected && outbox_reads_on(outbox))
-		idle = false;
 	if (outbox->readings.n_live == 0)
 		outbox->taken_upto = outbox->readings.last_sequence;
+	bool idle = outbox->readings.last_sequence == outbox->taken_upto;
+	if (outbox->connected && outbox_reads_on(outbox))
+		idle = false;
 	outbox->store_idle = idle;
+	bool sleeps = idle && outbox->n_spans == 0;
 	pthread_mutex_unlock(&outbox->mutex);
-	return idle;
+	return sleeps;
+}
+
+bool outbox_has_unsaved(struct outbox *outbox)
+{
+	struct lane_walk walk;
+	pthread_mutex_lock(&outbox->mutex);
+	bool has = lane_after(&outbox->readings, outbox->taken_upto, &walk) != NULL;
+	pthread_mutex_unlock(&outbox->mutex);
+	return has;
 }
 
 bool outbox_is_flowing(struct outbox *outbox, int64_t put_before_us)
 {
+	struct lane_walk walk;
 	pthread_mutex_lock(&outbox->mutex);
-	const struct record *oldest = lane_oldest(&outbox->readings);
+	const struct record *oldest = lane_after(&outbox->readings, outbox->stored_upto, &walk);
 	bool flowing = outbox->connected && (!oldest || oldest->put_us > put_before_us);
 	pthread_mutex_unlock(&outbox->mutex);
 	return flowing;

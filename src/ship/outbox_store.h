@@ -10,7 +10,7 @@
 
 #define BATCH_ROWS  1000
 #define BATCH_BYTES ((size_t)1024 * 1024)
-#define BATCH_SPANS 256
+#define BATCH_SPANS 1000
 
 /* Copies of what is written in one transaction. */
 struct outbox_batch {
@@ -19,16 +19,30 @@ struct outbox_batch {
 	uint64_t upto; /* every reading up to here is in this batch or before it, or never goes to disk */
 	struct journal_span done[BATCH_SPANS];
 	size_t n_done;
-	size_t n_bytes;
+	size_t n_bytes, max_bytes; /* max_bytes <= BATCH_BYTES: of the caller's */
 	char bytes[BATCH_BYTES];
 };
 
 /*
- * The journal is open: new readings get sequences from next on; rows first..last (0, 0 = none), about n of them, lie
- * on disk. store_first: readings leave only when they are on disk.  The first time it must come before any put.
+ * Readings get sequences from here on; before any put.  The store takes them from the wall clock, so that what is only
+ * in memory lies above what an older process has left on disk, also when that can be looked at only later.
+ */
+void outbox_number_from(struct outbox *outbox, uint64_t first);
+
+/*
+ * The journal is open for the first time: new readings get sequences from next on, if that is above what they have
+ * already; rows first..last (0, 0 = none), n of them, lie on disk.  store_first: readings leave only when they are on
+ * disk.
  */
 void outbox_journal_opened(
 	struct outbox *outbox, uint64_t next, uint64_t first, uint64_t last, uint64_t n, bool store_first);
+
+/* It is open again after a failure: what is in memory is written anew, whatever had been. */
+void outbox_journal_reopened(struct outbox *outbox);
+
+/* A row of which only the newest of its topic waits goes to memory (user is the outbox).  After the first opening,
+ * before any put; true. */
+bool outbox_take_latest(void *user, const struct journal_row *row);
 
 /* It failed: everything that is in memory stays there until it works again, and leaves from there. */
 void outbox_journal_failed(struct outbox *outbox);
@@ -39,11 +53,18 @@ void outbox_journal_failed(struct outbox *outbox);
  */
 bool outbox_batch_fill(struct outbox *outbox, int64_t put_before_us, bool flush_done, struct outbox_batch *batch);
 
-/* The batch is on disk; dropped of the oldest rows, or of its own (drop_newest), had to go. */
-void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch, uint64_t dropped);
+/* The batch is on disk, and room was made for it, or it was left out because there is none. */
+void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch, const struct journal_room *room);
 
 /* It is not: what it held will be in later ones. */
 void outbox_batch_failed(struct outbox *outbox, const struct outbox_batch *batch);
+
+/* Is there a row on disk alone whose age nobody knows, or (again) anyone's that may have passed max_age?  Then where to
+ * look. */
+bool outbox_wants_look(struct outbox *outbox, bool again, uint64_t *ret_first, uint64_t *ret_last);
+
+/* The first rows of that range, until it says false: those that are too old are over (user is the outbox). */
+bool outbox_look_at(void *user, const struct journal_row *row);
 
 /* Does the publisher need rows from disk?  Then the range to read. */
 bool outbox_wants_rows(struct outbox *outbox, uint64_t *ret_first, uint64_t *ret_last);
@@ -51,7 +72,7 @@ bool outbox_wants_rows(struct outbox *outbox, uint64_t *ret_first, uint64_t *ret
 /* One row read back (user is the outbox). False when there is enough. */
 bool outbox_take_row(void *user, const struct journal_row *row);
 
-/* The reading back of a range is over; complete: nothing of it is left on disk alone. */
+/* The reading back of a range is over; complete: nothing of it is left on disk alone.  damaged rows are lost. */
 void outbox_rows_taken(struct outbox *outbox, bool complete, uint64_t damaged);
 
 /* For poll(): something may have to be done.  Cleared by the call; idle says that the store is about to sleep. */
@@ -60,6 +81,9 @@ void outbox_store_wake(struct outbox *outbox);
 void outbox_store_fd_clear(struct outbox *outbox);
 /* False when there is work after all. */
 bool outbox_store_sleeps(struct outbox *outbox);
+
+/* Is there anything that was never in a batch? */
+bool outbox_has_unsaved(struct outbox *outbox);
 
 /* How the store should tick: is the broker there, and takes it what it gets? */
 bool outbox_is_flowing(struct outbox *outbox, int64_t put_before_us);

@@ -49,7 +49,8 @@ static void publisher_work(struct publisher *publisher)
 			return;
 		unsigned before = connection->sender.window.n[0];
 		connection_write(connection);
-		if (connection->state != CONNECTION_ACTIVE || publisher->sender_state == SENDER_IDLE)
+		if (connection->state != CONNECTION_ACTIVE || publisher->sender_state == SENDER_IDLE ||
+			publisher->sender_state == SENDER_PACED)
 			return;
 		if (publisher->sender_state == SENDER_FULL && connection->sender.window.n[0] == before)
 			return;
@@ -106,6 +107,8 @@ static int64_t publisher_wake(const struct publisher *publisher)
 			other_us = connection->now_us;
 		if (publisher->sender_state == SENDER_HELD)
 			other_us = connection->sender.hold_until_us;
+		if (publisher->sender_state == SENDER_PACED)
+			other_us = connection->sender.paced_until_us;
 		if (connection->listener_at_us < other_us)
 			other_us = connection->listener_at_us;
 		break;
@@ -137,7 +140,8 @@ static void publisher_wait(struct publisher *publisher, int64_t wake_us)
 {
 	struct connection *connection = &publisher->connection;
 	struct uplink *uplink = connection->uplink;
-	bool idle = connection->state == CONNECTION_ACTIVE && publisher->sender_state == SENDER_IDLE;
+	bool idle = connection->state == CONNECTION_ACTIVE &&
+		    (publisher->sender_state == SENDER_IDLE || publisher->sender_state == SENDER_PACED);
 	bool asked = publisher->stop != STOP_NO;
 	struct pollfd fds[3] = {
 		{.fd = uplink->ops->fd(uplink), .events = POLLIN},

@@ -32,7 +32,15 @@ void retained_destroy(struct retained *retained)
 	*retained = (struct retained){0};
 }
 
+ptrdiff_t retained_find(const struct retained *retained, const char *topic)
+{
+	if (!retained->n)
+		return -1;
+	const char *const *found = bsearch(&topic, retained->topics, retained->n, sizeof(char *), by_text);
+	return found ? found - retained->topics : -1;
+}
+
 bool retained_has(const struct retained *retained, const char *topic)
 {
-	return retained->n && bsearch(&topic, retained->topics, retained->n, sizeof(char *), by_text);
+	return retained_find(retained, topic) >= 0;
 }

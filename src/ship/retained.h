@@ -23,6 +23,9 @@ struct retained {
 void retained_init(struct retained *retained, const struct plan *plan);
 void retained_destroy(struct retained *retained);
 
+/* Which of them it is, or -1. */
+ptrdiff_t retained_find(const struct retained *retained, const char *topic);
+
 bool retained_has(const struct retained *retained, const char *topic);
 
 #endif

@@ -216,7 +216,13 @@ enum sender_state sender_hand_over(struct sender *sender, bool last_words, int64
 		struct outbox_message message;
 		int error = outbox_next(sender->outbox, &room, sender->buffer, &message);
 		if (error) {
-			state = error == -ENOSPC && !last_words ? SENDER_FULL : SENDER_IDLE;
+			state = SENDER_IDLE;
+			if (error == -ENOSPC && !last_words)
+				state = SENDER_FULL;
+			if (error == -EBUSY && !last_words) {
+				state = SENDER_PACED;
+				sender->paced_until_us = outbox_replay_at(sender->outbox);
+			}
 			break;
 		}
 		if (sender_publish(sender, &message, now_us) < 0) {

@@ -33,10 +33,11 @@
 
 /* Why sender_hand_over came back. */
 enum sender_state {
-	SENDER_IDLE, /* nothing waits: the outbox's fd tells when */
-	SENDER_FULL, /* until something is acknowledged or written */
-	SENDER_HELD, /* until hold_until_us */
-	SENDER_MORE, /* enough for one turn */
+	SENDER_IDLE,  /* nothing waits: the outbox's fd tells when */
+	SENDER_FULL,  /* until something is acknowledged or written */
+	SENDER_HELD,  /* until hold_until_us */
+	SENDER_PACED, /* by `replay` until paced_until_us, or until the outbox's fd tells */
+	SENDER_MORE,  /* enough for one turn */
 };
 
 struct sender {
@@ -51,7 +52,7 @@ struct sender {
 	bool resumed;    /* the broker's session has outlived the connection before */
 	bool qos2_works; /* the broker has completed one since the endpoint was chosen */
 	int last_id;
-	int64_t hold_until_us;
+	int64_t hold_until_us, paced_until_us;
 	int64_t progress_us; /* last acknowledgement, or first hand-over after none was awaited */
 	struct backoff later;
 	struct complaint refusals[SENDER_REFUSAL_KINDS];

@@ -25,9 +25,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RESERVE       ((uint64_t)1 << 40)
-#define COUNT_MAX     200000 /* rows that are counted by their sequences at the start */
-#define DONE_AFTER_US 5000000
+#define RESERVE       ((uint64_t)1 << 36)
+#define DONE_AFTER_US 1000000
+#define LOOK_AFTER_US 10000000
 #define IDLE_US       5000000
 #define ALIVE_US      60000000 /* a sync on a worn card takes seconds */
 #define SETTLE_TURNS  4000
@@ -38,9 +38,10 @@ struct store {
 	struct outbox *outbox;
 	const struct clock *clock;
 	struct journal *journal;
-	bool opened_once;
+	bool opened_once, no_room;
+	uint64_t born; /* sequences from the wall clock begin here */
 	struct outbox_batch *batch;
-	int64_t next_write_us, next_done_us, retry_us;
+	int64_t next_write_us, next_done_us, next_look_us, retry_us;
 	struct backoff backoff;
 	struct complaint down;
 	struct thread thread;
@@ -59,14 +60,36 @@ static void store_tell_found(const struct store *store, const struct journal_fou
 		log_warning("buffer: %" PRIu64 " damaged readings are lost", found->damaged);
 }
 
-static int store_open(struct store *store)
+/* The first time the file takes its place in the order: above all that was ever in it, and above the wall clock. */
+static int store_reserve(struct journal *journal, uint64_t born, uint64_t *ret_next)
+{
+	uint64_t next = 0, moved = 0;
+	int error = journal_reserve(journal, RESERVE, &next);
+	if (error == 0 && next < born)
+		error = journal_reserve(journal, born - next, &moved);
+	if (error == 0)
+		*ret_next = next < born ? born : next;
+	return error;
+}
+
+static void store_opened_first(struct store *store, const struct journal_found *found, uint64_t next, bool early)
+{
+	uint64_t damaged = 0;
+	outbox_journal_opened(store->outbox, next, found->first, found->last, found->rows, store->buffer->sync_us == 0);
+	if (early)
+		journal_read_latest(store->journal, outbox_take_latest, store->outbox, &damaged);
+	store->opened_once = true;
+}
+
+/* early: nothing was put yet. */
+static int store_open(struct store *store, bool early)
 {
 	struct journal_found found = {0};
 	struct journal *journal = NULL;
 	uint64_t next = 0;
 	int error = journal_open(store->buffer->path, store->buffer->max_size, &journal, &found);
-	if (error == 0)
-		error = journal_reserve(journal, RESERVE, &next);
+	if (error == 0 && !store->opened_once)
+		error = store_reserve(journal, store->born, &next);
 	if (error) {
 		journal_close(journal);
 		return error;
@@ -75,13 +98,14 @@ static int store_open(struct store *store)
 	atomic_fetch_add_explicit(&store->damaged, found.damaged, memory_order_relaxed);
 	store->journal = journal;
 	atomic_store_explicit(&store->durable, 1, memory_order_relaxed);
-	uint64_t n = found.last ? found.last - found.first + 1 : 0;
-	if (n > COUNT_MAX)
-		n = COUNT_MAX;
-	bool first = !store->opened_once;
-	store->opened_once = true;
-	outbox_journal_opened(store->outbox, next, first ? found.first : 0, first ? found.last : 0, first ? n : 0,
-		store->buffer->sync_us == 0);
+	struct journal_size size;
+	journal_size(journal, &size);
+	size_t part = (size_t)(size.max_bytes / 8);
+	store->batch->max_bytes = part < BATCH_BYTES ? part : BATCH_BYTES;
+	if (store->opened_once)
+		outbox_journal_reopened(store->outbox);
+	else
+		store_opened_first(store, &found, next, early);
 	return 0;
 }
 
@@ -100,7 +124,7 @@ static void store_recover(struct store *store, int64_t now_us)
 {
 	int64_t lasted_us;
 	char length[LOG_LENGTH_SIZE];
-	int error = store_open(store);
+	int error = store_open(store, false);
 	if (error) {
 		store_failed(store, error, now_us);
 		return;
@@ -121,6 +145,7 @@ static void store_measure(struct store *store)
 static int store_write(struct store *store, int64_t put_before_us, bool flush_done)
 {
 	struct outbox_batch *batch = store->batch;
+	struct journal_room room = {0};
 	uint64_t dropped = 0;
 	bool something = outbox_batch_fill(store->outbox, put_before_us, flush_done, batch);
 	int error = 0;
@@ -131,13 +156,19 @@ static int store_write(struct store *store, int64_t put_before_us, bool flush_do
 		outbox_batch_failed(store->outbox, batch);
 		return error;
 	}
-	outbox_batch_stored(store->outbox, batch, dropped);
+	if (something)
+		journal_room(store->journal, &room);
+	outbox_batch_stored(store->outbox, batch, &room);
 	if (something) {
-		atomic_fetch_add_explicit(&store->rows_written, batch->n, memory_order_relaxed);
+		atomic_fetch_add_explicit(
+			&store->rows_written, batch->n - (size_t)room.n_left_out, memory_order_relaxed);
 		atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed);
 		store_measure(store);
 	}
-	return batch->n >= BATCH_ROWS / 2 || batch->n_bytes > BATCH_BYTES / 2 || batch->n_done == BATCH_SPANS;
+	store->no_room = room.n_left_out && !room.no_use;
+	if (store->no_room)
+		return 0; /* until something is done, or too old */
+	return batch->n >= BATCH_ROWS / 2 || batch->n_bytes > batch->max_bytes / 2 || batch->n_done == BATCH_SPANS;
 }
 
 static int store_read(struct store *store)
@@ -153,6 +184,19 @@ static int store_read(struct store *store)
 		return n;
 	outbox_rows_taken(store->outbox, n == 0, damaged);
 	return 0;
+}
+
+/* What is only on disk grows old there, also while no broker asks for it. */
+static int store_look(struct store *store, int64_t now_us)
+{
+	uint64_t first, last, damaged = 0;
+	bool again = now_us >= store->next_look_us;
+	if (again)
+		store->next_look_us = now_us + LOOK_AFTER_US;
+	if (!outbox_wants_look(store->outbox, again, &first, &last))
+		return 0;
+	int n = journal_read(store->journal, first, last, READ_ROWS, outbox_look_at, store->outbox, &damaged);
+	return n < 0 ? n : 0;
 }
 
 static int store_tick(struct store *store, int64_t now_us)
@@ -180,6 +224,8 @@ int64_t store_step(struct store *store, int64_t now_us)
 	if (!store->journal)
 		return store->retry_us;
 	int error = store_read(store);
+	if (error == 0)
+		error = store_look(store, now_us);
 	if (error == 0 && (now_us >= store->next_write_us || store->buffer->sync_us == 0))
 		error = store_tick(store, now_us);
 	if (error) {
@@ -188,7 +234,9 @@ int64_t store_step(struct store *store, int64_t now_us)
 	}
 	if (outbox_store_sleeps(store->outbox))
 		return now_us + IDLE_US;
-	return store->buffer->sync_us == 0 ? now_us : store->next_write_us;
+	if (store->buffer->sync_us > 0)
+		return store->next_write_us;
+	return outbox_has_unsaved(store->outbox) && !store->no_room ? now_us : now_us + DONE_AFTER_US;
 }
 
 /* At the end: everything that waits, whatever its age. */
@@ -217,6 +265,15 @@ static void store_run(void *user)
 	atomic_store_explicit(&store->alive_until, CLOCK_NEVER, memory_order_relaxed);
 }
 
+/* A million sequences a millisecond: what a process puts lies above what others have put before it. */
+static uint64_t sequence_of(int64_t wall_ms)
+{
+	const int64_t most = (int64_t)1 << 42; /* the year 2109 */
+	if (wall_ms < 0 || wall_ms > most)
+		wall_ms = 0;
+	return ((uint64_t)wall_ms << 20) + 1;
+}
+
 int store_init(
 	const struct plan_buffer *buffer, struct outbox *outbox, const struct clock *clock, struct store **ret_store)
 {
@@ -228,8 +285,11 @@ int store_init(
 		.clock = clock,
 		.batch = malloc(sizeof(*store->batch)),
 		.backoff = {.first_us = 1000000, .cap_us = 60000000},
+		.born = sequence_of(clock->wall_ms(clock)),
 		.alive_until = CLOCK_NEVER};
-	int error = store->batch ? store_open(store) : -ENOMEM;
+	if (store->batch)
+		outbox_number_from(outbox, store->born);
+	int error = store->batch ? store_open(store, true) : -ENOMEM;
 	if (error && (buffer->path_given || error == -EBUSY || error == -ENOMEM)) {
 		store_destroy(store);
 		return error;

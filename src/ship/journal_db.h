@@ -1,0 +1,50 @@
+/*
+ * SQLite, as far as the journal needs it: the library is seen by journal_db.c only.
+ *
+ * All results are 0 or positive, or -errno: -EBADMSG the file is damaged or not ours, -ENOSPC, -EROFS, -EACCES, -EBUSY,
+ * -ENOMEM, else -EIO.  One owner thread.
+ */
+#ifndef SHIP_JOURNAL_DB_H
+#define SHIP_JOURNAL_DB_H
+
+#include "ship/journal.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+/* ours: it is made if it is not there, and a symbolic link is refused.  *ret_db is to be closed in any case. */
+int journal_db_open(const char *path, bool ours, struct sqlite3 **ret_db);
+void journal_db_close(struct sqlite3 *db);
+
+int journal_db_run(struct sqlite3 *db, const char *sql);
+
+/* The number that a statement answers with. */
+int journal_db_ask(struct sqlite3 *db, const char *sql, int64_t *ret_number);
+
+bool journal_db_in_transaction(struct sqlite3 *db);
+
+/* Allocates the file to that size without writing it, and keeps its write-ahead log.  False when there is no room. */
+bool journal_db_allocate(struct sqlite3 *db, int64_t bytes);
+
+int journal_db_prepare(struct sqlite3 *db, const char *sql, struct sqlite3_stmt **ret_statement);
+void journal_db_finish(struct sqlite3_stmt *statement);
+void journal_db_bind(struct sqlite3_stmt *statement, int at, int64_t number);
+
+/* Runs it to its end.  The number of rows that it changed, or -errno. */
+int journal_db_do(struct sqlite3_stmt *statement);
+
+/* 1 a row is there, 0 no more, or -errno.  Ends with journal_db_reset. */
+int journal_db_next(struct sqlite3_stmt *statement);
+void journal_db_reset(struct sqlite3_stmt *statement);
+int64_t journal_db_number(struct sqlite3_stmt *statement, int column);
+
+/* The row of a statement over id, ts, flags, topic, body, crc.  False when it is not what was written. */
+bool journal_db_row(struct sqlite3_stmt *statement, struct journal_row *ret_row);
+
+/* Inserts by a statement with those six.  1, 0 when its sequence is there already, or -errno. */
+int journal_db_insert(struct sqlite3_stmt *insert, const struct journal_row *row);
+
+#endif
