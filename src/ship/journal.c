@@ -40,7 +40,7 @@
 #define PAGES_SPARE      24 /* kept free for what a delete writes; a quarter of a small file */
 #define APPLICATION_ID   0x42734679
 #define VERSION          1
-#define MAKE_ROOM_ROUNDS 64
+#define MAKE_ROOM_ROUNDS 256
 
 enum statement { INSERT, ERASE, SELECT, SELECT_LATEST, NTH_OLDEST, COUNT, N_STATEMENTS };
 
@@ -268,7 +268,7 @@ static int make_room(struct journal *journal, int64_t pages, struct journal_room
 		int rc = free_pages(journal, &unused);
 		if (rc < 0 || unused >= pages)
 			return rc;
-		journal_db_bind(nth, 1, 16 * (pages - unused) + 16);
+		journal_db_bind(nth, 1, 4 * (pages - unused) + 4);
 		rc = journal_db_next(nth);
 		uint64_t upto = rc > 0 ? (uint64_t)journal_db_number(nth, 0) : 0;
 		journal_db_reset(nth);
