@@ -35,14 +35,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PAGES_LEAST      15
 #define PAGES_SPARE      24 /* kept free for what a delete writes; a quarter of a small file */
 #define APPLICATION_ID   0x42734679
 #define VERSION          1
-#define MAKE_ROOM_ROUNDS 64
+#define MAKE_ROOM_ROUNDS 256
 
-enum statement { INSERT, ERASE, SELECT, SELECT_LATEST, NTH_OLDEST, COUNT, N_STATEMENTS };
+enum statement { INSERT, ERASE, SELECT, SELECT_LATEST, NTH_OLDEST, COUNT, PAGES, UNUSED_PAGES, N_STATEMENTS };
 
 static const char *const statement_texts[N_STATEMENTS] = {
 	[INSERT] = "INSERT OR IGNORE INTO msg VALUES(?,?,?,?,?,?)",
@@ -50,11 +51,14 @@ static const char *const statement_texts[N_STATEMENTS] = {
 	[SELECT] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id BETWEEN ? AND ? ORDER BY id",
 	[SELECT_LATEST] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE flags & 32 ORDER BY id",
 	[NTH_OLDEST] = "SELECT coalesce(max(id),0) FROM (SELECT id FROM msg ORDER BY id LIMIT ?)",
+	[PAGES] = "PRAGMA page_count",
+	[UNUSED_PAGES] = "PRAGMA freelist_count",
 	[COUNT] = "UPDATE meta SET v = v + ? WHERE k='rows'",
 };
 
 struct journal {
 	struct sqlite3 *db;
+	int fd; /* holds the space; -1 = none */
 	struct sqlite3_stmt *statements[N_STATEMENTS];
 	int64_t max_pages, spare_pages;
 	int64_t rows;
@@ -99,6 +103,21 @@ static void close_db(struct journal *journal)
 	}
 	journal_db_close(journal->db);
 	journal->db = NULL;
+	if (journal->fd >= 0)
+		close(journal->fd);
+	journal->fd = -1;
+}
+
+/*
+ * The whole file is taken from the disk at once, so that nobody else can take the space; no byte of it is written.
+ * SQLite itself would write one byte to each page.
+ */
+static void allocate(struct journal *journal)
+{
+	int64_t bytes = journal->max_pages * JOURNAL_PAGE_BYTES;
+	if (journal_db_keep_size(journal->db, bytes) &&
+		journal_file_allocate(journal->path, bytes, &journal->fd) == -ENOSPC)
+		log_warning("buffer: %s: the disk has no room for all of max_size", journal->path);
 }
 
 static int open_db(struct journal *journal)
@@ -196,6 +215,7 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 	if (!journal)
 		return -ENOMEM;
 	memcpy(journal->path, path, n);
+	journal->fd = -1;
 	journal->max_pages =
 		max_bytes / JOURNAL_PAGE_BYTES > PAGES_LEAST ? max_bytes / JOURNAL_PAGE_BYTES : PAGES_LEAST;
 	journal->spare_pages = journal->max_pages / 4 < PAGES_SPARE ? journal->max_pages / 4 : PAGES_SPARE;
@@ -213,8 +233,7 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 		journal_close(journal);
 		return rc;
 	}
-	if (!journal_db_allocate(journal->db, journal->max_pages * JOURNAL_PAGE_BYTES))
-		log_warning("buffer: %s: the disk has no room for all of max_size", journal->path);
+	allocate(journal);
 	*ret_journal = journal;
 	*ret_found = found;
 	return 0;
@@ -249,13 +268,30 @@ static int erase(struct journal *journal, uint64_t first, uint64_t last)
 	return journal_db_do(journal->statements[ERASE]);
 }
 
-static int free_pages(struct journal *journal, int64_t *ret_pages)
+static int answer_of(struct sqlite3_stmt *statement, int64_t *ret_number)
+{
+	int rc = journal_db_next(statement);
+	if (rc > 0)
+		*ret_number = journal_db_number(statement, 0);
+	journal_db_reset(statement);
+	return rc < 0 ? rc : 0;
+}
+
+static int used_pages(struct journal *journal, int64_t *ret_pages)
 {
 	int64_t pages = 0, unused = 0;
-	int rc = journal_db_ask(journal->db, "PRAGMA page_count", &pages);
+	int rc = answer_of(journal->statements[PAGES], &pages);
 	if (rc == 0)
-		rc = journal_db_ask(journal->db, "PRAGMA freelist_count", &unused);
-	*ret_pages = journal->max_pages - pages + unused - journal->spare_pages;
+		rc = answer_of(journal->statements[UNUSED_PAGES], &unused);
+	*ret_pages = pages - unused;
+	return rc;
+}
+
+static int free_pages(struct journal *journal, int64_t *ret_pages)
+{
+	int64_t used = 0;
+	int rc = used_pages(journal, &used);
+	*ret_pages = journal->max_pages - used - journal->spare_pages;
 	return rc;
 }
 
@@ -268,18 +304,17 @@ static int make_room(struct journal *journal, int64_t pages, struct journal_room
 		int rc = free_pages(journal, &unused);
 		if (rc < 0 || unused >= pages)
 			return rc;
-		journal_db_bind(nth, 1, 16 * (pages - unused) + 16);
-		rc = journal_db_next(nth);
-		uint64_t upto = rc > 0 ? (uint64_t)journal_db_number(nth, 0) : 0;
-		journal_db_reset(nth);
-		if (rc >= 0)
-			rc = erase(journal, 0, upto);
+		int64_t upto = 0;
+		journal_db_bind(nth, 1, 4 * (pages - unused) + 4);
+		rc = answer_of(nth, &upto);
+		if (rc == 0)
+			rc = erase(journal, 0, (uint64_t)upto);
 		if (rc < 0)
 			return rc;
 		if (rc == 0)
 			return -ENOSPC;
 		room->n_deleted += (uint64_t)rc;
-		room->deleted_upto = upto;
+		room->deleted_upto = (uint64_t)upto;
 	}
 	return -ENOSPC;
 }
@@ -387,9 +422,8 @@ int journal_read_latest(struct journal *journal, bool (*take)(void *user, const 
 
 void journal_size(struct journal *journal, struct journal_size *ret_size)
 {
-	int64_t pages = 0, unused = 0;
-	journal_db_ask(journal->db, "PRAGMA page_count", &pages);
-	journal_db_ask(journal->db, "PRAGMA freelist_count", &unused);
+	int64_t used = 0;
+	used_pages(journal, &used);
 	*ret_size = (struct journal_size){
-		.bytes = (pages - unused) * JOURNAL_PAGE_BYTES, .max_bytes = journal->max_pages * JOURNAL_PAGE_BYTES};
+		.bytes = used * JOURNAL_PAGE_BYTES, .max_bytes = journal->max_pages * JOURNAL_PAGE_BYTES};
 }

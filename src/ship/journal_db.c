@@ -78,13 +78,11 @@ bool journal_db_in_transaction(struct sqlite3 *db)
 	return !sqlite3_get_autocommit(db);
 }
 
-bool journal_db_allocate(struct sqlite3 *db, int64_t bytes)
+bool journal_db_keep_size(struct sqlite3 *db, int64_t bytes)
 {
-	int chunk = bytes < INT32_MAX ? (int)bytes : 0, keep = 1;
-	sqlite3_int64 hint = chunk;
+	int chunk = bytes <= INT32_MAX ? (int)bytes : 0, keep = 1;
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-	return !chunk || sqlite3_file_control(db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk) != SQLITE_OK ||
-	       sqlite3_file_control(db, "main", SQLITE_FCNTL_SIZE_HINT, &hint) == SQLITE_OK;
+	return chunk && sqlite3_file_control(db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk) == SQLITE_OK;
 }
 
 int journal_db_prepare(struct sqlite3 *db, const char *sql, struct sqlite3_stmt **ret_statement)

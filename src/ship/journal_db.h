@@ -26,8 +26,9 @@ int journal_db_ask(struct sqlite3 *db, const char *sql, int64_t *ret_number);
 
 bool journal_db_in_transaction(struct sqlite3 *db);
 
-/* Allocates the file to that size without writing it, and keeps its write-ahead log.  False when there is no room. */
-bool journal_db_allocate(struct sqlite3 *db, int64_t bytes);
+/* Cuts the file and its write-ahead log never again, when the file is that long.  False when it is too long for that.
+ */
+bool journal_db_keep_size(struct sqlite3 *db, int64_t bytes);
 
 int journal_db_prepare(struct sqlite3 *db, const char *sql, struct sqlite3_stmt **ret_statement);
 void journal_db_finish(struct sqlite3_stmt *statement);

@@ -48,6 +48,14 @@ void journal_file_pad(const char *path)
 	close(fd);
 }
 
+int journal_file_allocate(const char *path, int64_t bytes, int *ret_fd)
+{
+	*ret_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (*ret_fd < 0)
+		return -errno;
+	return fallocate(*ret_fd, 0, 0, bytes) < 0 ? -errno : 0;
+}
+
 int journal_file_folder(const char *path)
 {
 	char folder[512];

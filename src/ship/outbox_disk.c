@@ -11,12 +11,20 @@
 
 #include <string.h>
 
-/* Is the row of that sequence in memory still?  Those in flight stay when newer ones go to disk. */
-static bool outbox_remembers(struct outbox *outbox, uint64_t sequence)
+/*
+ * Is the row of that sequence no longer to be counted or read?  It is in memory, where those in flight stay when newer
+ * ones go to disk, or done, and only its deletion is still to come.
+ */
+static bool outbox_has_passed(struct outbox *outbox, uint64_t sequence)
 {
 	struct lane_walk walk;
 	const struct record *record = lane_after(&outbox->readings, sequence - 1, &walk);
-	return record && record->sequence == sequence;
+	if (record && record->sequence == sequence)
+		return true;
+	for (size_t i = 0; i < outbox->n_spans; i++)
+		if (outbox->done_spans[i].first <= sequence && sequence <= outbox->done_spans[i].last)
+			return true;
+	return false;
 }
 
 /* May it be on disk only?  One that the broker may have stays, because the row does not say so. */
@@ -32,17 +40,24 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* In the range of what is only on disk sequences ascend, so nothing that lies before its end may join it. */
+/*
+ * In the range of what is only on disk sequences ascend, so nothing that lies before its end may join it.  What passes
+ * the backlog stays in memory, or it would be part of it; unless it grows beyond all bounds.
+ */
 void outbox_evict(struct outbox *outbox)
 {
 	struct lane *lane = &outbox->readings;
-	int64_t window = outbox->max_bytes / 2 < OUTBOX_WINDOW ? outbox->max_bytes / 2 : OUTBOX_WINDOW;
+	/* A small part of what the file holds, so that what is in memory is always the newest. */
+	int64_t window = outbox->max_bytes / 8 < OUTBOX_WINDOW ? outbox->max_bytes / 8 : OUTBOX_WINDOW;
 	if (!outbox->journal || (int64_t)lane->live_bytes <= window || outbox->evict_stuck_at == outbox->stored_upto)
 		return;
 	int64_t target = window - window / 16;
+	bool keeps_live = outbox->live_first && outbox->connected && (int64_t)lane->live_bytes <= 2 * window;
+	uint64_t until =
+		keeps_live && outbox->boundary <= outbox->stored_upto ? outbox->boundary - 1 : outbox->stored_upto;
 	struct lane_walk walk;
 	struct record *record = lane_after(lane, larger(outbox->disk_last, outbox->backlog.last_sequence), &walk);
-	while (record && record->sequence <= outbox->stored_upto && (int64_t)lane->live_bytes > target) {
+	while (record && record->sequence <= until && (int64_t)lane->live_bytes > target) {
 		struct record *oldest = record;
 		record = lane_walk(&walk);
 		if (!outbox_evictable(outbox, oldest))
@@ -102,17 +117,26 @@ bool outbox_take_latest(void *user, const struct journal_row *row)
 	return true;
 }
 
-/* Of a lane: how many of its records had a row up to there; they have none any more. */
-static uint64_t lane_forgets_rows(const struct lane *lane, uint64_t upto)
+/*
+ * The rows of a lane up to there are gone from the disk, and what waits in memory goes with them: memory then never
+ * holds older ones than the disk.  What is in flight stays.  Returns how many rows there were.
+ */
+static uint64_t lane_loses_rows(struct lane *lane, uint64_t upto, uint64_t *dropped)
 {
 	struct lane_walk walk;
 	uint64_t n = 0;
-	for (struct record *record = lane_after(lane, 0, &walk); record && record->sequence <= upto;
-		record = lane_walk(&walk))
-		if (record->flags & RECORD_STORED) {
-			record->flags &= (uint8_t)~RECORD_STORED;
-			n++;
+	struct record *record = lane_after(lane, 0, &walk), *next;
+	for (; record && record->sequence <= upto; record = next) {
+		next = lane_walk(&walk);
+		if (!(record->flags & RECORD_STORED))
+			continue;
+		n++;
+		record->flags &= (uint8_t)~RECORD_STORED;
+		if (record->state == RECORD_WAITING) {
+			lane_remove(lane, record);
+			(*dropped)++;
 		}
+	}
 	return n;
 }
 
@@ -144,13 +168,13 @@ static void outbox_end_range(struct outbox *outbox)
 	outbox->disk_first = outbox->disk_last = 0;
 }
 
-/* The oldest rows went: those that are in memory as well, or done, are not lost. */
 void outbox_rows_went(struct outbox *outbox, const struct journal_room *room)
 {
 	uint64_t upto = room->deleted_upto;
-	uint64_t kept = lane_forgets_rows(&outbox->backlog, upto) + lane_forgets_rows(&outbox->readings, upto) +
-			outbox_cut_spans(outbox, upto);
-	uint64_t lost = room->n_deleted > kept ? room->n_deleted - kept : 0;
+	uint64_t *dropped = &outbox->dropped_full;
+	uint64_t known = lane_loses_rows(&outbox->backlog, upto, dropped) +
+			 lane_loses_rows(&outbox->readings, upto, dropped) + outbox_cut_spans(outbox, upto);
+	uint64_t lost = room->n_deleted > known ? room->n_deleted - known : 0;
 	if (lost > outbox->n_disk)
 		lost = outbox->n_disk;
 	outbox->n_disk -= lost;
@@ -178,7 +202,7 @@ bool outbox_look_at(void *user, const struct journal_row *row)
 	int64_t age_us = clock_now(outbox->clock) - put_us_of(outbox, row);
 	pthread_mutex_lock(&outbox->mutex);
 	bool over = outbox->max_age_us > 0 && age_us >= outbox->max_age_us;
-	if (over && !outbox_remembers(outbox, row->sequence)) {
+	if (over && !outbox_has_passed(outbox, row->sequence)) {
 		struct journal_span *last = outbox->n_spans ? &outbox->done_spans[outbox->n_spans - 1] : NULL;
 		if (last && last->last + 1 == outbox->disk_first)
 			last->last = row->sequence; /* nothing lies between */
@@ -233,7 +257,7 @@ bool outbox_take_row(void *user, const struct journal_row *row)
 	int64_t put_us = put_us_of(outbox, row);
 	pthread_mutex_lock(&outbox->mutex);
 	bool more = outbox->backlog.live_bytes < BATCH_BYTES;
-	if (more && !outbox_remembers(outbox, row->sequence)) {
+	if (more && !outbox_has_passed(outbox, row->sequence)) {
 		struct journal_row kept = *row;
 		kept.message.latest_only = false;
 		struct record *record = outbox_recall(outbox, &outbox->backlog, &kept, put_us);

@@ -87,7 +87,7 @@ void outbox_evict(struct outbox *outbox);
 /* Sequences whose rows are to be deleted.  Under the mutex. */
 void outbox_add_span(struct outbox *outbox, uint64_t first, uint64_t last);
 
-/* The oldest rows went to make room: those that are in memory as well, or done, are not lost.  Under the mutex. */
+/* The oldest rows went to make room; those that are in flight, or done, are not lost.  Under the mutex. */
 void outbox_rows_went(struct outbox *outbox, const struct journal_room *room);
 
 /* Has the store to read rows back?  Under the mutex. */
