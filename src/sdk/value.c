@@ -281,10 +281,11 @@ int bf_value_print(const struct bf_value *value, int decimals, char text[static 
 	}
 	if (!isfinite(number))
 		return -EINVAL;
+	bool narrow = value->kind == BF_FLOAT16 || value->kind == BF_FLOAT32;
 	struct decimal shown = {0};
 	if (number == 0.0)
-		; /* without a sign */
-	else if (decimals >= 0)
+		;                                                            /* without a sign */
+	else if (decimals >= 0 && !(narrow && fabs(number) >= FLOAT_SPARSE)) /* a whole one has nothing to round */
 		shown = decimal_rounded(fabs(number), decimals);
 	else if (value->kind == BF_FLOAT16)
 		shown = decimal_of_half(fabsf(value->f32));

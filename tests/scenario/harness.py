@@ -157,13 +157,6 @@ class Scenario(unittest.TestCase):
     def subscriber(self, port, topic="#", options=()):
         return Subscriber(self, port, topic, options)
 
-    def audit(self, port, topic):
-        """What came since the first call, which begins it: read from the broker's session, by nobody who was there.
-        mosquitto_sub 2.0.11 itself loses a QoS 2 message when the broker stops between its PUBREL and PUBCOMP."""
-        sub = self.subscriber(port, topic, ("-c", "-i", "audit"))
-        sub.process.stop()
-        return sub
-
     def simulate(self, conf, *options):
         process = self.start([BUSFERRY, "simulate", "-c", conf, *options], "simulate")
         wait_until(lambda: "ready\n" in process.text() or not process.alive(), "simulate is ready")

@@ -88,6 +88,8 @@ static void test_floats(void **state)
 static void test_rounded(void **state)
 {
 	(void)state;
+	prints(narrow(2.236868e32f), 1, "2.236868e32"); /* its own digits, not those of a double */
+	prints(narrow(16777216.0f), 1, "16777216");
 	prints(wide(0.1 * 2305), 1, "230.5");
 	prints(wide(2.0), 3, "2");
 	prints(wide(-0.04), 1, "0");
