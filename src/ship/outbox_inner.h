@@ -44,6 +44,7 @@ struct outbox {
 	bool journal;                    /* it is open and works */
 	bool store_first;                /* on disk before it is published */
 	bool store_idle;                 /* the store sleeps until it is woken */
+	bool read_asked;                 /* it was woken to read on, and has not looked since */
 	int store_fd;
 	uint64_t disk_first, disk_last; /* rows that are only on disk; 0, 0 = none */
 	uint64_t n_disk;

@@ -7,6 +7,7 @@
 #include "ship/store.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -423,6 +424,39 @@ static void what_is_acknowledged_out_of_order_is_not_sent_again(void **state)
 	stage_clear(&stage);
 }
 
+static bool store_is_woken(const struct stage *stage)
+{
+	struct pollfd fd = {.fd = outbox_store_fd(stage->outbox), .events = POLLIN};
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* Time stands still, so the store runs only when it is woken: the drain must not wait for its ticks. */
+static void a_backlog_is_read_on_while_present_readings_come(void **state)
+{
+	(void)state;
+	enum { N = 5000 };
+	struct stage stage;
+	stage_set(&stage, S, 1);
+	for (int i = 0; i < N; i++)
+		put(&stage, 0);
+	tick(&stage, 3 * S);
+	stage_kill(&stage);
+	stage_open(&stage);
+	connect(&stage);
+	put(&stage, 0);
+	store_step(stage.store, virtual_us);
+	for (int i = 0; i < N; i++) {
+		struct outbox_message message;
+		if (outbox_next(stage.outbox, NULL, message_buffer, &message) == -EAGAIN) {
+			assert_true(store_is_woken(&stage));
+			store_step(stage.store, virtual_us);
+			assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
+		}
+		outbox_done(stage.outbox, false, message.sequence, OUTBOX_ACKNOWLEDGED);
+	}
+	stage_clear(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +467,7 @@ int main(void)
 		cmocka_unit_test(what_was_superseded_is_gone_from_disk_too),
 		cmocka_unit_test(what_the_map_no_longer_retains_comes_back_unretained),
 		cmocka_unit_test(what_is_acknowledged_out_of_order_is_not_sent_again),
+		cmocka_unit_test(a_backlog_is_read_on_while_present_readings_come),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
