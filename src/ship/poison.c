@@ -70,6 +70,51 @@ bool poison_lost(struct poison *poison, const struct window *window, int64_t now
 	return true;
 }
 
+static struct poison_put_off *put_off_find(struct poison *poison, uint64_t sequence, bool standing)
+{
+	for (unsigned i = 0; i < POISON_PUT_OFF; i++)
+		if (poison->put_off[i].sequence == sequence &&
+			(sequence == 0 || poison->put_off[i].standing == standing))
+			return &poison->put_off[i];
+	return NULL;
+}
+
+static void put_off_clear(struct poison *poison, struct poison_put_off *put_off)
+{
+	*put_off = (struct poison_put_off){0};
+	poison->n_put_off--;
+}
+
+bool poison_put_off(struct poison *poison, const struct window_entry *entry, uint64_t n_acknowledged, int64_t now_us)
+{
+	struct poison_put_off *put_off = put_off_find(poison, entry->sequence, entry->standing);
+	if (!put_off) {
+		put_off = put_off_find(poison, 0, false);
+		if (!put_off) { /* with so many of them it is about now */
+			put_off = &poison->put_off[entry->sequence % POISON_PUT_OFF];
+			poison->n_put_off--;
+		}
+		poison->n_put_off++;
+		*put_off = (struct poison_put_off){
+			.sequence = entry->sequence, .standing = entry->standing, .since_us = now_us};
+	}
+	if (put_off->times == 0 || put_off->n_acknowledged != n_acknowledged)
+		put_off->times++;
+	put_off->n_acknowledged = n_acknowledged;
+	if (put_off->times < POISON_PUT_OFF_TIMES || now_us - put_off->since_us < POISON_PUT_OFF_US)
+		return false;
+	put_off_clear(poison, put_off);
+	return true;
+}
+
+void poison_taken(struct poison *poison, const struct window_entry *entry)
+{
+	struct poison_put_off *put_off =
+		poison->n_put_off ? put_off_find(poison, entry->sequence, entry->standing) : NULL;
+	if (put_off)
+		put_off_clear(poison, put_off);
+}
+
 void poison_acknowledged(struct poison *poison, const struct window_entry *entry)
 {
 	if (entry->qos == 0)

@@ -236,12 +236,25 @@ enum sender_state sender_hand_over(struct sender *sender, bool last_words, int64
 	return state;
 }
 
+/* A message of which nobody said that it is refused, but which the broker shows. */
+static void sender_set_aside(
+	struct sender *sender, const struct window_entry *entry, const char *how, const char *what, int64_t now_us)
+{
+	struct complaint *complaint = &sender->refusals[SENDER_REFUSAL_KINDS - 1];
+	outbox_done(sender->outbox, entry->standing, entry->sequence, OUTBOX_REFUSED);
+	atomic_fetch_add_explicit(&sender->n_refused, 1, memory_order_relaxed);
+	if (complaint_raise(complaint, now_us))
+		log_error("broker %s: %s on %s (%s); it is set aside, %llu so far", sender->url, how, entry->topic,
+			what, (unsigned long long)complaint->count);
+}
+
 static void sender_good(struct sender *sender, const struct window_entry *entry)
 {
 	outbox_done(sender->outbox, entry->standing, entry->sequence, OUTBOX_ACKNOWLEDGED);
 	if (entry->qos == 0)
 		return;
 	atomic_fetch_add_explicit(&sender->n_acknowledged, 1, memory_order_relaxed);
+	poison_taken(&sender->poison, entry);
 	backoff_reset(&sender->later);
 	sender->qos2_works |= entry->qos == 2;
 }
@@ -278,6 +291,11 @@ void sender_acknowledged(struct sender *sender, int message_id, int reason, int6
 		outbox_back(sender->outbox, entry.standing, entry.sequence, false);
 		break;
 	case REASON_LATER:
+		if (poison_put_off(&sender->poison, &entry,
+			    atomic_load_explicit(&sender->n_acknowledged, memory_order_relaxed), now_us)) {
+			sender_set_aside(sender, &entry, "puts off for long a message", reason_words(reason), now_us);
+			break;
+		}
 		outbox_back(sender->outbox, entry.standing, entry.sequence, false);
 		if (now_us >= sender->hold_until_us) /* one pause for all that are refused together */
 			sender->hold_until_us = now_us + backoff_next(&sender->later);
@@ -319,12 +337,7 @@ void sender_refuse_suspect(struct sender *sender, const char *what, int64_t now_
 	window_take(&sender->window, entry->message_id, &gone);
 	if (gone.orphan)
 		return;
-	outbox_done(sender->outbox, gone.standing, gone.sequence, OUTBOX_REFUSED);
-	atomic_fetch_add_explicit(&sender->n_refused, 1, memory_order_relaxed);
-	if (complaint_raise(&sender->refusals[SENDER_REFUSAL_KINDS - 1], now_us))
-		log_error("broker %s: drops the connection at a message on %s (%s); it is set aside, %llu so far",
-			sender->url, gone.topic, what,
-			(unsigned long long)sender->refusals[SENDER_REFUSAL_KINDS - 1].count);
+	sender_set_aside(sender, &gone, "drops the connection at a message", what, now_us);
 	sender_count_in_flight(sender);
 }
 

@@ -38,8 +38,9 @@ static struct {
 	enum uplink_fault refusal;
 	bool refuses;
 	struct uplink_limits limits;
-	int reason;           /* of acknowledgements */
-	const char *drops_at; /* the connection drops when this topic was published */
+	int reason;             /* of acknowledgements */
+	const char *refuses_on; /* of this topic only, if it is given */
+	const char *drops_at;   /* the connection drops when this topic was published */
 	enum uplink_fault drop_fault;
 	int publish_error;
 	/* what happened */
@@ -159,6 +160,8 @@ static void fake_settle(unsigned i, int reason)
 	if (sent->settled)
 		return;
 	sent->settled = true;
+	if (fake.refuses_on && strcmp(fake.refuses_on, sent->topic) != 0)
+		reason = 0;
 	fake.uplink.events.acknowledged(fake.uplink.events.user, sent->id, reason);
 }
 
@@ -303,7 +306,7 @@ static struct publisher_listener listener = {.connected = heard_connected,
 	.step = heard_step,
 	.leaving = heard_leaving};
 
-static void begin(size_t n_endpoints, bool uses_qos2)
+static void begin_with(size_t n_endpoints, bool uses_qos2, struct plan_buffer limits)
 {
 	memset(&fake, 0, sizeof(fake));
 	fake.uplink.ops = &fake_ops;
@@ -323,11 +326,16 @@ static void begin(size_t n_endpoints, bool uses_qos2)
 	subscription = heard_subscription = 0;
 	wants_at_us = CLOCK_NEVER;
 	says_state = false;
-	struct plan_buffer limits = {.max_size = 64 << 20, .when_full = WHEN_FULL_DROP_OLDEST};
 	assert_int_equal(outbox_init(&limits, 64 << 20, &fake_clock, &outbox), 0);
 	assert_int_equal(
 		publisher_init(&broker, uses_qos2, "will", outbox, &fake.uplink, &listener, &fake_clock, &publisher),
 		0);
+}
+
+static void begin(size_t n_endpoints, bool uses_qos2)
+{
+	begin_with(
+		n_endpoints, uses_qos2, (struct plan_buffer){.max_size = 64 << 20, .when_full = WHEN_FULL_DROP_OLDEST});
 }
 
 static void end(void)
@@ -749,6 +757,72 @@ static void test_negative_acknowledgements(void **state)
 	end();
 }
 
+/* A broker that never has room for one message and always for others: it is about the message. */
+static void test_put_off_for_long(void **state)
+{
+	(void)state;
+	begin(1, false);
+	fake.reason = 0x97;
+	fake.refuses_on = "heavy";
+	steps(3);
+	reading("heavy", 1);
+	for (int i = 0; i < 500; i++) {
+		reading("light", 1);
+		run(SECOND);
+	}
+	assert_int_equal(counts().dropped_refused, 0);
+	assert_true(counts().done > 400); /* the others go on */
+	for (int i = 0; i < 200; i++) {
+		reading("light", 1);
+		run(SECOND);
+	}
+	assert_int_equal(counts().dropped_refused, 1);
+	run(60 * SECOND);
+	assert_true(outbox_empty(outbox));
+
+	fake.refuses_on = NULL; /* none is taken: that is about now, for however long */
+	reading("heavy", 1);
+	reading("light", 1);
+	run(3600 * SECOND);
+	assert_int_equal(counts().dropped_refused, 1);
+	assert_int_equal(counts().waiting, 2);
+	end();
+}
+
+/* What was put before the connection goes at the pace of `replay`; what is put in it passes with "live_first". */
+static void test_replay(void **state)
+{
+	(void)state;
+	for (int live_first = 0; live_first < 2; live_first++) {
+		begin_with(
+			1, false, (struct plan_buffer){.max_size = 64 << 20, .replay = 20, .live_first = live_first});
+		fake.refuses = true;
+		run(5 * SECOND);
+		for (int i = 0; i < 100; i++)
+			reading("past", 1);
+		fake.refuses = false;
+		for (int i = 0; i < 100 && !status().connected; i++)
+			run(SECOND / 10);
+		int64_t from_us = now_us;
+		unsigned before = n_sent_on("past"), n_steps = 0;
+		reading("live", 1);
+		while (now_us < from_us + 2 * SECOND) {
+			int64_t wake_us = step();
+			n_steps++;
+			assert_true(n_sent_on("past") - before <= (now_us - from_us) * 20 / SECOND + 2);
+			now_us = wake_us > now_us ? wake_us : now_us + 1000;
+		}
+		assert_true(n_sent_on("past") - before >= 38);
+		assert_true(n_steps < 200); /* it sleeps in between */
+		assert_int_equal(n_sent_on("live"), live_first);
+		run(4 * SECOND);
+		assert_true(outbox_empty(outbox));
+		assert_int_equal(n_sent_on("live"), 1);
+		assert_int_equal(n_sent_on("past"), 100);
+		end();
+	}
+}
+
 static void test_not_for_the_wire(void **state)
 {
 	(void)state;
@@ -1016,6 +1090,8 @@ int main(void)
 		cmocka_unit_test(test_window_limits),
 		cmocka_unit_test(test_qos0_flows),
 		cmocka_unit_test(test_negative_acknowledgements),
+		cmocka_unit_test(test_put_off_for_long),
+		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_not_for_the_wire),
 		cmocka_unit_test(test_poison),
 		cmocka_unit_test(test_broker_that_falls_over_is_no_poison),
