@@ -205,7 +205,8 @@ static int ends_of(struct journal *journal, struct journal_found *found)
 	return rc;
 }
 
-int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
+static int open_or_rescue(const char *path, int64_t max_bytes, bool damaged, struct journal **ret_journal,
+	struct journal_found *ret_found)
 {
 	int rc = journal_file_folder(path);
 	if (rc < 0)
@@ -221,12 +222,17 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 	journal->spare_pages = journal->max_pages / 4 < PAGES_SPARE ? journal->max_pages / 4 : PAGES_SPARE;
 	struct journal_found found = {0};
 	mode_t mask = umask(0077);
-	rc = open_db(journal);
+	rc = damaged ? -EBADMSG : open_db(journal);
 	if (rc == 0 && (rc = ends_of(journal, &found)) < 0)
 		close_db(journal);
-	if (rc == -EBADMSG && (rc = aside(journal, &found)) == 0 && (rc = open_db(journal)) == 0) {
-		salvage_file(journal, &found);
-		rc = ends_of(journal, &found);
+	if (rc == -EBADMSG) {
+		rc = aside(journal, &found);
+		if (rc == 0 || rc == -ENOENT)
+			rc = open_db(journal);
+		if (rc == 0 && found.set_aside)
+			salvage_file(journal, &found);
+		if (rc == 0)
+			rc = ends_of(journal, &found);
 	}
 	umask(mask);
 	if (rc < 0) {
@@ -237,6 +243,16 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 	*ret_journal = journal;
 	*ret_found = found;
 	return 0;
+}
+
+int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
+{
+	return open_or_rescue(path, max_bytes, false, ret_journal, ret_found);
+}
+
+int journal_rescue(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
+{
+	return open_or_rescue(path, max_bytes, true, ret_journal, ret_found);
 }
 
 void journal_close(struct journal *journal)

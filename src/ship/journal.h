@@ -55,6 +55,10 @@ struct journal_size {
  */
 int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found);
 
+/* The same for a file that was open and turned out to be damaged (-EBADMSG): it is set aside, whatever it looks like.
+ */
+int journal_rescue(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found);
+
 /* NULL is fine.  Writes what the file system still owes. */
 void journal_close(struct journal *journal);
 

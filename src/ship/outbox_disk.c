@@ -237,6 +237,7 @@ bool outbox_wants_rows(struct outbox *outbox, uint64_t *ret_first, uint64_t *ret
 	outbox->read_asked = false;
 	*ret_first = outbox->disk_first;
 	*ret_last = outbox->disk_last;
+	outbox->row_left = false;
 	pthread_mutex_unlock(&outbox->mutex);
 	return wants;
 }
@@ -269,6 +270,7 @@ bool outbox_take_row(void *user, const struct journal_row *row)
 			outbox->dropped_superseded++;
 		}
 	}
+	outbox->row_left = !more;
 	if (more) {
 		outbox->disk_first = row->sequence + 1;
 		outbox->disk_seen = 0;
@@ -277,14 +279,14 @@ bool outbox_take_row(void *user, const struct journal_row *row)
 	return more;
 }
 
-void outbox_rows_taken(struct outbox *outbox, bool complete, uint64_t damaged)
+void outbox_rows_taken(struct outbox *outbox, uint64_t read_upto, uint64_t damaged)
 {
 	pthread_mutex_lock(&outbox->mutex);
 	uint64_t lost = damaged > outbox->n_disk ? outbox->n_disk : damaged;
 	outbox->n_disk -= lost;
 	outbox->dropped_damaged += lost;
-	if (complete)
-		outbox->disk_first = outbox->disk_last + 1;
+	if (!outbox->row_left && read_upto >= outbox->disk_first && outbox->disk_first)
+		outbox->disk_first = read_upto + 1;
 	outbox_end_range(outbox);
 	bool wake = outbox->starved;
 	outbox->starved = false;

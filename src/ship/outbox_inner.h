@@ -59,6 +59,7 @@ struct outbox {
 	uint64_t found_upto;            /* rows up to here were found when the journal was opened first */
 	uint64_t disk_first, disk_last; /* rows that are only on disk; 0, 0 = none */
 	uint64_t n_disk;
+	bool row_left;      /* the last row that was read found no place */
 	uint64_t disk_seen; /* disk_oldest_ms is the time of the first row from here on; 0 = not looked at */
 	int64_t disk_oldest_ms;
 	uint64_t taken_upto, stored_upto; /* sequences given to the store, and committed by it */

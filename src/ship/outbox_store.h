@@ -69,11 +69,12 @@ bool outbox_look_at(void *user, const struct journal_row *row);
 /* Does the publisher need rows from disk?  Then the range to read. */
 bool outbox_wants_rows(struct outbox *outbox, uint64_t *ret_first, uint64_t *ret_last);
 
-/* One row read back (user is the outbox). False when there is enough. */
+/* One row read back (user is the outbox). False when there is enough; then outbox_rows_taken knows it. */
 bool outbox_take_row(void *user, const struct journal_row *row);
 
-/* The reading back of a range is over; complete: nothing of it is left on disk alone.  damaged rows are lost. */
-void outbox_rows_taken(struct outbox *outbox, bool complete, uint64_t damaged);
+/* The reading back is over.  read_upto: nothing that was there up to this sequence is left on disk alone (0: there may
+ * be).  damaged rows are lost. */
+void outbox_rows_taken(struct outbox *outbox, uint64_t read_upto, uint64_t damaged);
 
 /* For poll(): something may have to be done.  Cleared by the call; idle says that the store is about to sleep. */
 int outbox_store_fd(const struct outbox *outbox);

@@ -7,6 +7,7 @@
 #include "ship/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -638,6 +639,41 @@ static void a_journal_that_comes_late_takes_what_was_put_before(void **state)
 	stage_clear(&stage);
 }
 
+/* A page that is met only when it is read: the file is set aside while the gateway runs, what is sound in it arrives.
+ */
+static void damage_that_is_met_later_costs_its_rows_only(void **state)
+{
+	(void)state;
+	static const char zeros[4096];
+	struct stage stage;
+	stage_set(&stage, S, 43);
+	for (unsigned i = 0; i < 4000; i++) {
+		put(&stage, 1000);
+		tick(&stage, MS);
+	}
+	tick(&stage, 5 * S);
+	stage_kill(&stage);
+	int fd = open(stage.path, O_RDWR);
+	assert_true(fd >= 0);
+	for (int page = 400; page < 420; page++)
+		assert_int_equal(pwrite(fd, zeros, sizeof(zeros), page * 4096), sizeof(zeros));
+	close(fd);
+	stage_open(&stage);
+	assert_int_equal(counts_of(&stage).waiting, 4000);
+	connect(&stage);
+	for (unsigned i = 0; i < 200000 && !outbox_empty(stage.outbox); i++) {
+		take(&stage);
+		acknowledge(&stage);
+		if (i % 20 == 0)
+			tick(&stage, 100 * MS);
+	}
+	struct outbox_counts counts = counts_of(&stage);
+	assert_int_equal(counts.waiting, 0);
+	assert_int_equal(counts.done + counts.dropped_damaged, 4000);
+	assert_true(counts.dropped_damaged >= 20 && counts.dropped_damaged <= 100);
+	stage_clear(&stage);
+}
+
 static void limit_files(rlim_t bytes)
 {
 	struct rlimit limit;
@@ -781,6 +817,7 @@ int main(void)
 		cmocka_unit_test(max_age_holds_on_disk),
 		cmocka_unit_test(an_unset_clock_expires_nothing),
 		cmocka_unit_test(a_journal_that_comes_late_takes_what_was_put_before),
+		cmocka_unit_test(damage_that_is_met_later_costs_its_rows_only),
 		cmocka_unit_test(a_disk_that_fails_stops_nothing),
 		cmocka_unit_test(latest_waits_once_over_a_restart),
 		cmocka_unit_test(a_backlog_is_read_on_while_present_readings_come),
