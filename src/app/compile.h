@@ -17,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Stands in a topic for a text that was refused; no topic that is sound can have it. */
+#define COMPILE_NAMELESS "#"
+
 /*
  * Makes the plan of a whole map.  Faults and warnings are added; with a fault the plan is not fit for use, but its
  * arena must be freed all the same.  Nothing of the plan points into the tree, whose arena is freed on the way.

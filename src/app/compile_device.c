@@ -105,7 +105,7 @@ static void device(struct compile *compile, const struct compile_level *level, c
 
 	const char *path = path_of(compile, level, at, map.topic, true);
 	if (!path)
-		path = "?";
+		path = COMPILE_NAMELESS;
 	size_t n = plan->n_devices;
 	struct plan_device entry = {
 		.topic = arena_format(compile->keep, "%s/%s", plan->site, path),
@@ -213,7 +213,7 @@ static void level(struct compile *compile, const struct compile_level *above, co
 	level_keys(compile, at, &map);
 	const char *path = path_of(compile, above, at, map.topic, false);
 	struct compile_level here = {
-		.path = path ? path : "?",
+		.path = path ? path : COMPILE_NAMELESS,
 		.every_us = map.every_us == BF_UNSET ? above->every_us : map.every_us,
 		.depth = above->depth + 1,
 	};

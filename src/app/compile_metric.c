@@ -171,7 +171,8 @@ static void name(struct compile *compile, const struct compile_device *device, c
 	if (word)
 		compile_fault(compile, at, topic ? "topic" : NULL, "write another key, or topic: \"…\"",
 			"\"%s\" is a reserved word for metrics", word);
-	metric->topic = arena_format(compile->keep, "%s/%s", compile->devices[device->index].topic, text ? text : "?");
+	metric->topic = arena_format(
+		compile->keep, "%s/%s", compile->devices[device->index].topic, text ? text : COMPILE_NAMELESS);
 	const char *slash = strrchr(metric->topic, '/');
 	metric->name = slash + 1;
 	compile_delivery(compile, at, map, metric->topic, metric->name, &metric->delivery);

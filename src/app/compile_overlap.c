@@ -30,16 +30,13 @@ void compile_topics_check(struct compile *compile)
 	const struct tree **at = arena_array(&compile->scratch, plan->n_devices + plan->n_metrics + 1, sizeof(*at));
 	size_t n = 0, other;
 	/* devices too: their availability is below them, and with per: "device" their readings */
-	for (size_t i = 0; i < plan->n_devices; i++) {
-		const char *topic = compile->devices[i].topic;
-		at[n] = compile->device_at[i];
-		if (!names_put(&compile->names, SCOPE_TOPICS, topic, strlen(topic), n, &other))
-			collide(compile, at[n], at[other], topic);
-		n++;
-	}
-	for (size_t i = 0; i < plan->n_metrics; i++) {
-		const char *topic = compile->metrics[i].topic;
-		at[n] = compile->metric_at[i];
+	for (size_t i = 0; i < plan->n_devices + plan->n_metrics; i++) {
+		bool is_device = i < plan->n_devices;
+		size_t metric = is_device ? 0 : i - plan->n_devices;
+		const char *topic = is_device ? compile->devices[i].topic : compile->metrics[metric].topic;
+		at[n] = is_device ? compile->device_at[i] : compile->metric_at[metric];
+		if (strstr(topic, COMPILE_NAMELESS)) /* that was told already */
+			continue;
 		if (!names_put(&compile->names, SCOPE_TOPICS, topic, strlen(topic), n, &other))
 			collide(compile, at[n], at[other], topic);
 		n++;

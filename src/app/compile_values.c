@@ -101,7 +101,7 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 	if (list->n == 0)
 		compile_fault(compile, at, "enum", NULL, "\"enum\" is an empty list");
 	struct plan_word *words = arena_array(compile->keep, list->n ? list->n : 1, sizeof(*words));
-	bool first_numbered = false;
+	bool first_numbered = false, mixed = false;
 	size_t n = 0;
 	for (const struct tree *item = list->first; item; item = item->next, n++) {
 		const char *word = item->text;
@@ -113,6 +113,7 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 		bool is_numbered = numbered(item->text, &number, &word);
 		if (n == 0)
 			first_numbered = is_numbered;
+		mixed |= is_numbered != first_numbered;
 		if (is_numbered != first_numbered)
 			told_at(compile, item, "write all of them as \"number=word\"",
 				"\"enum\" has words with and without a number");
@@ -124,8 +125,8 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 		words[n] = (struct plan_word){number, arena_text(compile->keep, word)};
 	}
 	qsort(words, n, sizeof(*words), by_number);
-	for (size_t i = 1; i < n; i++)
-		if (words[i].number == words[i - 1].number && first_numbered) {
+	for (size_t i = 1; i < n && !mixed; i++)
+		if (words[i].number == words[i - 1].number) {
 			compile_fault(compile, at, "enum", NULL, "\"enum\" has two words for %lld",
 				(long long)words[i].number);
 			break;

@@ -62,9 +62,10 @@ unsigned bf_shape_registers(const struct bf_shape *shape);
  * Decodes one value from n bytes of registers (n must be twice bf_shape_registers).
  * A string is cut at its first NUL and loses blanks at both ends; its text is written to `text` and ret_value points
  * into it.
- * u8 u16 u24 u32 u64 bcd → BF_UNSIGNED, s… → BF_SIGNED, f16 → BF_FLOAT16, f32 → BF_FLOAT32, f64 → BF_FLOAT64, bool →
- * BF_BOOLEAN. 0; -EINVAL when n does not fit; -EDOM for a digit above 9 in BCD, NaN or infinity; -EILSEQ for a text
- * that is not UTF-8.  ret_value is untouched on failure.
+ * u8 u16 u24 u32 u64 bcd → BF_UNSIGNED, s… → BF_SIGNED, f16 → BF_FLOAT16, f32 → BF_FLOAT32, f64 → BF_FLOAT64,
+ * bool → BF_BOOLEAN.
+ * 0; -EINVAL when n does not fit; -EDOM for a digit above 9 in BCD, NaN or infinity; -EILSEQ for a text that is not
+ * UTF-8.  ret_value is untouched on failure.
  */
 int bf_decode(const struct bf_shape *shape, const uint8_t *bytes, size_t n, char text[static BF_STRING_MAX + 1],
 	struct bf_value *ret_value);
