@@ -234,6 +234,7 @@ bool outbox_wants_rows(struct outbox *outbox, uint64_t *ret_first, uint64_t *ret
 {
 	pthread_mutex_lock(&outbox->mutex);
 	bool wants = outbox->connected && outbox_reads_on(outbox);
+	outbox->read_asked = false;
 	*ret_first = outbox->disk_first;
 	*ret_last = outbox->disk_last;
 	pthread_mutex_unlock(&outbox->mutex);

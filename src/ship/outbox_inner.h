@@ -53,6 +53,7 @@ struct outbox {
 	bool overtaken;      /* newer ones have left while it could not be read */
 	bool store_first;    /* on disk before it is published */
 	bool store_idle;     /* the store sleeps until it is woken */
+	bool read_asked;     /* it was woken to read on, and has not looked since */
 	bool disk_full;      /* and new readings are those that have to go */
 	int store_fd;
 	uint64_t found_upto;            /* rows up to here were found when the journal was opened first */

@@ -193,9 +193,10 @@ int outbox_next(struct outbox *outbox, const struct outbox_room *room, void *buf
 		error = -EAGAIN;
 	if (error == 0)
 		outbox_hand_over(outbox, &choice, now_us, buffer, ret_message);
-	bool read_on = outbox->store_idle && outbox_reads_on(outbox);
+	/* Not only an idle store: one that waits for its tick with present readings would let the backlog run dry. */
+	bool read_on = !outbox->read_asked && outbox_reads_on(outbox);
 	if (read_on)
-		outbox->store_idle = false;
+		outbox->read_asked = true;
 	pthread_mutex_unlock(&outbox->mutex);
 	if (read_on)
 		outbox_store_wake(outbox);

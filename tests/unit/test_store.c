@@ -7,6 +7,7 @@
 #include "ship/store.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -732,6 +733,39 @@ static void latest_waits_once_over_a_restart(void **state)
 	stage_clear(&stage);
 }
 
+static bool store_is_woken(const struct stage *stage)
+{
+	struct pollfd fd = {.fd = outbox_store_fd(stage->outbox), .events = POLLIN};
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* Time stands still, so the store runs only when it is woken: the drain must not wait for its ticks. */
+static void a_backlog_is_read_on_while_present_readings_come(void **state)
+{
+	(void)state;
+	enum { N = 5000 };
+	struct stage stage;
+	stage_set(&stage, S, 1);
+	for (int i = 0; i < N; i++)
+		put(&stage, 0);
+	tick(&stage, 3 * S);
+	stage_kill(&stage);
+	stage_open(&stage);
+	connect(&stage);
+	put(&stage, 0);
+	store_step(stage.store, virtual_us);
+	for (int i = 0; i < N; i++) {
+		struct outbox_message message;
+		if (outbox_next(stage.outbox, NULL, message_buffer, &message) == -EAGAIN) {
+			assert_true(store_is_woken(&stage));
+			store_step(stage.store, virtual_us);
+			assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
+		}
+		outbox_done(stage.outbox, false, message.sequence, OUTBOX_ACKNOWLEDGED);
+	}
+	stage_clear(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -749,6 +783,7 @@ int main(void)
 		cmocka_unit_test(a_journal_that_comes_late_takes_what_was_put_before),
 		cmocka_unit_test(a_disk_that_fails_stops_nothing),
 		cmocka_unit_test(latest_waits_once_over_a_restart),
+		cmocka_unit_test(a_backlog_is_read_on_while_present_readings_come),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
