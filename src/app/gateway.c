@@ -31,6 +31,7 @@ struct gateway {
 	const struct plan *plan;
 	struct gateway_options options;
 	struct outbox *outbox;
+	struct inquiry *inquiry;
 	struct retained retained;
 	struct printer *printer;
 	struct announce *announce;
@@ -72,7 +73,7 @@ static bool uses_disk(const struct gateway *gateway)
 	return gateway->plan->buffer.path && !gateway->options.once && !gateway->options.print;
 }
 
-static int64_t memory_bytes(const struct gateway *gateway)
+int64_t gateway_memory_bytes(const struct gateway *gateway)
 {
 	const struct plan_buffer *buffer = &gateway->plan->buffer;
 	/* ":none:" means that memory is all there is, and max_size is its bound. */
@@ -89,11 +90,13 @@ static int init_messages(struct gateway *gateway, struct message_sink **ret_mess
 		if (rc == 0)
 			*ret_messages = printer_sink(gateway->printer);
 	} else {
-		rc = outbox_init(&gateway->plan->buffer, memory_bytes(gateway), &clock_system, &gateway->outbox);
+		rc = outbox_init(
+			&gateway->plan->buffer, gateway_memory_bytes(gateway), &clock_system, &gateway->outbox);
 		if (rc == 0) {
 			retained_init(&gateway->retained, gateway->plan);
 			outbox_retain_only(gateway->outbox, &gateway->retained);
 			*ret_messages = outbox_sink(gateway->outbox);
+			rc = inquiry_init(gateway->outbox, &gateway->inquiry);
 		}
 	}
 	return rc;
@@ -168,7 +171,10 @@ int gateway_open_buffer(struct gateway *gateway)
 {
 	if (!uses_disk(gateway))
 		return 0;
-	return store_init(&gateway->plan->buffer, gateway->outbox, &clock_system, &gateway->store);
+	int rc = store_init(&gateway->plan->buffer, gateway->outbox, &clock_system, &gateway->store);
+	if (rc == 0)
+		store_answers(gateway->store, inquiry_serve, gateway->inquiry);
+	return rc;
 }
 
 int gateway_start(struct gateway *gateway)
@@ -226,6 +232,7 @@ void gateway_destroy(struct gateway *gateway)
 	announce_destroy(gateway->announce);
 	printer_destroy(gateway->printer);
 	store_destroy(gateway->store);
+	inquiry_destroy(gateway->inquiry);
 	outbox_destroy(gateway->outbox);
 	retained_destroy(&gateway->retained);
 	arena_free(&gateway->arena);
@@ -300,6 +307,11 @@ struct publisher *gateway_publisher(struct gateway *gateway)
 struct store *gateway_store(struct gateway *gateway)
 {
 	return gateway->store;
+}
+
+struct inquiry *gateway_inquiry(struct gateway *gateway)
+{
+	return gateway->inquiry;
 }
 
 int64_t gateway_started_at(const struct gateway *gateway)

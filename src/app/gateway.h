@@ -12,6 +12,7 @@
 
 #include "field/poller.h"
 #include "model/plan.h"
+#include "ship/inquiry.h"
 #include "ship/outbox.h"
 #include "ship/publisher.h"
 #include "ship/store.h"
@@ -72,8 +73,10 @@ size_t gateway_n_pollers(const struct gateway *gateway);
 const struct poller *gateway_poller(const struct gateway *gateway, size_t nth);
 struct outbox *gateway_outbox(struct gateway *gateway);
 struct publisher *gateway_publisher(struct gateway *gateway);
-struct store *gateway_store(struct gateway *gateway);      /* NULL when there is none */
-int64_t gateway_started_at(const struct gateway *gateway); /* monotonic µs */
+struct store *gateway_store(struct gateway *gateway);        /* NULL when there is none */
+struct inquiry *gateway_inquiry(struct gateway *gateway);    /* for looking at the outbox; NULL when printing */
+int64_t gateway_memory_bytes(const struct gateway *gateway); /* that readings in memory may take */
+int64_t gateway_started_at(const struct gateway *gateway);   /* monotonic µs */
 
 /* Puts a text on site/gateway/ID/stats. */
 void gateway_put_stats(struct gateway *gateway, const char *json, size_t n);

@@ -107,6 +107,7 @@ static void buffer_json(struct json *json, struct outbox *outbox, struct store *
 	json_int(json, "expired", (int64_t)counts.dropped_expired);
 	json_int(json, "superseded", (int64_t)counts.dropped_superseded);
 	json_int(json, "damaged", (int64_t)counts.dropped_damaged);
+	json_int(json, "command", (int64_t)counts.dropped_command);
 	json_object_end(json);
 	json_object_end(json);
 }

@@ -114,6 +114,26 @@ void json_text(struct json *json, const char *key, const char *text)
 	json_text_n(json, key, text, strlen(text));
 }
 
+void json_base64(struct json *json, const char *key, const void *bytes, size_t n)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *byte = bytes;
+	json_begin(json, key);
+	json_put(json, "\"", 1);
+	for (size_t i = 0; i < n; i += 3) {
+		size_t left = n - i < 3 ? n - i : 3;
+		uint32_t bits = (uint32_t)byte[i] << 16;
+		if (left > 1)
+			bits |= (uint32_t)byte[i + 1] << 8;
+		if (left > 2)
+			bits |= byte[i + 2];
+		char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], left > 1 ? digits[bits >> 6 & 63] : '=',
+			left > 2 ? digits[bits & 63] : '='};
+		json_put(json, four, sizeof(four));
+	}
+	json_put(json, "\"", 1);
+}
+
 void json_int(struct json *json, const char *key, int64_t number)
 {
 	char digits[24];

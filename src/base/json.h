@@ -26,6 +26,8 @@ void json_array(struct json *json, const char *key);
 void json_array_end(struct json *json);
 void json_text(struct json *json, const char *key, const char *text);
 void json_text_n(struct json *json, const char *key, const char *text, size_t n);
+/* Any bytes, as base64 (RFC 4648, section 4, with padding). */
+void json_base64(struct json *json, const char *key, const void *bytes, size_t n);
 void json_int(struct json *json, const char *key, int64_t number);
 void json_bool(struct json *json, const char *key, bool yes);
 void json_null(struct json *json, const char *key);

@@ -32,6 +32,17 @@ const struct cli_command cli_commands[] = {
 		cli_read},
 	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",
 		"Serial buses become ptys, TCP hosts listen on the loopback.", cli_simulate},
+	{"buffer", "status | export | drop [-c FILE] [--topic FILTER] [--yes] [--json]", "what waits for the broker",
+		"status tells how much waits, since when, and what was dropped; export prints it, one JSON object a "
+		"line,\n"
+		"and leaves it where it is; drop throws it away, but for what is on its way to the broker.\n"
+		"The gateway that runs the map is asked, or, when none runs, the buffer file is read: exit code 66 "
+		"when\n"
+		"there is none, 65 when it is damaged, 75 when a gateway has it that can't be asked, 69 when the map "
+		"has\n"
+		"no buffer file and no gateway runs. drop without --yes says what it would do and ends with 64.\n\n"
+		"  busferry buffer export --topic 'home/cellar/#' > cellar.jsonl",
+		cli_buffer},
 	{"profiles", "list | show ID | check FILE [--json]", "the devices that are known, and what is known of them",
 		"list shows all, show one with its metrics; check tells every fault of a profile and replays its "
 		"vectors:\n"

@@ -2,6 +2,7 @@
  * `busferry run`: the gateway in the foreground, until a signal or, with --once, until everything was polled and
  * acknowledged.  Signals arrive by signalfd on the main thread; all other threads have them blocked.
  */
+#include "app/control.h"
 #include "app/gateway.h"
 #include "app/health.h"
 #include "base/log.h"
@@ -21,6 +22,8 @@
 #include <unistd.h>
 
 #define ONCE_LOOK_US   20000
+#define BUSY_TRIES     20
+#define BUSY_WAIT_US   100000
 #define ONCE_BROKER_US 30000000 /* how long --once waits for the broker after everything was polled */
 
 static int block_signals(void)
@@ -34,16 +37,17 @@ static int block_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Waits for a signal until an instant.  Its number, or 0. */
-static int wait_signal(int fd, int64_t until_us)
+/* Waits for a signal until an instant, or until another descriptor (or -1) is readable.  Its number, or 0. */
+static int wait_signal(int fd, int other_fd, int64_t until_us)
 {
 	int64_t left = until_us - clock_now(&clock_system);
 	if (left < 0)
 		left = 0;
 	struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000};
-	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	struct pollfd ready[] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
 	struct signalfd_siginfo info;
-	if (ppoll(&ready, 1, &timeout, NULL) == 1 && read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+	if (ppoll(ready, 2, &timeout, NULL) > 0 && ready[0].revents &&
+		read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		return (int)info.ssi_signo;
 	return 0;
 }
@@ -51,10 +55,13 @@ static int wait_signal(int fd, int64_t until_us)
 static void run_until_signal(struct gateway *gateway, int signals)
 {
 	struct health health;
+	struct control *control = control_open(gateway);
 	health_init(&health, gateway, clock_now(&clock_system));
 	pages_give_back();
 	for (;;) {
-		int which = wait_signal(signals, health_step(&health, clock_now(&clock_system)));
+		int64_t now_us = clock_now(&clock_system);
+		int64_t wake_us = health_step(&health, now_us), control_us = control_step(control, now_us);
+		int which = wait_signal(signals, control_fd(control), wake_us < control_us ? wake_us : control_us);
 		if (which == SIGHUP)
 			log_notice("SIGHUP: this version reads the map at its start only; restart to apply a change");
 		else if (which)
@@ -62,6 +69,7 @@ static void run_until_signal(struct gateway *gateway, int signals)
 	}
 	log_info("stopping");
 	health_stopping();
+	control_close(control);
 }
 
 /* Waits for a condition.  -1 when it holds; else the exit code: 69 after too long, 130. */
@@ -72,7 +80,7 @@ static int wait_for(struct gateway *gateway, bool (*holds)(struct gateway *), in
 		int64_t now_us = clock_now(&clock_system);
 		if (now_us >= give_up)
 			return EX_UNAVAILABLE;
-		if (wait_signal(signals, now_us + ONCE_LOOK_US))
+		if (wait_signal(signals, -1, now_us + ONCE_LOOK_US))
 			return EXIT_INTERRUPTED;
 	}
 	return -1;
@@ -103,6 +111,18 @@ static int run_once(struct gateway *gateway, int signals)
 	return unanswered ? EX_UNAVAILABLE : 0;
 }
 
+/* As gateway_open_buffer; a command that looks at the file has it for a moment. */
+static int open_buffer(struct gateway *gateway, int signals)
+{
+	int rc = gateway_open_buffer(gateway);
+	for (int i = 0; rc == -EBUSY && i < BUSY_TRIES; i++) {
+		if (wait_signal(signals, -1, clock_now(&clock_system) + BUSY_WAIT_US))
+			return -EBUSY;
+		rc = gateway_open_buffer(gateway);
+	}
+	return rc;
+}
+
 static int run_gateway(const struct plan *plan, const struct gateway_options *options, int signals)
 {
 	struct gateway *gateway = NULL;
@@ -111,7 +131,7 @@ static int run_gateway(const struct plan *plan, const struct gateway_options *op
 		log_error("can't start: %s", strerror(-rc));
 		return EX_OSERR;
 	}
-	rc = gateway_open_buffer(gateway);
+	rc = open_buffer(gateway, signals);
 	if (rc < 0) {
 		log_error("buffer: %s: %s", plan->buffer.path, rc == -EBUSY ? "another gateway has it" : strerror(-rc));
 		gateway_destroy(gateway);

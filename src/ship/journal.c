@@ -120,6 +120,14 @@ static void allocate(struct journal *journal)
 		log_warning("buffer: %s: the disk has no room for all of max_size", journal->path);
 }
 
+static int prepare(struct journal *journal)
+{
+	int rc = 0;
+	for (size_t i = 0; i < N_STATEMENTS && rc == 0; i++)
+		rc = journal_db_prepare(journal->db, statement_texts[i], &journal->statements[i]);
+	return rc;
+}
+
 static int open_db(struct journal *journal)
 {
 	char limit[64];
@@ -141,8 +149,8 @@ static int open_db(struct journal *journal)
 		rc = journal_db_run(journal->db, schema);
 	if (rc == 0)
 		rc = journal_db_run(journal->db, "COMMIT");
-	for (size_t i = 0; i < N_STATEMENTS && rc == 0; i++)
-		rc = journal_db_prepare(journal->db, statement_texts[i], &journal->statements[i]);
+	if (rc == 0)
+		rc = prepare(journal);
 	if (rc < 0)
 		close_db(journal);
 	return rc;
@@ -205,21 +213,53 @@ static int ends_of(struct journal *journal, struct journal_found *found)
 	return rc;
 }
 
+static struct journal *journal_new(const char *path, int64_t max_bytes)
+{
+	size_t n = strlen(path) + 1;
+	struct journal *journal = calloc(1, sizeof(*journal) + n);
+	if (!journal)
+		return NULL;
+	memcpy(journal->path, path, n);
+	journal->fd = -1;
+	journal->max_pages =
+		max_bytes / JOURNAL_PAGE_BYTES > PAGES_LEAST ? max_bytes / JOURNAL_PAGE_BYTES : PAGES_LEAST;
+	journal->spare_pages = journal->max_pages / 4 < PAGES_SPARE ? journal->max_pages / 4 : PAGES_SPARE;
+	return journal;
+}
+
+int journal_look(const char *path, struct journal **ret_journal)
+{
+	if (access(path, R_OK | W_OK) < 0)
+		return -errno;
+	struct journal *journal = journal_new(path, 0);
+	if (!journal)
+		return -ENOMEM;
+	int rc = journal_db_open(journal->path, false, &journal->db);
+	if (rc == 0) {
+		journal_db_leave_log(journal->db);
+		rc = journal_db_run(journal->db, settings);
+	}
+	if (rc == 0)
+		rc = look(journal->db);
+	if (rc == 0)
+		rc = prepare(journal);
+	if (rc < 0) {
+		journal_close(journal);
+		return rc;
+	}
+	*ret_journal = journal;
+	return 0;
+}
+
 static int open_or_rescue(const char *path, int64_t max_bytes, bool damaged, struct journal **ret_journal,
 	struct journal_found *ret_found)
 {
 	int rc = journal_file_folder(path);
 	if (rc < 0)
 		return rc;
-	size_t n = strlen(path) + 1;
-	struct journal *journal = calloc(1, sizeof(*journal) + n);
+	struct journal *journal = journal_new(path, max_bytes);
 	if (!journal)
 		return -ENOMEM;
-	memcpy(journal->path, path, n);
-	journal->fd = -1;
-	journal->max_pages =
-		max_bytes / JOURNAL_PAGE_BYTES > PAGES_LEAST ? max_bytes / JOURNAL_PAGE_BYTES : PAGES_LEAST;
-	journal->spare_pages = journal->max_pages / 4 < PAGES_SPARE ? journal->max_pages / 4 : PAGES_SPARE;
 	struct journal_found found = {0};
 	mode_t mask = umask(0077);
 	rc = damaged ? -EBADMSG : open_db(journal);
@@ -428,6 +468,15 @@ int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t 
 	journal_db_bind(select, 1, (int64_t)first);
 	journal_db_bind(select, 2, (int64_t)last);
 	return read_rows(journal, select, n_max, take, user, ret_damaged);
+}
+
+int journal_peek(struct journal *journal, uint64_t first, uint64_t last, size_t n_max,
+	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged)
+{
+	size_t n_damaged = journal->n_damaged;
+	int n = journal_read(journal, first, last, n_max, take, user, ret_damaged);
+	journal->n_damaged = n_damaged;
+	return n;
 }
 
 int journal_read_latest(struct journal *journal, bool (*take)(void *user, const struct journal_row *row), void *user,

@@ -97,6 +97,18 @@ int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t 
 int journal_read_latest(struct journal *journal, bool (*take)(void *user, const struct journal_row *row), void *user,
 	uint64_t *ret_damaged);
 
+/* As journal_read, and leaves the damaged ones where they are.  For looking. */
+int journal_peek(struct journal *journal, uint64_t first, uint64_t last, size_t n_max,
+	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged);
+
+/*
+ * Opens a file that is there and that no gateway has, for looking and for deleting: nothing is made, mended or set
+ * aside, nothing is written but by journal_write, and that in place.
+ * 0; -ENOENT there is none; -EBUSY somebody has it; -EBADMSG it is damaged, foreign or of a newer version; -EACCES,
+ * -EROFS or another -errno when it can't be opened for writing, which SQLite needs for its lock.
+ */
+int journal_look(const char *path, struct journal **ret_journal);
+
 void journal_size(struct journal *journal, struct journal_size *ret_size);
 
 #endif

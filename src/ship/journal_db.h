@@ -19,6 +19,9 @@ struct sqlite3_stmt;
 int journal_db_open(const char *path, bool ours, struct sqlite3 **ret_db);
 void journal_db_close(struct sqlite3 *db);
 
+/* Its end writes nothing: what is in the write-ahead log stays there. */
+void journal_db_leave_log(struct sqlite3 *db);
+
 int journal_db_run(struct sqlite3 *db, const char *sql);
 
 /* The number that a statement answers with. */

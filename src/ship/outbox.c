@@ -299,6 +299,7 @@ void outbox_counts(struct outbox *outbox, struct outbox_counts *ret_counts)
 		.dropped_expired = outbox->dropped_expired,
 		.dropped_superseded = outbox->dropped_superseded,
 		.dropped_damaged = outbox->dropped_damaged,
+		.dropped_command = outbox->dropped_command,
 	};
 	pthread_mutex_unlock(&outbox->mutex);
 }

@@ -33,7 +33,8 @@ struct outbox_counts {
 	uint64_t done;     /* acknowledged, or handed to the socket at QoS 0 */
 	uint64_t dropped_full, dropped_offline /* QoS 0 without a broker */, dropped_refused, dropped_expired,
 		dropped_superseded /* a newer one of its topic came while it waited (backlog: "latest") */,
-		dropped_damaged /* their rows on disk can't be read */;
+		dropped_damaged /* their rows on disk can't be read */,
+		dropped_command /* somebody said so; see outbox_view.h */;
 };
 
 /* A message as the publisher gets it: a copy in the caller's memory. */

@@ -1,6 +1,7 @@
 /*
- * The inside of the outbox, shared by its three faces: outbox.c for wire threads and whoever looks on,
- * outbox_publisher.c for the publisher, outbox_store.c for the store.  No one else includes this.
+ * The inside of the outbox, shared by its faces: outbox.c for wire threads and whoever looks on, outbox_publisher.c for
+ * the publisher, outbox_store.c and outbox_disk.c for the store, outbox_view.c for who looks at what waits.  No one
+ * else includes this.
  *
  * Where a reading lies, in ascending sequence:
  *
@@ -41,7 +42,7 @@ struct outbox {
 	int64_t replay_at_us;
 	bool starved; /* the publisher has seen -EAGAIN or -EBUSY and was not woken since */
 	uint64_t taken, done, dropped_full, dropped_offline, dropped_refused, dropped_expired, dropped_superseded,
-		dropped_damaged;
+		dropped_damaged, dropped_command;
 	struct complaint full;
 
 	const struct retained *retained; /* NULL = all as they were */

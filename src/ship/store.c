@@ -38,6 +38,8 @@ struct store {
 	struct outbox *outbox;
 	const struct clock *clock;
 	struct journal *journal;
+	int (*serve)(struct inquiry *inquiry, struct journal *journal); /* NULL = nobody asks */
+	struct inquiry *inquiry;
 	bool opened_once, no_room;
 	bool is_damaged; /* the file was, when it was read or written last */
 	uint64_t born;   /* sequences from the wall clock begin here */
@@ -227,9 +229,11 @@ int64_t store_step(struct store *store, int64_t now_us)
 	outbox_store_fd_clear(store->outbox);
 	if (!store->journal && now_us >= store->retry_us)
 		store_recover(store, now_us);
+	int error = store->serve ? store->serve(store->inquiry, store->journal) : 0;
 	if (!store->journal)
 		return store->retry_us;
-	int error = store_read(store);
+	if (error == 0)
+		error = store_read(store);
 	if (error == 0)
 		error = store_look(store, now_us);
 	if (error == 0 && (now_us >= store->next_write_us || store->buffer->sync_us == 0))
@@ -307,6 +311,13 @@ int store_init(
 	}
 	*ret_store = store;
 	return 0;
+}
+
+void store_answers(
+	struct store *store, int (*serve)(struct inquiry *inquiry, struct journal *journal), struct inquiry *inquiry)
+{
+	store->serve = serve;
+	store->inquiry = inquiry;
 }
 
 int store_start(struct store *store)

@@ -24,6 +24,15 @@ int store_init(
 /* One turn.  Returns when it wants to run again. */
 int64_t store_step(struct store *store, int64_t now_us);
 
+/*
+ * Questions that the store's thread is to answer in each of its steps, until it ends: serve(inquiry, journal), journal
+ * NULL while the file does not work; -errno when it failed.  Before the start.
+ */
+struct inquiry;
+struct journal;
+void store_answers(
+	struct store *store, int (*serve)(struct inquiry *inquiry, struct journal *journal), struct inquiry *inquiry);
+
 int store_start(struct store *store);
 /* Asks: all that waits goes to disk, then the thread ends. */
 void store_stop(struct store *store);

@@ -168,10 +168,12 @@ class Scenario(unittest.TestCase):
         with open(conf, "r+", encoding="utf-8") as f:
             if "buffer: {" not in f.read():
                 f.write('\nbuffer: { path: ":none:" }\n')
-        process = self.start([BUSFERRY, "run", "-c", conf, *options], "busferry-%d" % len(self.processes), env)
+        process = self.start([BUSFERRY, "run", "-c", conf, *options], "busferry-%d" % len(self.processes),
+                             dict({"RUNTIME_DIRECTORY": self.dir}, **(env or {})))
         return process
 
     def command(self, *args, **kwargs):
+        kwargs.setdefault("env", dict(os.environ, RUNTIME_DIRECTORY=self.dir))
         return subprocess.run([BUSFERRY, *args], capture_output=True, text=True, timeout=PATIENCE * 4, check=False,
                               stdin=subprocess.DEVNULL, **kwargs)
 

@@ -108,6 +108,22 @@ static void test_key_is_escaped(void **state)
 	assert_string_equal(text, "{\"a\\\"b\":1}");
 }
 
+/* RFC 4648, section 10. */
+static void test_base64(void **state)
+{
+	(void)state;
+	static const char *const vectors[][2] = {{"", "\"\""}, {"f", "\"Zg==\""}, {"fo", "\"Zm8=\""},
+		{"foo", "\"Zm9v\""}, {"foob", "\"Zm9vYg==\""}, {"fooba", "\"Zm9vYmE=\""}, {"foobar", "\"Zm9vYmFy\""},
+		{"\xff\xfe\xfb", "\"//77\""}};
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		char text[64];
+		struct json json = json_into(text, sizeof(text));
+		json_base64(&json, NULL, vectors[i][0], strlen(vectors[i][0]));
+		assert_true(json_end(&json) > 0);
+		assert_string_equal(text, vectors[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +131,7 @@ int main(void)
 		cmocka_unit_test(test_every_size),
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_key_is_escaped),
+		cmocka_unit_test(test_base64),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
