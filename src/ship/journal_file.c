@@ -4,7 +4,7 @@
  * A file is replaced by renaming: the new one is complete and synced before the old one is touched, and each name is
  * synced before the next is changed, so that a cut leaves the old file, or none and the new one beside it.
  *
- * The file itself is only opened here while SQLite has it closed: closing it would drop SQLite's lock.
+ * The file itself is only opened and closed here while SQLite has it closed: closing it would drop SQLite's lock.
  */
 #include "ship/journal_file.h"
 
@@ -205,6 +205,14 @@ int journal_file_adopt(const char *path)
 		sync_folder(path);
 	}
 	return take_place(path);
+}
+
+int journal_file_allocate(const char *path, int64_t bytes, int *ret_fd)
+{
+	*ret_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (*ret_fd < 0)
+		return -errno;
+	return fallocate(*ret_fd, 0, 0, bytes) < 0 ? -errno : 0;
 }
 
 static int64_t allocated(const char *path)

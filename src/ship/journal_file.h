@@ -40,6 +40,13 @@ int journal_file_replace(const char *path, char *name, size_t size);
 /* Ends a replacement that was cut.  0, or -errno. */
 int journal_file_adopt(const char *path);
 
+/*
+ * Takes the space for the whole file from the disk, without writing it: 0, -EOPNOTSUPP, or -ENOSPC.  The descriptor in
+ * *ret_fd (-1 = none) is to be closed after SQLite has closed the file: closing any descriptor of a file ends the locks
+ * that its process has on it (fcntl(2)).
+ */
+int journal_file_allocate(const char *path, int64_t bytes, int *ret_fd);
+
 /* Bytes that the file and its log may take together: what they have and what the disk has left. */
 int64_t journal_file_room(const char *path);
 /* Makes the log as long as this, unless it is longer.  0, or -errno. */
