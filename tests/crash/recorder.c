@@ -1,6 +1,6 @@
 /*
  * See recorder.h.  SQLite is seen through the shim; what the journal does to files by itself through the linker's
- * --wrap of rename, unlink, fsync, pwrite, ftruncate and posix_fallocate.
+ * --wrap of rename, unlink, fsync, pwrite, ftruncate, fallocate and posix_fallocate.
  */
 #include "recorder.h"
 #include "shim.h"
@@ -224,12 +224,14 @@ int __real_fsync(int fd);
 ssize_t __real_pwrite64(int fd, const void *bytes, size_t n, off_t offset);
 int __real_ftruncate64(int fd, off_t size);
 int __real_posix_fallocate64(int fd, off_t offset, off_t n);
+int __real_fallocate64(int fd, int mode, off_t offset, off_t n);
 int __wrap_rename(const char *from, const char *to);
 int __wrap_unlink(const char *path);
 int __wrap_fsync(int fd);
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t n, off_t offset);
 int __wrap_ftruncate64(int fd, off_t size);
 int __wrap_posix_fallocate64(int fd, off_t offset, off_t n);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t n);
 
 static const char *path_of(int fd)
 {
@@ -289,6 +291,16 @@ int __wrap_posix_fallocate64(int fd, off_t offset, off_t n)
 	struct stat before, now;
 	fstat(fd, &before);
 	int rc = __real_posix_fallocate64(fd, offset, n);
+	if (rc == 0 && fstat(fd, &now) == 0 && now.st_size != before.st_size)
+		saw_sized(path_of(fd), now.st_size);
+	return rc;
+}
+
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t n)
+{
+	struct stat before, now;
+	fstat(fd, &before);
+	int rc = __real_fallocate64(fd, mode, offset, n);
 	if (rc == 0 && fstat(fd, &now) == 0 && now.st_size != before.st_size)
 		saw_sized(path_of(fd), now.st_size);
 	return rc;

@@ -65,6 +65,9 @@ struct journal_row yard_row(const struct yard_kind *kind, uint64_t number, char 
 /* Is it exactly the row of that number? */
 bool yard_is_row(const struct yard_kind *kind, uint64_t number, const struct message *message);
 
+/* As it is handed to the publisher: a replayed one may not be retained any more. */
+bool yard_is_handed(const struct yard_kind *kind, uint64_t number, const struct message *message);
+
 /* Which numbers are there.  Their sequence is their number. */
 struct yard_found {
 	const struct yard_kind *kind;
