@@ -1,170 +1,24 @@
 /*
- * The journal on SQLite (through journal_db.c).
- *
- * The table
- *
- *     msg(id INTEGER PRIMARY KEY,  the sequence: the order of the rows, never used again
- *         ts,                      wall time of the reading, ms
- *         flags,                   see journal_row.h
- *         topic, body,
- *         crc)                     CRC-32 of all of the above, so that a row stands alone
- *     meta(k, v)                   'next': the first sequence that nobody has reserved
- *                                  'rows': how many there are, kept within each transaction
- *     latest                       an index over the few rows of which only the newest of a topic is kept
+ * Writing and reading the journal.  Its tables and how it is opened are in journal_open.c.
  *
  * The rule of validity: a row counts only if its CRC fits.  A flipped bit in a SQLite page is otherwise a silently
- * wrong payload; with the CRC it is one lost row, counted.
+ * wrong payload; with the CRC it is one lost row, counted.  What a CRC can't tell is whether a row lies where it
+ * should: rows out of order, or a damaged one that its key does not find, make the file a damaged one.
  *
- * Why these settings: WAL with synchronous FULL keeps what it has committed over a power cut (NORMAL does not); the
- * lock is exclusive, so there is no shared memory and no second gateway; the file is allocated to its full size at once
- * (without writing it), so that a disk filled by others stops neither appends nor deletes; nothing is ever vacuumed.
- * The count is kept and not made, because a million rows take seconds to count.
- *
- * A file that SQLite calls damaged is renamed and searched row by row (journal_salvage.c).
+ * When the file is full, room is made by the rule before anything is inserted: an insertion that fails for lack of
+ * pages would have to be undone with all else.
  *
  * Invariant: outside of a function no transaction is open and no statement is in use.  Thread: the store's.
  */
-#include "ship/journal.h"
-#include "base/log.h"
-#include "ship/journal_db.h"
-#include "ship/journal_file.h"
-#include "ship/journal_salvage.h"
+#include "ship/journal_inner.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define PAGES_LEAST      15
-#define PAGES_SPARE      24 /* kept free for what a delete writes; a quarter of a small file */
-#define APPLICATION_ID   0x42734679
-#define VERSION          1
 #define MAKE_ROOM_ROUNDS 256
 
-enum statement { INSERT, ERASE, SELECT, SELECT_LATEST, NTH_OLDEST, COUNT, PAGES, UNUSED_PAGES, N_STATEMENTS };
-
-static const char *const statement_texts[N_STATEMENTS] = {
-	[INSERT] = "INSERT OR IGNORE INTO msg VALUES(?,?,?,?,?,?)",
-	[ERASE] = "DELETE FROM msg WHERE id BETWEEN ? AND ?",
-	[SELECT] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id BETWEEN ? AND ? ORDER BY id",
-	[SELECT_LATEST] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE flags & 32 ORDER BY id",
-	[NTH_OLDEST] = "SELECT coalesce(max(id),0) FROM (SELECT id FROM msg ORDER BY id LIMIT ?)",
-	[PAGES] = "PRAGMA page_count",
-	[UNUSED_PAGES] = "PRAGMA freelist_count",
-	[COUNT] = "UPDATE meta SET v = v + ? WHERE k='rows'",
-};
-
-struct journal {
-	struct sqlite3 *db;
-	int fd; /* holds the space; -1 = none */
-	struct sqlite3_stmt *statements[N_STATEMENTS];
-	int64_t max_pages, spare_pages;
-	int64_t rows;
-	struct journal_room room;
-	struct journal_span damaged[32]; /* found while reading; erased with the next write */
-	size_t n_damaged;
-	char path[];
-};
-
-static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE;"
-			       "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0;"
-			       "PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF;";
-
-static const char schema[] =
-	"CREATE TABLE IF NOT EXISTS msg(id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, flags INTEGER NOT NULL,"
-	" topic TEXT NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;"
-	"CREATE INDEX IF NOT EXISTS latest ON msg(id) WHERE flags & 32;"
-	"CREATE TABLE IF NOT EXISTS meta(k TEXT PRIMARY KEY, v INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-	"INSERT OR IGNORE INTO meta VALUES('next', 1);"
-	"INSERT INTO meta SELECT 'rows', (SELECT count(*) FROM msg)"
-	" WHERE NOT EXISTS (SELECT 1 FROM meta WHERE k='rows');";
-
-/* Is it ours, and of a version that we know?  An empty file is. */
-static int look(struct sqlite3 *db)
-{
-	int64_t application = 0, version = 0, tables = 0;
-	int rc = journal_db_ask(db, "SELECT count(*) FROM sqlite_schema", &tables);
-	if (rc == 0)
-		rc = journal_db_ask(db, "PRAGMA application_id", &application);
-	if (rc == 0)
-		rc = journal_db_ask(db, "PRAGMA user_version", &version);
-	if (rc == 0 && tables > 0 && (application != APPLICATION_ID || version < 1 || version > VERSION))
-		rc = -EBADMSG;
-	return rc;
-}
-
-static void close_db(struct journal *journal)
-{
-	for (size_t i = 0; i < N_STATEMENTS; i++) {
-		journal_db_finish(journal->statements[i]);
-		journal->statements[i] = NULL;
-	}
-	journal_db_close(journal->db);
-	journal->db = NULL;
-	if (journal->fd >= 0)
-		close(journal->fd);
-	journal->fd = -1;
-}
-
-/*
- * The whole file is taken from the disk at once, so that nobody else can take the space; no byte of it is written.
- * SQLite itself would write one byte to each page.
- */
-static void allocate(struct journal *journal)
-{
-	int64_t bytes = journal->max_pages * JOURNAL_PAGE_BYTES;
-	if (journal_db_keep_size(journal->db, bytes) &&
-		journal_file_allocate(journal->path, bytes, &journal->fd) == -ENOSPC)
-		log_warning("buffer: %s: the disk has no room for all of max_size", journal->path);
-}
-
-static int prepare(struct journal *journal)
-{
-	int rc = 0;
-	for (size_t i = 0; i < N_STATEMENTS && rc == 0; i++)
-		rc = journal_db_prepare(journal->db, statement_texts[i], &journal->statements[i]);
-	return rc;
-}
-
-static int open_db(struct journal *journal)
-{
-	char limit[64];
-	int rc = journal_db_open(journal->path, true, &journal->db);
-	if (rc == 0)
-		rc = journal_db_run(journal->db, settings);
-	if (rc == 0)
-		rc = look(journal->db);
-	if (rc == 0)
-		rc = journal_db_run(journal->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-						 "PRAGMA wal_autocheckpoint=1000;");
-	snprintf(limit, sizeof(limit), "PRAGMA max_page_count=%lld", (long long)journal->max_pages);
-	if (rc == 0)
-		rc = journal_db_run(journal->db, limit);
-	if (rc == 0)
-		rc = journal_db_run(
-			journal->db, "BEGIN IMMEDIATE; PRAGMA application_id=1114850937; PRAGMA user_version=1;");
-	if (rc == 0)
-		rc = journal_db_run(journal->db, schema);
-	if (rc == 0)
-		rc = journal_db_run(journal->db, "COMMIT");
-	if (rc == 0)
-		rc = prepare(journal);
-	if (rc < 0)
-		close_db(journal);
-	return rc;
-}
-
-static int aside(const struct journal *journal, struct journal_found *found)
-{
-	int rc = journal_file_set_aside(journal->path, found->aside, sizeof(found->aside));
-	found->set_aside = rc == 0;
-	return rc;
-}
-
-/* Ends the transaction: on disk, or undone. */
-static int commit(struct journal *journal, int rc, int64_t more_rows)
+int journal_commit(struct journal *journal, int rc, int64_t more_rows)
 {
 	if (rc == 0 && more_rows) {
 		journal_db_bind(journal->statements[COUNT], 1, more_rows);
@@ -180,129 +34,6 @@ static int commit(struct journal *journal, int rc, int64_t more_rows)
 	return rc;
 }
 
-static void salvage_file(struct journal *journal, struct journal_found *found)
-{
-	struct journal_salvaged salvaged;
-	if (journal_db_run(journal->db, "BEGIN IMMEDIATE") < 0)
-		return;
-	int rc = journal_salvage(found->aside, journal->statements[INSERT], &salvaged);
-	if (rc == -ENOSPC) /* the file is smaller than the old one was: what fits is kept */
-		rc = 0;
-	found->damaged += salvaged.damaged;
-	if (commit(journal, rc, (int64_t)salvaged.rescued) == 0)
-		found->rescued = salvaged.rescued;
-}
-
-/* Nobody may use again a sequence that a row has. */
-static int ends_of(struct journal *journal, struct journal_found *found)
-{
-	int64_t first = 0, last = 0;
-	int rc = journal_db_ask(journal->db, "SELECT coalesce(min(id),0) FROM msg", &first);
-	if (rc == 0)
-		rc = journal_db_ask(journal->db, "SELECT coalesce(max(id),0) FROM msg", &last);
-	if (rc == 0)
-		rc = journal_db_ask(journal->db, "SELECT v FROM meta WHERE k='rows'", &journal->rows);
-	if (rc == 0)
-		rc = journal_db_run(journal->db, "UPDATE meta SET v = max(v, (SELECT coalesce(max(id),0)+1 FROM msg))"
-						 " WHERE k='next' AND v <= (SELECT coalesce(max(id),0) FROM msg)");
-	if (journal->rows < 0 || journal->rows > last - first + 1)
-		journal->rows = last ? last - first + 1 : 0; /* of a damaged page: at most so many */
-	found->first = (uint64_t)first;
-	found->last = (uint64_t)last;
-	found->rows = (uint64_t)journal->rows;
-	return rc;
-}
-
-static struct journal *journal_new(const char *path, int64_t max_bytes)
-{
-	size_t n = strlen(path) + 1;
-	struct journal *journal = calloc(1, sizeof(*journal) + n);
-	if (!journal)
-		return NULL;
-	memcpy(journal->path, path, n);
-	journal->fd = -1;
-	journal->max_pages =
-		max_bytes / JOURNAL_PAGE_BYTES > PAGES_LEAST ? max_bytes / JOURNAL_PAGE_BYTES : PAGES_LEAST;
-	journal->spare_pages = journal->max_pages / 4 < PAGES_SPARE ? journal->max_pages / 4 : PAGES_SPARE;
-	return journal;
-}
-
-int journal_look(const char *path, struct journal **ret_journal)
-{
-	if (access(path, R_OK | W_OK) < 0)
-		return -errno;
-	struct journal *journal = journal_new(path, 0);
-	if (!journal)
-		return -ENOMEM;
-	int rc = journal_db_open(journal->path, false, &journal->db);
-	if (rc == 0) {
-		journal_db_leave_log(journal->db);
-		rc = journal_db_run(journal->db, settings);
-	}
-	if (rc == 0)
-		rc = look(journal->db);
-	if (rc == 0)
-		rc = prepare(journal);
-	if (rc < 0) {
-		journal_close(journal);
-		return rc;
-	}
-	*ret_journal = journal;
-	return 0;
-}
-
-static int open_or_rescue(const char *path, int64_t max_bytes, bool damaged, struct journal **ret_journal,
-	struct journal_found *ret_found)
-{
-	int rc = journal_file_folder(path);
-	if (rc < 0)
-		return rc;
-	struct journal *journal = journal_new(path, max_bytes);
-	if (!journal)
-		return -ENOMEM;
-	struct journal_found found = {0};
-	mode_t mask = umask(0077);
-	rc = damaged ? -EBADMSG : open_db(journal);
-	if (rc == 0 && (rc = ends_of(journal, &found)) < 0)
-		close_db(journal);
-	if (rc == -EBADMSG) {
-		rc = aside(journal, &found);
-		if (rc == 0 || rc == -ENOENT)
-			rc = open_db(journal);
-		if (rc == 0 && found.set_aside)
-			salvage_file(journal, &found);
-		if (rc == 0)
-			rc = ends_of(journal, &found);
-	}
-	umask(mask);
-	if (rc < 0) {
-		journal_close(journal);
-		return rc;
-	}
-	allocate(journal);
-	*ret_journal = journal;
-	*ret_found = found;
-	return 0;
-}
-
-int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
-{
-	return open_or_rescue(path, max_bytes, false, ret_journal, ret_found);
-}
-
-int journal_rescue(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
-{
-	return open_or_rescue(path, max_bytes, true, ret_journal, ret_found);
-}
-
-void journal_close(struct journal *journal)
-{
-	if (!journal)
-		return;
-	close_db(journal);
-	free(journal);
-}
-
 int journal_reserve(struct journal *journal, uint64_t n, uint64_t *ret_first)
 {
 	int64_t next = 0;
@@ -311,6 +42,7 @@ int journal_reserve(struct journal *journal, uint64_t n, uint64_t *ret_first)
 	snprintf(text, sizeof(text), "UPDATE meta SET v = v + %llu WHERE k='next'", (unsigned long long)n);
 	if (rc == 0)
 		rc = next > 0 ? journal_db_run(journal->db, text) : -EBADMSG;
+	journal->bad = journal->bad || rc == -EBADMSG;
 	if (rc == 0)
 		*ret_first = (uint64_t)next;
 	return rc;
@@ -375,17 +107,26 @@ static int make_room(struct journal *journal, int64_t pages, struct journal_room
 	return -ENOSPC;
 }
 
-/* How many pages rows may take: a long one has pages of its own. */
+/* Bytes of pages that a row can cost.  What is longer than a page overflows into pages of its own; what is left of it
+ * lies beside other rows, and what does not fit there leaves the rest of a page empty. */
+static int64_t row_cost(const struct journal_row *row)
+{
+	const int64_t page = JOURNAL_PAGE_BYTES, least = page / 8;
+	int64_t n = (int64_t)(row->message.payload_n + strlen(row->message.topic)) + 48, pages = 0;
+	if (n > page - 64) {
+		pages = (n - least) / page + 1;
+		n = least + (n - least) % page;
+	}
+	int64_t beside = n <= least ? n + n / 4 : n <= page / 2 ? 2 * n : page;
+	return pages * page + beside;
+}
+
 static int64_t pages_of(const struct journal_row *rows, size_t n)
 {
-	size_t bytes = 0;
-	int64_t long_ones = 0;
-	for (size_t i = 0; i < n; i++) {
-		size_t size = rows[i].message.payload_n + strlen(rows[i].message.topic) + 48;
-		bytes += size;
-		long_ones += size > JOURNAL_PAGE_BYTES / 2;
-	}
-	return (int64_t)(bytes + bytes / 4) / JOURNAL_PAGE_BYTES + 2 * long_ones + 3;
+	int64_t cost = 0;
+	for (size_t i = 0; i < n; i++)
+		cost += row_cost(&rows[i]);
+	return cost / JOURNAL_PAGE_BYTES + 4;
 }
 
 /* Inserts the rows, or none of them.  *more_rows counts what was inserted. */
@@ -412,18 +153,21 @@ int journal_write(struct journal *journal, const struct journal_span *done, size
 {
 	struct journal_room room = {0};
 	int64_t more_rows = 0;
-	int rc = journal_db_run(journal->db, "BEGIN IMMEDIATE");
+	int rc = journal->bad ? -EBADMSG : journal_db_run(journal->db, "BEGIN IMMEDIATE");
 	for (size_t i = 0; i < journal->n_damaged + n_done && rc >= 0; i++) {
-		const struct journal_span *span =
-			i < journal->n_damaged ? &journal->damaged[i] : &done[i - journal->n_damaged];
+		bool is_damaged = i < journal->n_damaged;
+		const struct journal_span *span = is_damaged ? &journal->damaged[i] : &done[i - journal->n_damaged];
 		rc = erase(journal, span->first, span->last);
+		if (is_damaged && rc == 0)
+			rc = -EBADMSG; /* it does not lie where its id says: the id is damaged, and the order with it */
 		more_rows -= rc > 0 ? rc : 0;
 	}
 	rc = rc < 0 ? rc : 0;
 	if (rc == 0 && n_rows)
 		rc = append(journal, rows, n_rows, drop_oldest, &room, &more_rows);
 	more_rows -= (int64_t)room.n_deleted;
-	rc = commit(journal, rc, more_rows);
+	rc = journal_commit(journal, rc, more_rows);
+	journal->bad = journal->bad || rc == -EBADMSG;
 	if (rc < 0)
 		return rc;
 	room.no_use = room.n_left_out && journal->rows == 0;
@@ -438,26 +182,39 @@ void journal_room(const struct journal *journal, struct journal_room *ret_room)
 	*ret_room = journal->room;
 }
 
-/* Goes through the rows of a statement. */
-static int read_rows(struct journal *journal, struct sqlite3_stmt *statement, size_t n_max,
-	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged)
+/* Counted once, however often it is met before it is erased. */
+static void meet_damaged(struct journal *journal, uint64_t id, uint64_t *damaged)
+{
+	for (size_t i = 0; i < journal->n_damaged; i++)
+		if (journal->damaged[i].first == id)
+			return;
+	if (journal->n_damaged < sizeof(journal->damaged) / sizeof(journal->damaged[0]))
+		journal->damaged[journal->n_damaged++] = (struct journal_span){id, id};
+	(*damaged)++;
+}
+
+/* Goes through the rows of a statement from a sequence on.  The id of a damaged row may be anything, so only a sound
+ * one ends it; a sound one that is out of order lies on a page where another should be. */
+static int read_rows(struct journal *journal, struct sqlite3_stmt *statement, uint64_t from, uint64_t last,
+	size_t n_max, bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged)
 {
 	size_t n = 0;
-	int rc = 0;
-	while (n < n_max && (rc = journal_db_next(statement)) > 0) {
+	int rc = journal->bad ? -EBADMSG : 0;
+	while (rc >= 0 && n < n_max && (rc = journal_db_next(statement)) > 0) {
 		struct journal_row row;
-		uint64_t id = (uint64_t)journal_db_number(statement, 0);
 		if (!journal_db_row(statement, &row)) {
-			(*ret_damaged)++;
-			if (journal->n_damaged < sizeof(journal->damaged) / sizeof(journal->damaged[0]))
-				journal->damaged[journal->n_damaged++] = (struct journal_span){id, id};
+			meet_damaged(journal, (uint64_t)journal_db_number(statement, 0), ret_damaged);
 			continue;
 		}
-		if (!take(user, &row))
+		if (row.sequence < from)
+			rc = -EBADMSG;
+		if (row.sequence < from || row.sequence > last || !take(user, &row))
 			break;
+		from = row.sequence + 1;
 		n++;
 	}
 	journal_db_reset(statement);
+	journal->bad = journal->bad || rc == -EBADMSG;
 	return rc < 0 && n == 0 ? rc : (int)n;
 }
 
@@ -466,8 +223,7 @@ int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t 
 {
 	struct sqlite3_stmt *select = journal->statements[SELECT];
 	journal_db_bind(select, 1, (int64_t)first);
-	journal_db_bind(select, 2, (int64_t)last);
-	return read_rows(journal, select, n_max, take, user, ret_damaged);
+	return read_rows(journal, select, first, last, n_max, take, user, ret_damaged);
 }
 
 int journal_peek(struct journal *journal, uint64_t first, uint64_t last, size_t n_max,
@@ -482,7 +238,7 @@ int journal_peek(struct journal *journal, uint64_t first, uint64_t last, size_t 
 int journal_read_latest(struct journal *journal, bool (*take)(void *user, const struct journal_row *row), void *user,
 	uint64_t *ret_damaged)
 {
-	return read_rows(journal, journal->statements[SELECT_LATEST], SIZE_MAX, take, user, ret_damaged);
+	return read_rows(journal, journal->statements[SELECT_LATEST], 0, UINT64_MAX, SIZE_MAX, take, user, ret_damaged);
 }
 
 void journal_size(struct journal *journal, struct journal_size *ret_size)

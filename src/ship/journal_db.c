@@ -41,12 +41,18 @@ static int error_of(int rc)
 	}
 }
 
-int journal_db_open(const char *path, bool ours, struct sqlite3 **ret_db)
+int journal_db_open(const char *path, bool new, struct sqlite3 **ret_db)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-	if (ours)
-		flags |= SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW;
-	return error_of(sqlite3_open_v2(path, ret_db, flags, NULL));
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
+	int rc = sqlite3_open_v2(path, ret_db, new ? flags | SQLITE_OPEN_CREATE : flags, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_db_config(*ret_db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	return error_of(rc);
+}
+
+void journal_db_trust(struct sqlite3 *db)
+{
+	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 }
 
 void journal_db_close(struct sqlite3 *db)
@@ -57,7 +63,6 @@ void journal_db_close(struct sqlite3 *db)
 void journal_db_leave_log(struct sqlite3 *db)
 {
 	int keep = 1;
-	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 }
 

@@ -15,8 +15,10 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-/* ours: it is made if it is not there, and a symbolic link is refused.  *ret_db is to be closed in any case. */
-int journal_db_open(const char *path, bool ours, struct sqlite3 **ret_db);
+/* new: it is made if it is not there.  A symbolic link is refused.  Until journal_db_trust the log stays out of the
+ * file when it is closed: it may be another's.  *ret_db is to be closed in any case. */
+int journal_db_open(const char *path, bool new, struct sqlite3 **ret_db);
+void journal_db_trust(struct sqlite3 *db);
 void journal_db_close(struct sqlite3 *db);
 
 /* Its end writes nothing: what is in the write-ahead log stays there. */

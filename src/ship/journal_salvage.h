@@ -1,20 +1,20 @@
 /*
- * What is sound in a damaged journal is brought into a new one.
+ * What can be read of a journal's file that SQLite calls damaged, without SQLite.
+ *
+ * Thread: the store's.
  */
 #ifndef SHIP_JOURNAL_SALVAGE_H
 #define SHIP_JOURNAL_SALVAGE_H
 
-#include "ship/journal_db.h"
-
-struct journal_salvaged {
-	uint64_t rescued; /* rows that were inserted */
-	uint64_t damaged; /* rows that are there, but not as they were written */
-};
+#include "ship/journal.h"
 
 /*
- * Reads what it can of the file and inserts it by the statement, inside a transaction of the caller's.  The file is
- * made as long as its header says.  0, or -errno of an insertion; a file that can't be read is no error.
+ * Gives every sound row of the file to `take`, nearly in ascending order, until it says false; a row can come twice,
+ * and one that had been deleted can come when the list of free pages is damaged too.  The row is valid during the call.
+ * 0, with the number of rows that are there and not sound added to *ret_damaged; -ECANCELED when take said false;
+ * -errno.
  */
-int journal_salvage(const char *path, struct sqlite3_stmt *insert, struct journal_salvaged *ret_salvaged);
+int journal_salvage(
+	const char *path, bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged);
 
 #endif

@@ -100,7 +100,8 @@ void outbox_journal_opened(
 		if (untouched && !outbox->connected)
 			outbox->boundary = next;
 		outbox->readings.last_sequence = next - 1;
-		outbox->taken_upto = outbox->stored_upto = next - 1; /* what is older stays in memory */
+		if (untouched || outbox->born <= last) /* what is older stays in memory: its numbers may be taken */
+			outbox->taken_upto = outbox->stored_upto = next - 1;
 	}
 	outbox->found_upto = last;
 	outbox->disk_first = first;

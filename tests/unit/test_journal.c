@@ -241,9 +241,18 @@ static void no_damage_stops_the_start(void **state)
 		assert_int_equal(rc, 0);
 		uint64_t damaged = 0;
 		struct reader reader = {0};
-		if (journal_read(journal, 1, INT64_MAX, 1000000, read_row, &reader, &damaged) == -EBADMSG) {
-			journal_close(journal); /* as the store does: open anew */
-			continue;
+		for (int n = -1; n < 0;) {
+			reader = (struct reader){0};
+			n = journal_read(journal, 1, INT64_MAX, 1000000, read_row, &reader, &damaged);
+			uint64_t all = 3000;
+			if (n >= 0 && reader.n < all - 60 && trial % 4 != 3) /* SQLite has seen only a part */
+				n = journal_read(journal, reader.last + 1, INT64_MAX, 1, read_row, &reader, &damaged);
+			if (n >= 0)
+				break;
+			assert_int_equal(n, -EBADMSG); /* as the store does: open anew */
+			journal_close(journal);
+			assert_int_equal(journal_open(path, MEGA, &journal, &found), 0);
+			assert_true(found.set_aside);
 		}
 		assert_int_equal(reader.wrong, 0);
 		if (reader.n < worst[trial % 4])
@@ -251,6 +260,70 @@ static void no_damage_stops_the_start(void **state)
 		write_rows(journal, 100000, 10, true);
 		journal_close(journal);
 	}
+	for (size_t kind = 0; kind < 3; kind++) /* a bit, or a page: what was on one page, at the most */
+		assert_true(worst[kind] >= 3000 - 60);
+}
+
+static void a_link_on_the_way_is_fine(void **state)
+{
+	(void)state;
+	char real[112], link[112], behind[144];
+	struct journal *journal = NULL;
+	struct journal_found found;
+	snprintf(real, sizeof(real), "%s/real", folder);
+	snprintf(link, sizeof(link), "%s/link", folder);
+	snprintf(behind, sizeof(behind), "%s/buffer.db", link);
+	assert_int_equal(mkdir(real, 0700), 0);
+	assert_int_equal(symlink(real, link), 0);
+	assert_int_equal(journal_open(behind, MEGA, &journal, &found), 0); /* /var/lib may be one */
+	journal_close(journal);
+	assert_int_equal(symlink(behind, path), 0);
+	assert_int_equal(journal_open(path, MEGA, &journal, &found), -ELOOP);
+}
+
+static void a_rescue_that_was_cut_is_ended(void **state)
+{
+	(void)state;
+	char new[112];
+	struct journal_found found;
+	uint64_t damaged = 0;
+	struct journal *journal = open_journal(&found);
+	write_rows(journal, 1, 500, true);
+	journal_close(journal);
+	snprintf(new, sizeof(new), "%s.new", path); /* complete, and the old one is set aside but for its log */
+	assert_int_equal(rename(path, new), 0);
+	journal = open_journal(&found);
+	assert_int_equal(read_all(journal, &damaged).n, 500);
+	journal_close(journal);
+	FILE *file = fopen(new, "w"); /* one that is not complete, beside the old one */
+	fputs("half", file);
+	fclose(file);
+	journal = open_journal(&found);
+	assert_int_equal(read_all(journal, &damaged).n, 500);
+	journal_close(journal);
+}
+
+/* Half a page each: a page holds one of them. */
+static void a_full_file_takes_rows_of_any_size(void **state)
+{
+	(void)state;
+	static char payload[300000];
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	for (size_t size = 100; size < 200000; size = size * 7 / 5) {
+		struct journal_row rows[40];
+		size_t n = size < 10000 ? 40 : 2;
+		for (unsigned turn = 0; turn < 20; turn++) {
+			uint64_t dropped = 0;
+			for (size_t i = 0; i < n; i++) {
+				rows[i] = row_at(size * 1000 + turn * 40 + i);
+				rows[i].message.payload = payload;
+				rows[i].message.payload_n = size;
+			}
+			assert_int_equal(journal_write(journal, NULL, 0, rows, n, true, &dropped), 0);
+		}
+	}
+	journal_close(journal);
 }
 
 static void a_foreign_or_newer_file_is_set_aside(void **state)
@@ -285,6 +358,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_else_opens_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_file_drops_by_the_rule, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_unusable_folder_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_link_on_the_way_is_fine, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_rescue_that_was_cut_is_ended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_full_file_takes_rows_of_any_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_damage_stops_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_foreign_or_newer_file_is_set_aside, set_up, tear_down),
 	};

@@ -1,0 +1,30 @@
+/*
+ * The inside of the journal, shared by its two files: journal_open.c makes it ready and a damaged file sound,
+ * journal.c writes and reads.  No one else includes this.
+ */
+#ifndef SHIP_JOURNAL_INNER_H
+#define SHIP_JOURNAL_INNER_H
+
+#include "ship/journal.h"
+#include "ship/journal_db.h"
+#include "ship/journal_file.h"
+
+enum journal_statement { INSERT, ERASE, SELECT, SELECT_LATEST, NTH_OLDEST, COUNT, PAGES, UNUSED_PAGES, N_STATEMENTS };
+
+struct journal {
+	struct sqlite3 *db;
+	int fd; /* holds the space; -1 = none */
+	struct sqlite3_stmt *statements[N_STATEMENTS];
+	int64_t max_pages, spare_pages;
+	int64_t rows;
+	struct journal_room room;
+	struct journal_span damaged[32]; /* found while reading; erased with the next write */
+	size_t n_damaged;
+	bool bad; /* the file is damaged, by SQLite or by its rows; nothing works until it is opened anew */
+	char path[JOURNAL_PATH_BYTES];
+};
+
+/* Ends the transaction: on disk with so many rows more (less), or undone.  rc, or why it failed. */
+int journal_commit(struct journal *journal, int rc, int64_t more_rows);
+
+#endif
