@@ -181,7 +181,7 @@ bool outbox_batch_fill(struct outbox *outbox, int64_t put_before_us, bool flush_
 	if (batch->n == 0)
 		outbox->disk_full = false;
 	outbox->taken_upto = batch->upto;
-	if (batch->n || flush_done) {
+	if (outbox->n_spans && (batch->n || flush_done)) {
 		batch->n_done = outbox->n_spans < BATCH_SPANS ? outbox->n_spans : BATCH_SPANS;
 		memcpy(batch->done, outbox->done_spans, batch->n_done * sizeof(batch->done[0]));
 		outbox->n_spans -= batch->n_done;
