@@ -31,7 +31,21 @@ const struct cli_command cli_commands[] = {
 		"  busferry read tcp://192.168.1.5 holding:40001 --orders",
 		cli_read},
 	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",
-		"Serial buses become ptys, TCP hosts listen on the loopback.", cli_simulate},
+		"Serial buses become ptys, TCP hosts listen on the loopback. Faults, and how often they come by "
+		"default:\n\n"
+		"  late 5%        the answer comes 1.1 to 4.5 time-outs later, and those behind it too\n"
+		"  slow 5%        it comes late but in time\n"
+		"  lost 5%        it does not come\n"
+		"  truncated 5%   it is cut off; on TCP the connection ends there\n"
+		"  noisy 5%       one to three bits, or a burst within two bytes, are wrong; serial wires only\n"
+		"  foreign 5%     another master's question and its answer come before it\n"
+		"  wrong-unit 5%  it bears another unit address\n"
+		"  exception 5%   exception 4, 5, 6 or 11 instead\n"
+		"  dead 100%      the device never answers; the share is that of devices that are dead\n"
+		"  echoing 100%   the bus returns each request to the master; the share is that of buses\n"
+		"  unplugged 1%   at a request the port or connection goes away for 1 to 5 s\n\n"
+		"  busferry simulate -c plant.conf --faults late,dead@cellar/boiler,noisy@rs485:20% --seed 7",
+		cli_simulate},
 	{"profiles", "list | show ID | check FILE [--json]", "the devices that are known, and what is known of them",
 		"list shows all, show one with its metrics; check tells every fault of a profile and replays its "
 		"vectors:\n"
