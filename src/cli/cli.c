@@ -24,6 +24,16 @@ const struct cli_command cli_commands[] = {
 		cli_run},
 	{"check", "[-c FILE] [--topics] [--explain KEY] [--json]", "reads the map and prints the plan",
 		"Every fault of the map is told with its place. Exit code 78 when there is one.", cli_check},
+	{"ports", "[--json]", "the serial ports of this machine, who has them, and what helps", NULL, cli_ports},
+	{"scan", "PORT [OPTIONS]", "finds the devices on a wire, and says what they may be",
+		"PORT is a serial port, tcp://HOST[:PORT] of Modbus TCP, or, with --rtu, tcp://HOST:PORT of a serial\n"
+		"device server. The first addresses are asked with all line settings before the others are. Nothing "
+		"is\n"
+		"written to a device. Ctrl-C ends it with what was found so far.\n\n"
+		"  busferry scan /dev/ttyUSB0\n"
+		"  busferry scan /dev/ttyUSB0 --lines \"9600 8N1,19200 8E1\" --addresses 1-20\n"
+		"  busferry scan tcp://192.168.1.5",
+		cli_scan},
 	{"read", "PORT TABLE:ADDRESS [OPTIONS]", "one-off reads without a map",
 		"PORT is a serial port (with --line) or tcp://HOST[:PORT]. TABLE is input, holding, coil or discrete,\n"
 		"ADDRESS zero-based or the manual's number.\n\n"
