@@ -143,6 +143,10 @@ static void opened(struct bus *bus, int64_t now_us)
 			bus->entries[i].due_at = now_us;
 	}
 	if (complaint_clear(&bus->closed, now_us, &lasted, NULL)) {
+		/* Its devices are offline until they are heard, so nobody waits for his turn to come round. */
+		for (size_t i = 0; i < bus->n_rounds; i++)
+			if (bus->entries[i].due_at > now_us && bus->entries[i].due_at != CLOCK_NEVER)
+				bus->entries[i].due_at = now_us;
 		char length[LOG_LENGTH_SIZE];
 		log_notice("bus %s: %s is back after %s", bus->told->name,
 			bus->told->port ? bus->told->port : bus->told->host, log_length(lasted, length));
