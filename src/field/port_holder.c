@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,17 +33,28 @@ static void name_of(const char *proc, struct port_holder *holder)
 	fclose(comm);
 }
 
-/* One line of /proc/locks, "12: FLOCK  ADVISORY  WRITE 1234 00:05:678 0 EOF". */
-static bool is_lock_on(const char *line, const struct stat *file, pid_t *ret_pid)
+/* A number to its very end, which is `stop`; UINT64_MAX when it is none. */
+static uint64_t number(const char *text, int base, char stop)
 {
-	char kind[16];
-	long pid;
-	unsigned high, low;
-	unsigned long long inode;
-	if (sscanf(line, "%*d: %15s %*s %*s %ld %x:%x:%llu", kind, &pid, &high, &low, &inode) != 5)
+	char *end;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, base);
+	return errno || end == text || *end != stop || *text == '-' ? UINT64_MAX : value;
+}
+
+/* One line of /proc/locks, "12: FLOCK  ADVISORY  WRITE 1234 00:05:678 0 EOF"; who waits has an arrow more. */
+static bool is_lock_on(char *line, const struct stat *file, pid_t *ret_pid)
+{
+	char *words[6], *rest = line;
+	size_t n = 0;
+	while (n < 6 && (words[n] = strtok_r(rest, " ", &rest)) != NULL)
+		n++;
+	if (n < 6 || strcmp(words[1], "FLOCK") != 0)
 		return false;
-	if (strcmp(kind, "FLOCK") != 0 || pid <= 0 || inode != file->st_ino || high != major(file->st_dev) ||
-		low != minor(file->st_dev))
+	uint64_t pid = number(words[4], 10, '\0');
+	char *low = strchr(words[5], ':'), *inode = low ? strchr(low + 1, ':') : NULL;
+	if (pid == 0 || pid > INT_MAX || !inode || number(words[5], 16, ':') != major(file->st_dev) ||
+		number(low + 1, 16, ':') != minor(file->st_dev) || number(inode + 1, 10, '\0') != file->st_ino)
 		return false;
 	*ret_pid = (pid_t)pid;
 	return true;
