@@ -280,6 +280,14 @@ int64_t station_set_step(struct station_set *set, int64_t now_us)
 	return served < plugged ? served : plugged;
 }
 
+void station_set_tell_hasty(const struct station_set *set)
+{
+	for (const struct wire *wire = set->wires; wire; wire = wire->next)
+		if (wire->station.n_hasty)
+			log_notice("bus %s: %llu requests came before 3.5 characters of silence and were not heard",
+				wire->station.bus->name, (unsigned long long)wire->station.n_hasty);
+}
+
 void station_set_destroy(struct station_set *set)
 {
 	if (!set)

@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 import unittest
 
@@ -48,6 +49,15 @@ floors: {
   }
 }
 """
+
+
+def crc16(data):
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return bytes([crc & 0xFF, crc >> 8])
 
 
 class Terminal:
@@ -328,6 +338,25 @@ USB Serial (1a86:7523): plugged in, but it has no port
         self.assertIn('unknown fault "rude"; there are late, lost, truncated, noisy,', wrong.stderr)
         self.assertIn('no device or bus "f/none"',
                       self.command("simulate", "-c", conf, "--faults", "late@f/none").stderr)
+
+    def test_strict_devices_count_who_was_hasty(self):
+        simulate = self.play("--strict")
+        fd = os.open(self.pty, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            attributes = termios.tcgetattr(fd)
+            attributes[4] = attributes[5] = termios.B19200
+            termios.tcsetattr(fd, termios.TCSANOW, attributes)
+            question = bytes([9, 4, 0, 5, 0, 1])
+            question += crc16(question)
+            os.write(fd, question)
+            self.assertTrue(select.select([fd], [], [], PATIENCE)[0])
+            os.read(fd, 100)
+            os.write(fd, question + question)  # one without silence, if not both
+            select.select([fd], [], [], 1)  # the first may still be heard
+        finally:
+            os.close(fd)
+        simulate.stop()
+        self.assertRegex(simulate.text(), r"bus rs485: [12] requests? came before 3.5 characters of silence")
 
     def test_a_lock_is_kept_from_others_too(self):
         self.play()
