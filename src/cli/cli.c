@@ -24,6 +24,16 @@ const struct cli_command cli_commands[] = {
 		cli_run},
 	{"check", "[-c FILE] [--topics] [--explain KEY] [--json]", "reads the map and prints the plan",
 		"Every fault of the map is told with its place. Exit code 78 when there is one.", cli_check},
+	{"ports", "[--json]", "the serial ports of this machine, who has them, and what helps", NULL, cli_ports},
+	{"scan", "PORT [OPTIONS]", "finds the devices on a wire, and says what they may be",
+		"PORT is a serial port, tcp://HOST[:PORT] of Modbus TCP, or, with --rtu, tcp://HOST:PORT of a serial\n"
+		"device server. The first addresses are asked with all line settings before the others are. Nothing "
+		"is\n"
+		"written to a device. Ctrl-C ends it with what was found so far.\n\n"
+		"  busferry scan /dev/ttyUSB0\n"
+		"  busferry scan /dev/ttyUSB0 --lines \"9600 8N1,19200 8E1\" --addresses 1-20\n"
+		"  busferry scan tcp://192.168.1.5",
+		cli_scan},
 	{"read", "PORT TABLE:ADDRESS [OPTIONS]", "one-off reads without a map",
 		"PORT is a serial port (with --line) or tcp://HOST[:PORT]. TABLE is input, holding, coil or discrete,\n"
 		"ADDRESS zero-based or the manual's number.\n\n"
@@ -31,7 +41,21 @@ const struct cli_command cli_commands[] = {
 		"  busferry read tcp://192.168.1.5 holding:40001 --orders",
 		cli_read},
 	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",
-		"Serial buses become ptys, TCP hosts listen on the loopback.", cli_simulate},
+		"Serial buses become ptys, TCP hosts listen on the loopback. Faults, and how often they come by "
+		"default:\n\n"
+		"  late 5%        the answer comes 1.1 to 4.5 time-outs later, and those behind it too\n"
+		"  slow 5%        it comes late but in time\n"
+		"  lost 5%        it does not come\n"
+		"  truncated 5%   it is cut off; on TCP the connection ends there\n"
+		"  noisy 5%       one to three bits, or a burst within two bytes, are wrong; serial wires only\n"
+		"  foreign 5%     another master's question and its answer come before it\n"
+		"  wrong-unit 5%  it bears another unit address\n"
+		"  exception 5%   exception 4, 5, 6 or 11 instead\n"
+		"  dead 100%      the device never answers; the share is that of devices that are dead\n"
+		"  echoing 100%   the bus returns each request to the master; the share is that of buses\n"
+		"  unplugged 1%   at a request the port or connection goes away for 1 to 5 s\n\n"
+		"  busferry simulate -c plant.conf --faults late,dead@cellar/boiler,noisy@rs485:20% --seed 7",
+		cli_simulate},
 	{"buffer", "status | export | drop [-c FILE] [--topic FILTER] [--yes] [--json]", "what waits for the broker",
 		"status tells how much waits, since when, and what was dropped; export prints it, one JSON object a "
 		"line,\n"

@@ -59,6 +59,8 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_simulate(int argc, char **argv);
 int cli_buffer(int argc, char **argv);
+int cli_ports(int argc, char **argv);
+int cli_scan(int argc, char **argv);
 int cli_read(int argc, char **argv);
 int cli_profiles(int argc, char **argv);
 int cli_drivers(int argc, char **argv);

@@ -3,8 +3,8 @@
  */
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/wire.h"
 #include "field/transact.h"
-#include "model/line_text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,11 +28,10 @@ struct read_command {
 	const char *line_text, *type_text, *words_text, *bytes_text;
 	long unit, n, length;
 	int64_t timeout_us;
-	bool all_orders, as_json;
-	struct plan_bus bus;
+	bool all_orders, as_json, rtu;
+	struct wire_named wire;
 	struct bf_shape shape;
 	struct bf_place place;
-	char host[256];
 };
 
 static int parse_order(const char *name, const char *text, enum bf_order *ret_order)
@@ -110,20 +109,10 @@ static int parse_place(struct read_command *command, const char *text)
 
 static int parse_port(struct read_command *command, const char *text)
 {
-	struct plan_bus *bus = &command->bus;
-	*bus = (struct plan_bus){.name = text, .gap_us = PLAN_ADAPTIVE, .line = {9600, 8, 'N', 1}};
-	if (strncmp(text, "tcp://", 6) == 0) {
-		bus->wire = WIRE_TCP;
-		bus->host = command->host;
-		if (host_text_parse(text + 6, 502, command->host, sizeof(command->host), &bus->tcp_port) < 0)
-			return cli_usage_error("read", "\"%s\" is no tcp://HOST[:PORT]", text);
-		return -1;
-	}
-	bus->wire = WIRE_SERIAL;
-	bus->port = text;
-	if (command->line_text && line_text_parse(command->line_text, &bus->line) < 0)
-		return cli_usage_error("read", "--line is like \"9600 8N1\", not \"%s\"", command->line_text);
-	if (command->unit < 1 || command->unit > 247)
+	int rc = wire_parse("read", text, command->line_text, command->rtu, &command->wire);
+	if (rc >= 0)
+		return rc;
+	if (command->wire.bus.wire != WIRE_TCP && (command->unit < 1 || command->unit > 247))
 		return cli_usage_error("read", "a serial unit address is 1 to 247, not %ld", command->unit);
 	return -1;
 }
@@ -238,8 +227,9 @@ static int explain(const struct read_command *command, int failure, uint8_t exce
 			meaning ? ", " : "", meaning ? meaning : "");
 		return EX_UNAVAILABLE;
 	case -ETIMEDOUT:
-		fprintf(stderr, "busferry: error: unit %ld does not answer on %s%s\n", command->unit, command->bus.name,
-			command->bus.wire == WIRE_SERIAL ? " (address, line settings, A and B swapped?)" : "");
+		fprintf(stderr, "busferry: error: unit %ld does not answer on %s%s\n", command->unit,
+			command->wire.bus.name,
+			command->wire.bus.wire != WIRE_TCP ? " (address, line settings, A and B swapped?)" : "");
 		return EX_UNAVAILABLE;
 	case -EBADMSG:
 		fprintf(stderr,
@@ -247,21 +237,8 @@ static int explain(const struct read_command *command, int failure, uint8_t exce
 			"address?)\n",
 			command->unit);
 		return EX_UNAVAILABLE;
-	case -EACCES:
-		fprintf(stderr,
-			"busferry: error: %s: permission denied\nTry: sudo usermod -aG dialout $USER, then log in "
-			"again\n",
-			command->bus.name);
-		return EX_NOPERM;
-	case -EBUSY:
-		fprintf(stderr, "busferry: error: %s: another program has it\n", command->bus.name);
-		return EX_TEMPFAIL;
-	case -ENOENT:
-		fprintf(stderr, "busferry: error: %s: no such port\n", command->bus.name);
-		return EX_NOINPUT;
 	default:
-		fprintf(stderr, "busferry: error: %s: %s\n", command->bus.name, strerror(-failure));
-		return EX_UNAVAILABLE;
+		return wire_failed(&command->wire.bus, failure);
 	}
 }
 
@@ -270,13 +247,16 @@ static int read_and_print(struct read_command *command)
 	struct line *line = NULL;
 	struct line_answer answer = {0};
 	struct line_question question = {.unit = (uint8_t)command->unit, .place = command->place};
-	int rc = line_modbus_init(&command->bus, &line);
+	int rc = line_modbus_init(&command->wire.bus, &line);
 	if (rc == 0)
 		rc = transact_open(line, &clock_system);
-	if (rc == 0)
+	bool opened = rc == 0;
+	if (opened)
 		rc = transact(line, &question, command->timeout_us, &clock_system, &answer);
 	int code;
-	if (rc != 0)
+	if (!opened)
+		code = wire_failed(&command->wire.bus, rc);
+	else if (rc != 0)
 		code = explain(command, rc, answer.exception);
 	else if (command->as_json)
 		code = print_json(command, answer.bytes);
@@ -316,6 +296,10 @@ int cli_read(int argc, char **argv)
 			.kind = CLI_TEXT,
 			.into = &command.line_text,
 			.help = "settings of a serial port (9600 8N1)"},
+		{.name = "rtu",
+			.kind = CLI_FLAG,
+			.into = &command.rtu,
+			.help = "tcp:// is a serial device server, which passes RTU frames on"},
 		{.name = "words",
 			.argument = "ORDER",
 			.kind = CLI_TEXT,

@@ -9,6 +9,7 @@
  * A time-out is not a lost port; an exception is an answer.  A port that can't be opened is tried for ever.
  */
 #include "field/bus.h"
+#include "field/port_failure.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 
 #define REOPEN_FIRST_US 500000
 #define REOPEN_CAP_US   10000000
+#define REOPEN_PORT_US  500000 /* looking whether an unplugged port is back costs next to nothing */
 #define START_AGAIN_US  1000000
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
@@ -31,7 +33,8 @@ void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct lin
 		.line = line,
 		.gap_us = plan_bus_gap_us(told),
 		.current = -1,
-		.reopening = {.first_us = REOPEN_FIRST_US, .cap_us = REOPEN_CAP_US},
+		.reopening = {.first_us = REOPEN_FIRST_US,
+			.cap_us = told->wire == WIRE_SERIAL ? REOPEN_PORT_US : REOPEN_CAP_US},
 		.once = once};
 	bus->devices = arena_array(arena, told->n_devices, sizeof(*bus->devices));
 	for (uint32_t i = 0; i < told->n_devices; i++) {
@@ -77,9 +80,11 @@ bool bus_finished(const struct bus *bus)
 
 short bus_events(const struct bus *bus)
 {
-	if (bus->line->fd < 0 || (bus->state != BUS_OPENING && bus->state != BUS_ASKED))
+	if (bus->line->fd < 0)
 		return 0;
-	return bus->line->events;
+	if (bus->state == BUS_IDLE) /* unplugged between two polls: its number is free only once it is closed */
+		return bus->told->wire == WIRE_SERIAL ? POLLHUP : 0;
+	return bus->state == BUS_CLOSED ? 0 : bus->line->events;
 }
 
 static int64_t wall_ms(const struct bus *bus)
@@ -106,10 +111,11 @@ static void served(struct bus *bus, bool heard, int64_t now_us)
 
 static void port_lost(struct bus *bus, int failure, int64_t now_us)
 {
+	char why[PORT_FAILURE_SIZE];
 	if (complaint_raise(&bus->closed, now_us))
-		log_warning("bus %s: %s%s%s: %s", bus->told->name, bus->told->port ? bus->told->port : bus->told->host,
+		log_warning("bus %s: %s%s: %s", bus->told->name, bus->told->port ? bus->told->port : bus->told->host,
 			bus->state == BUS_CLOSED || bus->state == BUS_OPENING ? " can't be opened" : " is gone",
-			failure == -EBUSY ? " (another program has it)" : "", strerror(-failure));
+			port_failure_text(bus->told->port, failure, why));
 	bool was_open = bus->state == BUS_IDLE || bus->state == BUS_ASKED;
 	bus->line->ops->close(bus->line);
 	bus->state = BUS_CLOSED;
@@ -137,6 +143,10 @@ static void opened(struct bus *bus, int64_t now_us)
 			bus->entries[i].due_at = now_us;
 	}
 	if (complaint_clear(&bus->closed, now_us, &lasted, NULL)) {
+		/* Its devices are offline until they are heard, so nobody waits for his turn to come round. */
+		for (size_t i = 0; i < bus->n_rounds; i++)
+			if (bus->entries[i].due_at > now_us && bus->entries[i].due_at != CLOCK_NEVER)
+				bus->entries[i].due_at = now_us;
 		char length[LOG_LENGTH_SIZE];
 		log_notice("bus %s: %s is back after %s", bus->told->name,
 			bus->told->port ? bus->told->port : bus->told->host, log_length(lasted, length));
@@ -293,8 +303,19 @@ static int64_t step_opening(struct bus *bus, int64_t now_us)
 	return now_us;
 }
 
-static int64_t step_idle(struct bus *bus, int64_t now_us)
+/* Unplugged?  Found without reading. */
+static bool hung_up(int fd)
 {
+	struct pollfd port = {.fd = fd};
+	return poll(&port, 1, 0) == 1 && port.revents & (POLLHUP | POLLERR | POLLNVAL);
+}
+
+static int64_t step_idle(struct bus *bus, bool ready, int64_t now_us)
+{
+	if (ready && bus->told->wire == WIRE_SERIAL && hung_up(bus->line->fd)) {
+		port_lost(bus, -ENODEV, now_us);
+		return bus->reopen_at;
+	}
 	if (bus->current < 0) {
 		bus->current = schedule_pick(bus->entries, bus->n_rounds, now_us);
 		if (bus->current < 0)
@@ -352,7 +373,7 @@ int64_t bus_step(struct bus *bus, bool ready, int64_t now_us)
 			wake = step_opening(bus, now_us);
 			break;
 		case BUS_IDLE:
-			wake = step_idle(bus, now_us);
+			wake = step_idle(bus, ready, now_us);
 			break;
 		case BUS_ASKED:
 			wake = step_asked(bus, ready, now_us);

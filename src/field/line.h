@@ -57,10 +57,11 @@ struct line_ops {
 int line_modbus_init(const struct plan_bus *bus, struct line **ret_line);
 
 /*
- * Opens a serial port: libserialport where it can, termios for what it can't (ptys); raw, non-blocking, exclusively
- * ours.  Returns the fd; -ENOENT, -EACCES, -EBUSY (somebody else has it), -EINVAL (settings refused), -errno.
+ * Opens the serial port of a bus: libserialport where it can, termios for what it can't (ptys); raw, non-blocking,
+ * exclusively ours.  Returns the fd; -ENOENT, -EACCES, -EBUSY (somebody else has it), -EINVAL (its driver does
+ * something else than these settings), -EOPNOTSUPP (nor can it switch the direction as `rs485` says), -errno.
  */
-int line_serial_open(const char *path, const struct plan_line *settings);
+int line_serial_open(const struct plan_bus *bus);
 void line_serial_close(int fd);
 
 /* Throws away what lies in the input of any kind of fd, at most a few kB: 0; -ENODEV when the other end is gone. */

@@ -14,6 +14,7 @@
  * Sources: MODBUS Application Protocol V1.1b3; MODBUS over Serial Line V1.02; MODBUS Messaging on TCP/IP V1.0b, 3.1.3.
  */
 #include "field/line.h"
+#include "field/rs485.h"
 
 #include <errno.h>
 #include <modbus/modbus.h>
@@ -28,6 +29,7 @@
 #define RTU_FRAME_MAX   256
 #define TCP_FRAME_MAX   260
 #define MBAP_SIZE       7     /* transaction id, protocol id, length, unit */
+#define RTU_REQUEST     8     /* unit, function, address, quantity, checksum */
 #define RTU_EXCEPTION   5     /* unit, function, code, checksum */
 #define RTU_REST_US     3000  /* silence after which a short frame will not grow any more; USB adapters pause */
 #define BYTE_TIMEOUT_US 20000 /* libmodbus only ever waits for bytes that are there already */
@@ -82,7 +84,7 @@ static int modbus_line_open(struct line *line, int64_t now_us)
 {
 	struct line_modbus *self = of(line);
 	if (self->bus->wire == WIRE_SERIAL) {
-		int fd = line_serial_open(self->bus->port, &self->bus->line);
+		int fd = line_serial_open(self->bus);
 		if (fd < 0)
 			return fd;
 		line->fd = fd;
@@ -108,9 +110,14 @@ static int ask_rtu(struct line_modbus *self, const uint8_t request[static 6])
 {
 	if (modbus_set_slave(self->context, request[0]) < 0)
 		return -EINVAL;
-	if (modbus_send_raw_request(self->context, request, 6) < 0)
-		return is_gone(errno) ? -ENODEV : -EBADMSG;
-	return 0;
+	bool by_hand = self->bus->wire == WIRE_SERIAL && self->bus->rs485 == RS485_RTS;
+	int64_t taken_at = by_hand ? rs485_take(&rs485_kernel, self->line.fd) : 0;
+	int sent = modbus_send_raw_request(self->context, request, 6);
+	int error = errno;
+	int64_t char_us = plan_line_char_ns(&self->bus->line) / 1000 + 1;
+	if (by_hand)
+		rs485_let_go(&rs485_kernel, self->line.fd, taken_at, RTU_REQUEST * char_us, char_us);
+	return sent >= 0 ? 0 : is_gone(error) ? -ENODEV : -EBADMSG;
 }
 
 static int ask_tcp(struct line_modbus *self, const uint8_t request[static 6])

@@ -4,36 +4,31 @@
  * libserialport 0.1.1 looks ports up in /sys by their own name, so links (/dev/serial/by-id/…) are resolved first, and
  * it refuses ptys: what it can't open is opened with termios, with the same result for the caller, a raw, non-blocking
  * fd.  Neither library locks: flock keeps other copies of ourselves and well-behaved programs away, TIOCEXCL on real
- * ports the others (not on a pty: the flag would outlive us there while the other side holds it open).
+ * ports the others (not on a pty: the flag would outlive us there while the other side holds it open).  Who had the
+ * port before and never locked it would take half of our answers: if we can see him the port is refused.
+ *
+ * A port is opened anew by its path each time, and closed as soon as it is dead: an fd that stays open keeps the kernel
+ * from giving the number of an unplugged adapter to the same one when it is back.
  */
 #include "field/line.h"
+#include "base/log.h"
+#include "field/port_holder.h"
+#include "field/port_settings.h"
+#include "field/ports.h"
+#include "field/rs485.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libserialport.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
-
-static const struct {
-	uint32_t baud;
-	speed_t speed;
-} serial_speeds[] = {{300, B300}, {600, B600}, {1200, B1200}, {2400, B2400}, {4800, B4800}, {9600, B9600},
-	{19200, B19200}, {38400, B38400}, {57600, B57600}, {115200, B115200}, {230400, B230400}, {460800, B460800},
-	{921600, B921600}};
-
-static speed_t serial_speed(uint32_t baud)
-{
-	for (size_t i = 0; i < sizeof(serial_speeds) / sizeof(serial_speeds[0]); i++)
-		if (serial_speeds[i].baud == baud)
-			return serial_speeds[i].speed;
-	return B38400; /* only ptys get here, which have no speed */
-}
 
 static int serial_lock(int fd)
 {
@@ -44,23 +39,17 @@ static int serial_lock(int fd)
 	return 0;
 }
 
-/* What libserialport can't open: ptys. */
+/* What libserialport can't open: ptys, and drivers that it does not know. */
 static int serial_open_termios(const char *path, const struct plan_line *settings)
 {
 	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	struct termios tio;
-	int rc = serial_lock(fd);
-	if (rc == 0 && tcgetattr(fd, &tio) < 0)
-		rc = errno == ENOTTY ? -EINVAL : -errno;
-	if (rc == 0) {
-		cfmakeraw(&tio);
-		tio.c_cflag |= CREAD | CLOCAL;
-		cfsetspeed(&tio, serial_speed(settings->baud));
-		if (tcsetattr(fd, TCSANOW, &tio) < 0)
-			rc = -errno;
-	}
+	int rc = isatty(fd) ? serial_lock(fd) : -ENOTTY;
+	if (rc == 0)
+		rc = port_settings_apply(fd, settings);
+	if (rc == 0 && !port_is_pty(fd))
+		ioctl(fd, TIOCEXCL);
 	if (rc < 0) {
 		close(fd);
 		return rc;
@@ -114,6 +103,8 @@ static int serial_open_library(const char *path, const struct plan_line *setting
 		rc = serial_configure(port, settings);
 	if (rc == 0)
 		rc = serial_tell_hangup(handle);
+	if (rc == 0)
+		rc = port_settings_check(handle, settings);
 	if (rc == 0) {
 		ioctl(handle, TIOCEXCL);
 		fd = fcntl(handle, F_DUPFD_CLOEXEC, 0);
@@ -131,16 +122,42 @@ static int serial_open_library(const char *path, const struct plan_line *setting
 	return rc < 0 ? rc : fd;
 }
 
-int line_serial_open(const char *path, const struct plan_line *settings)
+/* What only a real port has: others who listen on it, a direction, a driver that waits before it hands bytes over. */
+static int serial_prepare(int fd, const char *path, const struct plan_bus *bus)
+{
+	struct port_holder holder;
+	if (port_is_pty(fd))
+		return 0;
+	if (port_holder_open("/proc", path, &holder) == 0)
+		return -EBUSY;
+	int rc = rs485_prepare(&rs485_kernel, fd, bus->rs485);
+	if (rc < 0)
+		return rc;
+	port_low_latency(fd);
+	int latency_ms = ports_latency_ms("/sys", strrchr(path, '/') + 1);
+	if (latency_ms > 1)
+		log_warning("bus %s: the driver of %s waits up to %d ms before it hands bytes over: busferry ports "
+			    "tells what helps",
+			bus->name, bus->port, latency_ms);
+	return 0;
+}
+
+int line_serial_open(const struct plan_bus *bus)
 {
 	char real[PATH_MAX];
-	if (!realpath(path, real))
+	if (!realpath(bus->port, real))
 		return -errno;
-	int fd = serial_open_library(real, settings);
+	int fd = serial_open_library(real, &bus->line);
 	if (fd == -ENOTTY)
-		fd = serial_open_termios(real, settings);
-	if (fd >= 0)
-		tcflush(fd, TCIOFLUSH);
+		fd = serial_open_termios(real, &bus->line);
+	if (fd < 0)
+		return fd;
+	int rc = serial_prepare(fd, real, bus);
+	if (rc < 0) {
+		line_serial_close(fd);
+		return rc;
+	}
+	tcflush(fd, TCIOFLUSH);
 	return fd;
 }
 

@@ -171,6 +171,7 @@ int simulate_run(const struct plan *plan, const struct simulate_options *options
 	rc = simulate_place(&simulation);
 	if (rc == 0)
 		rc = simulate_serve(&simulation);
+	station_set_tell_hasty(simulation.set);
 	station_set_destroy(simulation.set);
 	if (simulation.folder[0])
 		rmdir(simulation.folder);

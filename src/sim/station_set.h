@@ -42,6 +42,9 @@ int station_set_adopt(struct station_set *set, const struct plan *plan, const st
  * comes; CLOCK_NEVER when there is none. */
 int64_t station_set_step(struct station_set *set, int64_t now_us);
 
+/* Logs for each bus how many requests its strict devices did not hear because they came too early. */
+void station_set_tell_hasty(const struct station_set *set);
+
 /* Closes all, removes the links.  NULL is fine. */
 void station_set_destroy(struct station_set *set);
 

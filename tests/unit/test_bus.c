@@ -5,11 +5,13 @@
 #include "scripted_line.h"
 
 #include <math.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define MS 1000
@@ -360,6 +362,71 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_clear(&stage);
 }
 
+static void a_port_unplugged_between_two_polls_is_closed_at_once(void **state)
+{
+	(void)state;
+	struct stage stage;
+	int ends[2];
+	stage_set(&stage, false);
+	for (int i = 0; i < 4; i++)
+		stage.metrics[i].every_us = 60 * (int64_t)S;
+	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	stage_run(&stage, 1500 * MS);
+	assert_int_equal(stage.bus.state, BUS_IDLE);
+	assert_int_equal(bus_events(&stage.bus), POLLHUP);
+	assert_int_equal(pipe(ends), 0);
+	stage.line.line.fd = ends[0];
+	bus_step(&stage.bus, true, virtual_now); /* a wake-up without a reason */
+	assert_int_equal(stage.bus.state, BUS_IDLE);
+	close(ends[1]);
+	int64_t wake = bus_step(&stage.bus, true, virtual_now);
+	assert_int_equal(stage.line.line.fd, -1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(atomic_load(&stage.bus.devices[i].counts.availability), AVAILABILITY_OFFLINE);
+	assert_int_equal(bus_events(&stage.bus), 0);
+	assert_true(wake <= virtual_now + 500 * MS);
+	stage.wake = wake;
+	stage_run(&stage, wake + 100 * MS - virtual_now);
+	for (int i = 0; i < 2; i++) /* at once, though their next poll is a minute away */
+		assert_int_equal(atomic_load(&stage.bus.devices[i].counts.availability), AVAILABILITY_ONLINE);
+	close(ends[0]);
+	stage_clear(&stage);
+}
+
+/* The longest pause between two looks at a port or host that is not there, after an hour. */
+static int64_t longest_pause(struct stage *stage)
+{
+	stage->line.absent = true;
+	stage_run(stage, 3600 * (int64_t)S);
+	int64_t longest = 0;
+	for (int i = 0; i < 20; i++) {
+		int64_t before = virtual_now = stage->wake;
+		stage->wake = bus_step(&stage->bus, false, virtual_now);
+		assert_true(stage->wake > before);
+		if (stage->wake - before > longest)
+			longest = stage->wake - before;
+	}
+	return longest;
+}
+
+static void an_absent_port_is_looked_for_twice_a_second_and_a_host_less(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_set(&stage, false);
+	assert_int_equal(longest_pause(&stage), 500 * MS);
+	stage_clear(&stage);
+	stage_set(&stage, false);
+	bus_destroy(&stage.bus);
+	stage.bus_told.wire = WIRE_TCP;
+	stage.bus_told.port = NULL;
+	stage.bus_told.host = "h";
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	assert_int_equal(longest_pause(&stage), 10 * S);
+	stage_clear(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +442,8 @@ int main(void)
 		cmocka_unit_test(an_absent_port_is_told_once),
 		cmocka_unit_test(what_is_asked_at_the_start_is_asked_once_an_appearance),
 		cmocka_unit_test(what_is_asked_at_the_start_is_asked_until_it_is_answered),
+		cmocka_unit_test(a_port_unplugged_between_two_polls_is_closed_at_once),
+		cmocka_unit_test(an_absent_port_is_looked_for_twice_a_second_and_a_host_less),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

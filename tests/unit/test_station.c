@@ -270,7 +270,7 @@ static void a_dead_device_is_silent_and_its_neighbour_not(void **state)
 static void a_late_device_answers_in_order_and_holds_nobody_up(void **state)
 {
 	(void)state;
-	const struct mishap_rule rule = {.what = MISHAP_LATE, .device = 0, .rate = 1};
+	const struct mishap_rule rule = {.what = MISHAP_LATE, .device = 0, .rate = 1, .bus = MISHAP_ANY};
 	const struct mishaps mishaps = {.rules = &rule, .n_rules = 1, .seed = 3};
 	struct station_options options = {.mishaps = &mishaps};
 	struct bench bench = bench_open(&buses[0], &options);

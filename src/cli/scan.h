@@ -1,0 +1,50 @@
+/*
+ * The parts of `busferry scan`: its operands, and what it tells of the devices that it finds.  One thread.
+ */
+#ifndef CLI_SCAN_H
+#define CLI_SCAN_H
+
+#include "app/fingerprint.h"
+#include "cli/wire.h"
+#include "field/convert.h"
+#include "field/scan.h"
+
+#define SCAN_LINES_MAX 32
+
+/* "1-20,42": each once, in this order.  0; -EINVAL; -ERANGE for one that does not exist. */
+int scan_parse_units(const char *text, bool tcp, uint8_t units[static 256], size_t *ret_n);
+
+/* "9600 8N1,19200 8E1".  0; -EINVAL, -ERANGE. */
+int scan_parse_lines(const char *text, struct plan_line lines[static SCAN_LINES_MAX], size_t *ret_n);
+
+struct scan_probe {
+	bool answered, fits;
+	double value; /* NaN = none */
+};
+
+struct scan_device {
+	struct scan_found found;
+	struct scan_probe *probes; /* one a fingerprint */
+};
+
+struct scan_report {
+	const struct plan_bus *bus;
+	struct bf_place ask; /* what every address is asked for */
+	bool json;
+	struct fingerprints prints;
+	struct scan_device *devices;
+	size_t n_devices;
+};
+
+/* One more device; valid until the next one.  NULL when there is no memory. */
+struct scan_device *scan_report_add(struct scan_report *report, const struct scan_found *found);
+
+/* Prints a device with what its probes say. */
+void scan_report_device(const struct scan_report *report, const struct scan_device *device);
+
+/* Prints the lines for the map, unless it is JSON or there is nothing. */
+void scan_report_paste(const struct scan_report *report);
+
+void scan_report_destroy(struct scan_report *report);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * A real wire for a search.
+ *
+ * The line is made anew for each setting, as it takes its settings from the bus when it is made.
+ */
+#include "field/scan_line.h"
+#include "field/transact.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <time.h>
+
+static struct scan_line *of(struct scan_wire *wire)
+{
+	return (struct scan_line *)(void *)((char *)wire - offsetof(struct scan_line, wire));
+}
+
+static void line_close(struct scan_wire *wire)
+{
+	struct scan_line *self = of(wire);
+	if (self->line)
+		self->line->ops->destroy(self->line);
+	self->line = NULL;
+}
+
+static int line_open(struct scan_wire *wire, const struct plan_line *settings)
+{
+	struct scan_line *self = of(wire);
+	line_close(wire);
+	if (settings)
+		self->bus.line = *settings;
+	int rc = line_modbus_init(&self->bus, &self->line);
+	if (rc == 0)
+		rc = transact_open(self->line, self->clock);
+	if (rc < 0)
+		line_close(wire);
+	return rc;
+}
+
+/* A TCP host may close a connection that it got a question on which it does not like: the next one tells. */
+static int line_ask(struct scan_wire *wire, const struct line_question *question, int64_t timeout_us,
+	struct line_answer *ret_answer)
+{
+	struct scan_line *self = of(wire);
+	int rc = self->line ? transact(self->line, question, timeout_us, self->clock, ret_answer) : -ENODEV;
+	if (rc != -ENODEV || self->bus.wire == WIRE_SERIAL)
+		return rc;
+	rc = line_open(wire, NULL);
+	if (rc == 0)
+		rc = transact(self->line, question, timeout_us, self->clock, ret_answer);
+	return rc == -ENODEV ? -ETIMEDOUT : rc;
+}
+
+static uint64_t line_strangers(const struct scan_wire *wire)
+{
+	const struct scan_line *self =
+		(const struct scan_line *)(const void *)((const char *)wire - offsetof(struct scan_line, wire));
+	return self->line ? self->line->n_late + self->line->n_foreign : 0;
+}
+
+static void line_rest(struct scan_wire *wire, int64_t for_us)
+{
+	(void)wire;
+	struct timespec time = {.tv_sec = for_us / 1000000, .tv_nsec = for_us % 1000000 * 1000};
+	ppoll(NULL, 0, &time, NULL);
+}
+
+static int64_t line_now_us(const struct scan_wire *wire)
+{
+	const struct scan_line *self =
+		(const struct scan_line *)(const void *)((const char *)wire - offsetof(struct scan_line, wire));
+	return clock_now(self->clock);
+}
+
+void scan_line_init(struct scan_line *line, const struct plan_bus *bus, const struct clock *clock)
+{
+	*line = (struct scan_line){.wire = {line_open, line_close, line_ask, line_strangers, line_rest, line_now_us},
+		.bus = *bus,
+		.clock = clock};
+}
