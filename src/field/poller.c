@@ -71,8 +71,8 @@ static bool belongs(const struct plan *plan, const struct plan_bus *bus, size_t 
 	return nth >= own && before * tcp_threads(shared) / shared == nth - own;
 }
 
-static void poller_add_bus(struct poller *poller, const struct plan *plan, size_t index, struct reading_sink *sink,
-	bool once, int *failure)
+static void poller_add_bus(struct poller *poller, const struct plan *plan, size_t index,
+	const struct learnt *learnt, struct reading_sink *sink, bool once, int *failure)
 {
 	struct line *line = NULL;
 	int rc = line_modbus_init(&plan->buses[index], &line);
@@ -80,11 +80,11 @@ static void poller_add_bus(struct poller *poller, const struct plan *plan, size_
 		*failure = rc;
 		return;
 	}
-	bus_init(&poller->buses[poller->n_buses++], plan, index, line, sink, poller->clock, once, &poller->arena);
+	bus_init(&poller->buses[poller->n_buses++], plan, index, line, learnt, sink, poller->clock, once, &poller->arena);
 }
 
-int poller_init(const struct plan *plan, size_t nth, struct reading_sink *sink, const struct clock *clock, bool once,
-	struct poller **ret_poller)
+int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt, struct reading_sink *sink,
+	const struct clock *clock, bool once, struct poller **ret_poller)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
 	if (!poller)
@@ -100,7 +100,7 @@ int poller_init(const struct plan *plan, size_t nth, struct reading_sink *sink, 
 	for (size_t i = 0; i < plan->n_buses && rc == 0; i++) {
 		const struct plan_bus *bus = &plan->buses[i];
 		if (belongs(plan, bus, before[shares_thread(bus)]++, nth))
-			poller_add_bus(poller, plan, i, sink, once, &rc);
+			poller_add_bus(poller, plan, i, learnt, sink, once, &rc);
 	}
 	if (rc < 0) {
 		poller_destroy(poller);
@@ -115,10 +115,10 @@ static void poller_schedule(struct poller *poller, int64_t now_us)
 	size_t n = 0, first = 0;
 	poller->scheduled = true;
 	for (size_t i = 0; i < poller->n_buses; i++)
-		n += poller->buses[i].n_rounds;
+		n += poller->buses[i].told->n_devices;
 	for (size_t i = 0; i < poller->n_buses; i++) {
 		bus_schedule(&poller->buses[i], first, n, now_us);
-		first += poller->buses[i].n_rounds;
+		first += poller->buses[i].told->n_devices;
 	}
 }
 

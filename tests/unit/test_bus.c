@@ -114,8 +114,8 @@ static void stage_set(struct stage *stage, bool once)
 		.n_metrics = 4};
 	scripted_line_init(&stage->line, 20 * MS);
 	stage->seen.sink.take = seen_take;
-	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, &stage->seen.sink, &fake_clock, once, &stage->arena);
-	bus_schedule(&stage->bus, 0, stage->bus.n_rounds, virtual_now);
+	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, NULL, &stage->seen.sink, &fake_clock, once, &stage->arena);
+	bus_schedule(&stage->bus, 0, 2, virtual_now);
 	stage->wake = virtual_now;
 }
 
@@ -162,8 +162,8 @@ static void the_silence_between_frames_is_kept(void **state)
 	stage_set(&stage, false);
 	for (int i = 0; i < 4; i++)
 		stage.metrics[i].every_us = 0; /* as fast as the wire allows */
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage_run(&stage, 10 * S);
 	/* 20 ms for an answer and 3.5 characters of 10 bits at 9600 baud, 3.646 ms, before the next question. */
 	unsigned polls = (unsigned)(stage.seen.good[0] + stage.seen.good[3]);
@@ -308,8 +308,8 @@ static void what_is_asked_at_the_start_is_asked_once_an_appearance(void **state)
 	struct stage stage;
 	stage_set(&stage, false);
 	stage.metrics[2].every_us = PLAN_EVERY_START;
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.good[2], 1);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 4};
@@ -326,8 +326,8 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	for (int i = 0; i < 3; i++)
 		stage.metrics[i].every_us = PLAN_EVERY_START;
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 6};
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.offline, 1);
@@ -342,8 +342,8 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	for (int i = 0; i < 3; i++)
 		stage.metrics[i].every_us = PLAN_EVERY_START;
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_CHECKSUM, 0, 2};
 	stage_run(&stage, 10 * S);
 	assert_int_equal(stage.seen.bad[0], 1);
@@ -352,8 +352,8 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	stage.metrics[0].every_us = PLAN_EVERY_START;
 	stage.devices[0].n_metrics = 1;
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_EXCEPTION, 4, 100};
 	stage_run(&stage, 10 * S);
 	assert_int_equal(stage.seen.bad[0], 1);
