@@ -1,8 +1,8 @@
 /*
  * The file of what was learnt, see remember.h.
  *
- * Why the main thread writes it: a wire thread must not wait for a disk.  Refusals only ever grow, and those before their
- * count never change, so they are read while the wires go on.
+ * Why the main thread writes it: a wire thread must not wait for a disk.  Refusals only ever grow, and those before
+ * their count never change, so they are read while the wires go on.
  */
 #include "app/remember.h"
 #include "base/log.h"

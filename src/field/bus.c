@@ -229,8 +229,8 @@ static void answered(struct bus *bus, const struct line_answer *answer, int64_t 
 	finish(bus, now_us, true, false);
 }
 
-/* Modbus exceptions: 2 illegal data address, 3 illegal data value (here: quantity), 5 acknowledge, 6 server device busy,
- * 11 the gateway had no answer from the device. */
+/* Modbus exceptions: 2 illegal data address, 3 illegal data value (here: quantity), 5 acknowledge, 6 server device
+ * busy, 11 the gateway had no answer from the device. */
 static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 {
 	uint32_t d = (uint32_t)bus->current;

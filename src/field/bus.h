@@ -34,9 +34,9 @@ struct bus {
 	int64_t reopen_at; /* CLOSED */
 	int64_t free_at;   /* IDLE: when the silence is over */
 	int64_t gap_us;
-	int current;       /* the device being asked, or to be asked next; -1 = none */
-	bool reopened;     /* a TCP connection was closed and opened again, and nothing was answered since */
-	int64_t wait_us;   /* for the answer of `current` to begin */
+	int current;     /* the device being asked, or to be asked next; -1 = none */
+	bool reopened;   /* a TCP connection was closed and opened again, and nothing was answered since */
+	int64_t wait_us; /* for the answer of `current` to begin */
 	int64_t asked_at, deadline;
 	int64_t began_at; /* when the answer began, 0 = not yet */
 	struct backoff reopening;

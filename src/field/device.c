@@ -1,7 +1,8 @@
 /*
  * Availability and readings of one device: see device.h.
  *
- * Invariant: a device is `online` from its first answer (an exception is one), `offline` after DEVICE_POLLS_MISSED polls without any.
+ * Invariant: a device is `online` from its first answer (an exception is one), `offline` after DEVICE_POLLS_MISSED
+ * polls without any.
  */
 #include "field/device.h"
 #include "field/convert.h"

@@ -49,8 +49,8 @@ void device_init(struct device *device, const struct plan *plan, uint32_t index,
 /* What an answer to the read that its turn asked told. */
 void device_answered(struct device *device, const struct line_answer *answer, int64_t wall_ms, int64_t now_us);
 
-/* That read failed for good (after retries): its metrics get the quality.  rest: so do those of the reads after it, which
- * will not be asked. */
+/* That read failed for good (after retries): its metrics get the quality.  rest: so do those of the reads after it,
+ * which will not be asked. */
 void device_failed(
 	struct device *device, enum quality quality, uint8_t code, bool rest, int64_t wall_ms, int64_t now_us);
 

@@ -4,9 +4,9 @@
  *   busferry learnt 1
  *   0123456789abcdef input 2 5      a device's key, the table, the gap's first cell, the first one behind it
  *
- * Why text: there are a few lines, people may look at them or delete them.  Why a key over all that is read: with another
- * device, profile or map the line means nothing, and what is not refused must not be read around.  A line that is not
- * sound is passed over; the worst that a damaged file does is that something is learnt again.
+ * Why text: there are a few lines, people may look at them or delete them.  Why a key over all that is read: with
+ * another device, profile or map the line means nothing, and what is not refused must not be read around.  A line that
+ * is not sound is passed over; the worst that a damaged file does is that something is learnt again.
  *
  * Invariant: the file is replaced as a whole.  No state; any thread.
  */
@@ -125,8 +125,8 @@ int learnt_load(const char *path, struct learnt *ret_learnt, struct arena *arena
 	return rc;
 }
 
-void learnt_recall(const struct learnt *learnt, const struct plan *plan, const struct plan_device *told,
-	struct refusals *refusals)
+void learnt_recall(
+	const struct learnt *learnt, const struct plan *plan, const struct plan_device *told, struct refusals *refusals)
 {
 	uint64_t key = learnt->n ? learnt_key(plan, told) : 0;
 	uint32_t n = 0;
@@ -138,7 +138,8 @@ void learnt_recall(const struct learnt *learnt, const struct plan *plan, const s
 	atomic_store_explicit(&refusals->n, n, memory_order_release);
 }
 
-size_t learnt_print(const struct plan *plan, const struct plan_device *told, const struct refusals *refusals, char *text)
+size_t learnt_print(
+	const struct plan *plan, const struct plan_device *told, const struct refusals *refusals, char *text)
 {
 	size_t n = 0;
 	uint32_t known = atomic_load_explicit(&refusals->n, memory_order_acquire);

@@ -1,11 +1,11 @@
 /*
  * Time-outs and budgets of silence, see patience.h.
  *
- * Why the exact sum over the last ten seconds and not a bucket that fills: what is promised is "in any ten seconds", and
- * a bucket that holds a burst promises it with half the rate only.
+ * Why the exact sum over the last ten seconds and not a bucket that fills: what is promised is "in any ten seconds",
+ * and a bucket that holds a burst promises it with half the rate only.
  *
- * Why the time to the beginning of the answer: it is the device's own, whatever it is asked for, and a silent device need
- * not be waited for as long as its answer would take on the wire.
+ * Why the time to the beginning of the answer: it is the device's own, whatever it is asked for, and a silent device
+ * need not be waited for as long as its answer would take on the wire.
  *
  * Invariant: marks stand in the order of their ends; when there is no room the two oldest become one that ends with
  * the later of them, which counts no less for any window.
@@ -15,10 +15,10 @@
 #define FIRST_WAIT_US 500000
 #define LAST_WAIT_US  9500000 /* of ten seconds: a device that returns is asked within them */
 
-#define LEAST_US   35000 /* of what is learnt: adapters and busy systems are late by some of it now and then */
-#define UNHEARD_US 60000 /* for a device never heard while nothing is learnt on its bus */
-#define MARGIN_US  10000
-#define FEW        16 /* answers: what was seen of them is no quantile yet */
+#define LEAST_US        35000 /* of what is learnt: adapters and busy systems are late by some of it now and then */
+#define UNHEARD_US      60000 /* for a device never heard while nothing is learnt on its bus */
+#define MARGIN_US       10000
+#define FEW             16 /* answers: what was seen of them is no quantile yet */
 #define SHARE_OF_DEVICE 100
 #define SHARE_OF_BUS    20
 
@@ -47,8 +47,8 @@ void spending_add(struct spending *spending, int64_t now_us, int64_t us)
 
 int64_t spending_room_at(const struct spending *spending, int64_t cost_us, int64_t limit_us, int64_t now_us)
 {
-	/* From the newest back: the question must begin so late that what does not fit lies outside the window that ends
-	 * with it. */
+	/* From the newest back: the question must begin so late that what does not fit lies outside the window that
+	 * ends with it. */
 	int64_t left_us = limit_us - cost_us;
 	for (unsigned i = spending->n; i-- > 0;) {
 		const struct spent *mark = mark_at(spending, i);
@@ -103,7 +103,8 @@ static bool may_wait_whole(const struct patience *patience, const struct patienc
 	return since_us >= apart_us || (spares && !bus->whole_at);
 }
 
-static int64_t may_ask_at(const struct patience *patience, const struct patience_bus *bus, int64_t cost_us, int64_t now_us)
+static int64_t may_ask_at(
+	const struct patience *patience, const struct patience_bus *bus, int64_t cost_us, int64_t now_us)
 {
 	const struct spending *own = &patience->spent, *all = &bus->spent;
 	int64_t at = spending_room_at(all, cost_us, at_least(PATIENCE_BUS_US, cost_us), now_us);

@@ -10,8 +10,8 @@
  *  - One more, half a second later, waits for the bus's budget only, so that a frame lost by chance costs no ten
  *    seconds.  It is earned again by PATIENCE_EARNED answers in a row.
  *  - Where one wait alone is more than the budget, questions are as far apart as the share demands.
- *  - A silent device may just have become slow, and one never heard may be slower than all others: rarely one of them is
- *    given the whole time-out of the map.  That is outside the budgets: when nobody else is due meanwhile (or nobody on
+ *  - A silent device may just have become slow, and one never heard may be slower than all others: rarely one of them
+ * is given the whole time-out of the map.  That is outside the budgets: when nobody else is due meanwhile (or nobody on
  *    the bus has ever answered), and else once in PATIENCE_WHOLE_US.
  *  - On a bus with one device there is nobody to spare.
  *
@@ -73,8 +73,8 @@ void patience_bus_init(struct patience_bus *bus, bool alone);
 void patience_init(struct patience *patience, int64_t cap_us);
 
 /*
- * Before a question.  wire_us: what it takes besides waiting (the request, silences).  free_until: by when somebody else
- * will want the bus.  Returns the wait for the answer to begin, in µs, and when the question may be asked at the
+ * Before a question.  wire_us: what it takes besides waiting (the request, silences).  free_until: by when somebody
+ * else will want the bus.  Returns the wait for the answer to begin, in µs, and when the question may be asked at the
  * soonest, *ret_at, now or later.
  */
 int64_t patience_ask(struct patience *patience, struct patience_bus *bus, int64_t wire_us, int64_t free_until,

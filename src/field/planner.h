@@ -19,7 +19,8 @@ struct planner_cost {
 	int64_t bits8_ns;    /* each started group of eight coils or inputs answered */
 };
 
-/* What a device has refused: no read may hold [from, to) unless that is all it reads, nor reach across when from = to. */
+/* What a device has refused: no read may hold [from, to) unless that is all it reads, nor reach across when from = to.
+ */
 struct planner_refusal {
 	enum bf_space space;
 	uint32_t from, to;

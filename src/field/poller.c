@@ -71,8 +71,8 @@ static bool belongs(const struct plan *plan, const struct plan_bus *bus, size_t 
 	return nth >= own && before * tcp_threads(shared) / shared == nth - own;
 }
 
-static void poller_add_bus(struct poller *poller, const struct plan *plan, size_t index,
-	const struct learnt *learnt, struct reading_sink *sink, bool once, int *failure)
+static void poller_add_bus(struct poller *poller, const struct plan *plan, size_t index, const struct learnt *learnt,
+	struct reading_sink *sink, bool once, int *failure)
 {
 	struct line *line = NULL;
 	int rc = line_modbus_init(&plan->buses[index], &line);
@@ -80,7 +80,8 @@ static void poller_add_bus(struct poller *poller, const struct plan *plan, size_
 		*failure = rc;
 		return;
 	}
-	bus_init(&poller->buses[poller->n_buses++], plan, index, line, learnt, sink, poller->clock, once, &poller->arena);
+	bus_init(&poller->buses[poller->n_buses++], plan, index, line, learnt, sink, poller->clock, once,
+		&poller->arena);
 }
 
 int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt, struct reading_sink *sink,

@@ -15,7 +15,8 @@ struct poller;
 /* How many threads a plan's buses need: one a serial port, few for all TCP hosts. */
 size_t poller_count(const struct plan *plan);
 
-/* The n-th of poller_count pollers.  learnt: what is known of devices, for the time of the call; NULL = nothing.  once: every round is polled once.  0 and *ret_poller, or -errno. */
+/* The n-th of poller_count pollers.  learnt: what is known of devices, for the time of the call; NULL = nothing.  once:
+ * every round is polled once.  0 and *ret_poller, or -errno. */
 int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt, struct reading_sink *sink,
 	const struct clock *clock, bool once, struct poller **ret_poller);
 

@@ -86,8 +86,8 @@ static void add_round(struct rounds *rounds, const struct plan *plan, uint32_t r
 	for (uint32_t i = 0; i < told->n_metrics; i++) {
 		const struct plan_metric *metric = &plan->metrics[told->first_metric + i];
 		if (round_has(rounds, round, rate_of(rounds, metric->every_us)))
-			round->items[round->n_items++] = (struct planner_item){
-				.place = convert_place(metric), .metric = told->first_metric + i};
+			round->items[round->n_items++] =
+				(struct planner_item){.place = convert_place(metric), .metric = told->first_metric + i};
 	}
 	round_plan(rounds, round);
 }
@@ -114,7 +114,8 @@ static uint8_t due_with(const struct rounds *rounds, uint32_t n_shared, uint32_t
 }
 
 /* The rounds in which a rate is the slowest, and how often each comes. */
-static void share_rate(struct rounds *rounds, const struct plan *plan, uint32_t n_shared, uint32_t rate, struct arena *arena)
+static void share_rate(
+	struct rounds *rounds, const struct plan *plan, uint32_t n_shared, uint32_t rate, struct arena *arena)
 {
 	uint32_t comes[1 << ROUND_SHARED_MAX] = {0};
 	for (int64_t k = 1; k <= ROUND_INSTANTS; k++)
@@ -140,8 +141,7 @@ void rounds_init(struct rounds *rounds, const struct plan *plan, const struct pl
 	collect_rates(rounds, &plan->metrics[told->first_metric], told->n_metrics);
 	uint32_t n_shared = rounds->n_timed < ROUND_SHARED_MAX ? rounds->n_timed : ROUND_SHARED_MAX;
 	rounds->scratch = arena_array(arena, told->n_metrics + 1, sizeof(*rounds->scratch));
-	rounds->list =
-		arena_array(arena, rounds->n_rates + (n_shared > 1 ? ROUND_MORE_MAX : 0), sizeof(*rounds->list));
+	rounds->list = arena_array(arena, rounds->n_rates + (n_shared > 1 ? ROUND_MORE_MAX : 0), sizeof(*rounds->list));
 	for (uint32_t rate = 0; rate < rounds->n_rates; rate++)
 		add_round(rounds, plan, rate, rate < n_shared ? (uint8_t)(1u << rate) : 0,
 			rate < rounds->n_timed && (rate >= n_shared || n_shared == 1)
@@ -210,7 +210,8 @@ static uint32_t cut_at(const struct round *round, const struct planner_read *rea
 			apart = i;
 		if (gap < 0 || gap < widest)
 			continue;
-		uint32_t off = i > middle ? i - middle : middle - i, best_off = best > middle ? best - middle : middle - best;
+		uint32_t off = i > middle ? i - middle : middle - i,
+			 best_off = best > middle ? best - middle : middle - best;
 		if (gap > widest || off < best_off)
 			best = i;
 		widest = gap;

@@ -1,10 +1,10 @@
 /*
  * The rounds of a device: which of its metrics fall due together, and by which reads.
  *
- * A rate is an interval at which some of its metrics are asked for.  All rates of a device share one origin, so instants
- * of slower ones fall on instants of faster ones (schedule.h), and what falls due together is one round with a plan of
- * its own: a slow register inside a fast block costs nothing, and no request is made twice.  The rounds that can come
- * are planned once, at the start.
+ * A rate is an interval at which some of its metrics are asked for.  All rates of a device share one origin, so
+ * instants of slower ones fall on instants of faster ones (schedule.h), and what falls due together is one round with a
+ * plan of its own: a slow register inside a fast block costs nothing, and no request is made twice.  The rounds that
+ * can come are planned once, at the start.
  *
  * What a device refuses is learnt: see round_over.  One owner thread; `refusals` grow only and are read by any.
  */
@@ -38,9 +38,9 @@ struct round {
 	struct planner_read *reads; /* room for n_items */
 	uint8_t *marks;             /* of each read */
 	uint32_t n_items, n_reads;
-	uint32_t next;      /* the read to ask next */
-	unsigned tries;     /* of that read */
-	bool unheard;       /* a read of this turn had no answer */
+	uint32_t next;  /* the read to ask next */
+	unsigned tries; /* of that read */
+	bool unheard;   /* a read of this turn had no answer */
 };
 
 /* All rounds of a device. */

@@ -4,8 +4,8 @@
  *
  * Why a deadline in its own time and not in microseconds: for equal intervals it is the same, the earliest first.  For
  * different ones, when a bus is asked for more than it can carry, plain deadlines serve the slow ones in full and take
- * all that is missing from the fast ones, or the other way round; the share of the own interval slows all of them by the
- * same factor, and as long as the bus can carry what it is asked for no deadline is missed by it either.
+ * all that is missing from the fast ones, or the other way round; the share of the own interval slows all of them by
+ * the same factor, and as long as the bus can carry what it is asked for no deadline is missed by it either.
  *
  * Invariant: what has an interval goes before what takes the time that is left, unless that has waited for
  * SCHEDULE_STARVED_US; the due times of an entry are origin_at + k × every_us, rounded up to step_us.
@@ -36,7 +36,8 @@ static int64_t schedule_measure(const struct schedule_entry *entry, int64_t now_
 }
 
 /* Does a go before b? */
-static bool schedule_before(const struct schedule_entry *a, const struct schedule_entry *b, uint32_t last, int64_t now_us)
+static bool schedule_before(
+	const struct schedule_entry *a, const struct schedule_entry *b, uint32_t last, int64_t now_us)
 {
 	int64_t a_us = schedule_measure(a, now_us), b_us = schedule_measure(b, now_us);
 	if ((a_us > 0) != (b_us > 0))

@@ -42,17 +42,18 @@ int64_t schedule_others_at(const struct schedule_entry *entries, size_t n, uint3
 /* The entry was served (or given up): it is due again at the next of its instants after now. */
 void schedule_served(struct schedule_entry *entry, int64_t now_us);
 
-/* When two rates of one device share instants: the slower one waits for the next instant of the faster one if that makes
- * it late by no more than a tenth of its interval.  The step_us of the slower one; 0 = it keeps its own instants. */
+/* When two rates of one device share instants: the slower one waits for the next instant of the faster one if that
+ * makes it late by no more than a tenth of its interval.  The step_us of the slower one; 0 = it keeps its own instants.
+ */
 int64_t schedule_step(int64_t fastest_us, int64_t every_us);
 
 /* The k-th due time of an interval, behind the origin. */
 int64_t schedule_instant(int64_t every_us, int64_t step_us, int64_t k);
 
 /*
- * The first due time of device `index` of n that share a thread, and the origin of all its due times: first readings come
- * within a second, later ones are spread over the whole of the interval, and all rates of a device share one origin, so
- * that its slower rounds fall on instants of the faster ones.  tick_us: instants are multiples of it.
+ * The first due time of device `index` of n that share a thread, and the origin of all its due times: first readings
+ * come within a second, later ones are spread over the whole of the interval, and all rates of a device share one
+ * origin, so that its slower rounds fall on instants of the faster ones.  tick_us: instants are multiples of it.
  */
 void schedule_first(struct schedule_entry *entry, int64_t fastest_us, int64_t slowest_us, size_t index, size_t n,
 	int64_t tick_us, int64_t start_us);

@@ -1,6 +1,6 @@
 /*
- * Whose turn it is on a bus.  A device's turn is one round of reads for what is due together; turns of several devices go
- * on side by side, read by read, so that no unit is asked twice in a row while another waits.  One owner thread.
+ * Whose turn it is on a bus.  A device's turn is one round of reads for what is due together; turns of several devices
+ * go on side by side, read by read, so that no unit is asked twice in a row while another waits.  One owner thread.
  */
 #ifndef FIELD_TURNS_H
 #define FIELD_TURNS_H
