@@ -178,5 +178,5 @@ int64_t patience_missed(struct patience *patience, struct patience_bus *bus, int
 		patience->one_more = false;
 	patience->answered = 0;
 	patience->missed++;
-	return backoff_next(&patience->backoff);
+	return at_least(backoff_next(&patience->backoff), 2 * spent_us);
 }

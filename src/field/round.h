@@ -38,9 +38,10 @@ struct round {
 	struct planner_read *reads; /* room for n_items */
 	uint8_t *marks;             /* of each read */
 	uint32_t n_items, n_reads;
-	uint32_t next;  /* the read to ask next */
-	unsigned tries; /* of that read */
-	bool unheard;   /* a read of this turn had no answer */
+	int64_t began_at; /* when the first read of this turn was asked */
+	uint32_t next;    /* the read to ask next */
+	unsigned tries;   /* of that read */
+	bool unheard;     /* a read of this turn had no answer */
 };
 
 /* All rounds of a device. */

@@ -86,11 +86,12 @@ int64_t turns_others_at(const struct turns *turns, uint32_t device, int64_t now_
 int64_t turns_asked(struct turns *turns, uint32_t d, int64_t now_us)
 {
 	const struct device *device = &turns->devices[d];
-	const struct round *round = device->turn;
+	struct round *round = device->turn;
 	int64_t late_us = -1;
 	turns->last = d;
 	if (round->next > 0 || round->tries > 0)
 		return -1;
+	round->began_at = now_us;
 	for (uint32_t rate = 0; rate < device->rounds.n_timed; rate++) {
 		const struct schedule_entry *entry = &turns->entries[turns->first[d] + rate];
 		if (!round_has(&device->rounds, round, rate) || entry->not_before || entry->due_at > now_us)
@@ -104,7 +105,7 @@ int64_t turns_asked(struct turns *turns, uint32_t d, int64_t now_us)
 uint64_t turns_over(struct turns *turns, uint32_t d, bool heard, int64_t now_us)
 {
 	struct device *device = &turns->devices[d];
-	struct round *round = device->turn;
+	const struct round *round = device->turn;
 	uint64_t merged = 0;
 	for (uint32_t rate = 0; rate < device->rounds.n_rates; rate++) {
 		if (!round_has(&device->rounds, round, rate))
@@ -116,7 +117,8 @@ uint64_t turns_over(struct turns *turns, uint32_t d, bool heard, int64_t now_us)
 		turns->served[at] = true;
 		bool held_back = entry->not_before > 0;
 		schedule_served(entry, now_us);
-		if (!held_back) /* else it was not for want of time */
+		entry->served_at = round->began_at; /* so that a turn of many reads comes as often as one of few */
+		if (!held_back)                     /* else it was not for want of time */
 			merged += entry->n_merged - before;
 		if (heard)
 			entry->not_before = 0;
