@@ -69,8 +69,15 @@ static double device_share(struct load *load, const struct device *device, const
 		const struct round *round = &device->rounds.list[r];
 		if (round->per_s <= 0) /* "0s" and "start" ask for nothing */
 			continue;
+		/* The fastest of its rates asks for what it would need alone, the slowest for what comes on top. */
+		uint32_t fastest = 0;
+		while (!round_has(&device->rounds, round, fastest))
+			fastest++;
 		double part = (double)round_ns(round, cost) / 1e9 * round->per_s;
-		ask(load, round->every_us, part);
+		double alone = (double)round_ns(&device->rounds.list[fastest], cost) / 1e9 * round->per_s;
+		ask(load, device->rounds.every_us[fastest], alone);
+		if (round->rate != fastest)
+			ask(load, round->every_us, part - alone);
 		share += part;
 	}
 	return share;
