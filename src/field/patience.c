@@ -16,6 +16,7 @@
 #define LAST_WAIT_US  9500000 /* of ten seconds: a device that returns is asked within them */
 
 #define LEAST_US        35000 /* of what is learnt: adapters and busy systems are late by some of it now and then */
+#define LIVE_US         60000 /* for the first question without an answer: giving up too early costs a reading */
 #define UNHEARD_US      60000 /* for a device never heard while nothing is learnt on its bus */
 #define MARGIN_US       10000
 #define FEW             16 /* answers: what was seen of them is no quantile yet */
@@ -128,8 +129,10 @@ int64_t patience_ask(struct patience *patience, struct patience_bus *bus, int64_
 	*ret_at = now_us;
 	if (bus->alone)
 		return patience->missed || !patience->learnt_us ? patience->cap_us : wait_us;
-	if (patience->missed == 0)
-		return wait_us;
+	if (patience->missed == 0) /* while nobody else is due, some more patience costs nobody anything */
+		return at_most(at_least(at_least(wait_us, LIVE_US),
+				       at_most(PATIENCE_DEVICE_US, free_until - now_us) - wire_us),
+			patience->cap_us);
 	if (wait_us < patience->cap_us && may_wait_whole(patience, bus, wire_us, free_until, now_us)) {
 		patience->whole = true;
 		return patience->cap_us;

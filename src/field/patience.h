@@ -6,7 +6,8 @@
  * PATIENCE_BUS for all of one bus (which leaves a fifth of the promised share to those that go silent meanwhile).
  *
  *  - The first question to a device that answered before, or was never asked, waits for no budget, since nobody knows
- *    yet that it is silent; what it costs is counted, so the others wait the longer.
+ *    yet that it is silent; what it costs is counted, so the others wait the longer.  It is given some more time than
+ *    was learnt, and up to a tenth of a second when nobody else is due.
  *  - One more, half a second later, waits for the bus's budget only, so that a frame lost by chance costs no ten
  *    seconds.  It is earned again by PATIENCE_EARNED answers in a row.
  *  - Where one wait alone is more than the budget, questions are as far apart as the share demands.

@@ -7,6 +7,10 @@
 #include "field/turns.h"
 
 #define START_AGAIN_US 1000000
+#define LONG_US        5000000 /* intervals for which a few transactions are no delay … */
+#define BUNCH          3       /* … so that many devices are asked one after the other, and the threads sleep on */
+#define TICKS          50      /* of an interval, where instants lie on ticks */
+#define TICK_MAX_US    200000
 
 void turns_init(struct turns *turns, struct device *devices, uint32_t n_devices, bool once, struct arena *arena)
 {
@@ -25,6 +29,11 @@ void turns_init(struct turns *turns, struct device *devices, uint32_t n_devices,
 static void start_device(struct turns *turns, uint32_t d, size_t index, size_t n_all, int64_t tick_us, int64_t now_us)
 {
 	const struct rounds *rounds = &turns->devices[d].rounds;
+	int64_t fastest_us = rounds->every_us[0];
+	if (fastest_us >= LONG_US)
+		index -= index % BUNCH;
+	if (tick_us > 1 && fastest_us > tick_us * TICKS)
+		tick_us = fastest_us / TICKS < TICK_MAX_US ? fastest_us / TICKS : TICK_MAX_US;
 	for (uint32_t rate = 0; rate < rounds->n_rates; rate++) {
 		struct schedule_entry *entry = &turns->entries[turns->first[d] + rate];
 		*entry = (struct schedule_entry){.every_us = rounds->every_us[rate],
