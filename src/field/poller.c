@@ -3,16 +3,18 @@
  *
  * Which thread drives a bus follows from the plan alone: serial wires come first, one thread each; TCP hosts share the
  * rest in runs of equal length.  The thread waits in ppoll, to the microsecond, on the fds of those buses that wait for
- * something; its timer slack is 1 µs, for the silences of a serial line.
+ * something; its timer slack is 1 µs.  Every wait is for an absolute instant, so what a step takes is not added to it.
  */
 #include "field/poller.h"
 #include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -179,10 +181,22 @@ static void poller_wait(struct poller *poller, int64_t stepped_us, int64_t until
 	poller_poll(poller, poller->n_fds, until_us);
 }
 
+/* The silences of a serial line are kept to the microsecond; real-time priority helps on a busy system, and is taken
+ * only where the administrator offers it (LimitRTPRIO=). */
+static void poller_hurry(const struct poller *poller)
+{
+	struct rlimit offered;
+	struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+	prctl(PR_SET_TIMERSLACK, 1000UL);
+	if (poller->n_buses == 1 && !shares_thread(poller->buses[0].told) && getrlimit(RLIMIT_RTPRIO, &offered) == 0 &&
+		offered.rlim_cur > 0)
+		pthread_setschedparam(pthread_self(), SCHED_RR, &lowest);
+}
+
 static void poller_run(void *argument)
 {
 	struct poller *poller = argument;
-	prctl(PR_SET_TIMERSLACK, 1000UL);
+	poller_hurry(poller);
 	while (!atomic_load_explicit(&poller->stopping, memory_order_relaxed)) {
 		int64_t now_us = clock_now(poller->clock);
 		poller_wait(poller, now_us, poller_step(poller, now_us));
