@@ -142,12 +142,12 @@ void rounds_init(struct rounds *rounds, const struct plan *plan, const struct pl
 	uint32_t n_shared = rounds->n_timed < ROUND_SHARED_MAX ? rounds->n_timed : ROUND_SHARED_MAX;
 	rounds->scratch = arena_array(arena, told->n_metrics + 1, sizeof(*rounds->scratch));
 	rounds->list = arena_array(arena, rounds->n_rates + (n_shared > 1 ? ROUND_MORE_MAX : 0), sizeof(*rounds->list));
-	for (uint32_t rate = 0; rate < rounds->n_rates; rate++)
-		add_round(rounds, plan, rate, rate < n_shared ? (uint8_t)(1u << rate) : 0,
-			rate < rounds->n_timed && (rate >= n_shared || n_shared == 1)
-				? 1e6 / (double)rounds->every_us[rate]
-				: 0,
-			arena);
+	for (uint32_t rate = 0; rate < rounds->n_rates; rate++) {
+		uint8_t shared = (uint8_t)((rate < n_shared) << rate % ROUND_SHARED_MAX);
+		bool alone = rate < rounds->n_timed && (rate >= n_shared || n_shared == 1);
+		double per_s = alone ? 1e6 / (double)rounds->every_us[rate] : 0;
+		add_round(rounds, plan, rate, shared, per_s, arena);
+	}
 	rounds->n_planned = atomic_load_explicit(&refusals->n, memory_order_relaxed);
 	for (uint32_t rate = n_shared; n_shared > 1 && rate-- > 0;)
 		share_rate(rounds, plan, n_shared, rate, arena);
