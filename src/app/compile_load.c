@@ -32,7 +32,6 @@ struct load {
 	double share;       /* of the bus's time */
 	double most;        /* of one device */
 	uint32_t device;    /* that one */
-	uint64_t n_rounds;  /* with an interval */
 	struct asked *list; /* room for as many as metrics */
 	size_t n;
 };
@@ -66,16 +65,19 @@ static void ask(struct load *load, int64_t every_us, double share)
 static double device_share(struct load *load, const struct device *device, const struct planner_cost *cost)
 {
 	double share = 0;
-	for (uint32_t r = 0; r < device->n_rounds; r++) {
-		const struct round *round = &device->rounds[r];
-		int64_t every_us = device->plan->metrics[round->items[0].metric].every_us, ns = 0;
-		if (every_us <= 0) /* "0s" and "start" ask for nothing */
+	for (uint32_t r = 0; r < device->rounds.n; r++) {
+		const struct round *round = &device->rounds.list[r];
+		if (round->per_s <= 0) /* "0s" and "start" ask for nothing */
 			continue;
-		for (uint32_t i = 0; i < round->n_reads; i++)
-			ns += planner_read_ns(cost, &round->reads[i].place);
-		double part = (double)ns / 1000.0 / (double)every_us;
-		ask(load, every_us, part);
-		load->n_rounds++;
+		/* The fastest of its rates asks for what it would need alone, the slowest for what comes on top. */
+		uint32_t fastest = 0;
+		while (!round_has(&device->rounds, round, fastest))
+			fastest++;
+		double part = (double)round_ns(round, cost) / 1e9 * round->per_s;
+		double alone = (double)round_ns(&device->rounds.list[fastest], cost) / 1e9 * round->per_s;
+		ask(load, device->rounds.every_us[fastest], alone);
+		if (round->rate != fastest)
+			ask(load, round->every_us, part - alone);
 		share += part;
 	}
 	return share;
@@ -92,7 +94,7 @@ static struct load load_of(
 	load.list = arena_array(arena, n_metrics + 1, sizeof(*load.list));
 	for (uint32_t d = 0; d < bus->n_devices; d++) {
 		struct device device = {0};
-		device_init(&device, plan, bus->devices[d], &cost, NULL, arena);
+		device_init(&device, plan, bus->devices[d], &cost, NULL, NULL, arena);
 		double share = device_share(&load, &device, &cost);
 		load.share += share;
 		if (share > load.most) {

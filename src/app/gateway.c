@@ -7,6 +7,7 @@
  * that are used after those that use them.
  */
 #include "app/gateway.h"
+#include "app/remember.h"
 #include "base/arena.h"
 #include "ship/announce.h"
 #include "ship/printer.h"
@@ -44,6 +45,7 @@ struct gateway {
 	struct store *store;
 	struct poller **pollers;
 	size_t n_pollers;
+	struct remember remember;
 	int64_t started_at;
 };
 
@@ -129,13 +131,15 @@ static int init_pollers(struct gateway *gateway)
 	gateway->pollers = calloc(n + 1, sizeof(struct poller *));
 	if (!gateway->pollers)
 		return -ENOMEM;
-	for (; gateway->n_pollers < n; gateway->n_pollers++) {
-		int rc = poller_init(gateway->plan, gateway->n_pollers, &gateway->tally.sink, &clock_system,
+	int rc = 0;
+	struct learnt learnt;
+	struct arena arena = {0};
+	remember_load(gateway->plan, &learnt, &arena);
+	for (; gateway->n_pollers < n && rc == 0; gateway->n_pollers += rc == 0)
+		rc = poller_init(gateway->plan, gateway->n_pollers, &learnt, &gateway->tally.sink, &clock_system,
 			gateway->options.once, &gateway->pollers[gateway->n_pollers]);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	arena_free(&arena);
+	return rc;
 }
 
 int gateway_init(const struct plan *plan, const struct gateway_options *options, struct gateway **ret_gateway)
@@ -146,6 +150,7 @@ int gateway_init(const struct plan *plan, const struct gateway_options *options,
 		return -ENOMEM;
 	gateway->plan = plan;
 	gateway->options = *options;
+	remember_init(&gateway->remember, plan);
 	int rc = init_messages(gateway, &messages);
 	if (rc == 0)
 		rc = announce_init(plan, &clock_system, messages, &gateway->announce);
@@ -198,6 +203,12 @@ int gateway_poll(struct gateway *gateway)
 	return rc;
 }
 
+void gateway_remember(struct gateway *gateway)
+{
+	if (!gateway->options.once && !gateway->options.print)
+		remember_keep(&gateway->remember, gateway->pollers, gateway->n_pollers);
+}
+
 int gateway_stop(struct gateway *gateway)
 {
 	int rc = 0;
@@ -216,6 +227,7 @@ int gateway_stop(struct gateway *gateway)
 		if (store_join(gateway->store, STORE_JOIN_US) < 0)
 			rc = -ETIMEDOUT;
 	}
+	gateway_remember(gateway);
 	return rc;
 }
 
@@ -236,6 +248,7 @@ void gateway_destroy(struct gateway *gateway)
 	outbox_destroy(gateway->outbox);
 	retained_destroy(&gateway->retained);
 	arena_free(&gateway->arena);
+	remember_destroy(&gateway->remember);
 	free(gateway);
 }
 

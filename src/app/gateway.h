@@ -78,6 +78,9 @@ struct inquiry *gateway_inquiry(struct gateway *gateway);    /* for looking at t
 int64_t gateway_memory_bytes(const struct gateway *gateway); /* that readings in memory may take */
 int64_t gateway_started_at(const struct gateway *gateway);   /* monotonic µs */
 
+/* Keeps what was learnt of devices for the next run, if there is something new. */
+void gateway_remember(struct gateway *gateway);
+
 /* Puts a text on site/gateway/ID/stats. */
 void gateway_put_stats(struct gateway *gateway, const char *json, size_t n);
 

@@ -107,6 +107,7 @@ int64_t health_step(struct health *health, int64_t now_us)
 	if (now_us >= health->stats_at) {
 		health->stats_at += STATS_EVERY_US;
 		tell_stats(health);
+		gateway_remember(health->gateway);
 	}
 	int64_t wake = health->status_at < health->stats_at ? health->status_at : health->stats_at;
 	if (health->watchdog_us && health->fed_at < wake)

@@ -60,6 +60,8 @@ static void bus_json(struct json *json, const struct bus *bus, int64_t up_us)
 	json_int(json, "late", get(counts->late));
 	json_int(json, "foreign", get(counts->foreign));
 	json_int(json, "merged", get(counts->merged));
+	json_int(json, "jitter_us_median", times_quantile(&counts->late_by, 500));
+	json_int(json, "jitter_us_p99", times_quantile(&counts->late_by, 990));
 	if (n > 0)
 		json_raw(json, "utilisation", share, (size_t)n);
 	json_object_end(json);
@@ -75,8 +77,8 @@ static void device_json(struct json *json, const struct device *device)
 	json_int(json, "timeouts", get(counts->timeouts));
 	json_int(json, "checksum", get(counts->checksum));
 	json_int(json, "exceptions", get(counts->exceptions));
-	json_int(json, "answer_ms_median", device_answer_time(counts, 50) / 1000);
-	json_int(json, "answer_ms_p95", device_answer_time(counts, 95) / 1000);
+	json_int(json, "answer_ms_median", times_quantile(&counts->answer_times, 500) / 1000);
+	json_int(json, "answer_ms_p95", times_quantile(&counts->answer_times, 950) / 1000);
 	json_object_end(json);
 }
 

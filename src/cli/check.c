@@ -1,6 +1,7 @@
 /*
  * `busferry check`: reads the map, tells every fault, prints the plan.
  */
+#include "app/remember.h"
 #include "cli/cli.h"
 #include "cli/explain.h"
 #include "cli/map.h"
@@ -43,12 +44,16 @@ int cli_check(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	rc = 0;
+	struct learnt learnt;
+	struct arena arena = {0};
+	remember_load(&plan, &learnt, &arena);
 	if (as_json)
-		rc = plan_text_print_json(&plan) < 0 ? EX_SOFTWARE : 0;
+		rc = plan_text_print_json(&plan, &learnt) < 0 ? EX_SOFTWARE : 0;
 	else if (topics)
 		plan_text_print_topics(&plan);
 	else
-		plan_text_print(&plan);
+		plan_text_print(&plan, &learnt);
+	arena_free(&arena);
 	plan_destroy(&plan);
 	return rc;
 }

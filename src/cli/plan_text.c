@@ -16,11 +16,6 @@ static const char *const space_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
 	[BF_SPACE_INPUT] = "input",
 	[BF_SPACE_HOLDING] = "holding"};
 
-static int64_t round_every(const struct plan *plan, const struct round *round)
-{
-	return plan->metrics[round->items[0].metric].every_us;
-}
-
 #define EVERY_SIZE (sizeof("every ") + BF_DURATION_SIZE)
 
 static void every_text(int64_t every_us, char text[static EVERY_SIZE])
@@ -34,20 +29,16 @@ static void every_text(int64_t every_us, char text[static EVERY_SIZE])
 	}
 }
 
-/* Wire time of a round in µs. */
-static int64_t round_us(const struct round *round, const struct planner_cost *cost)
+/* The share of the bus's time that a round asks for; "0s" asks for nothing. */
+static double round_share(const struct round *round, const struct planner_cost *cost)
 {
-	int64_t ns = 0;
-	for (uint32_t i = 0; i < round->n_reads; i++)
-		ns += planner_read_ns(cost, &round->reads[i].place);
-	return ns / 1000;
+	return (double)round_ns(round, cost) / 1e9 * round->per_s;
 }
 
-/* The share of the bus's time that a round asks for; "0s" asks for nothing. */
-static double round_share(const struct plan *plan, const struct round *round, const struct planner_cost *cost)
+/* Does it come at all?  What always falls together with a faster one never comes alone. */
+static bool round_comes(const struct round *round)
 {
-	int64_t every_us = round_every(plan, round);
-	return every_us > 0 ? (double)round_us(round, cost) / (double)every_us : 0.0;
+	return round->per_s > 0 || round->every_us <= 0;
 }
 
 static void where_text(const struct plan_bus *bus, char *text, size_t size)
@@ -67,21 +58,48 @@ static void where_text(const struct plan_bus *bus, char *text, size_t size)
 	}
 }
 
-static void print_round(const struct plan *plan, const struct round *round, const struct planner_cost *cost)
+/* ", with 1s 5s": the faster rates whose instants these are too. */
+static void with_text(const struct rounds *rounds, const struct round *round, char *text, size_t size)
 {
-	char every[EVERY_SIZE];
-	every_text(round_every(plan, round), every);
+	size_t n = 0;
+	text[0] = '\0';
+	for (uint32_t rate = 0; rate < round->rate && n < size; rate++) {
+		char every[BF_DURATION_SIZE];
+		if (!round_has(rounds, round, rate))
+			continue;
+		bf_duration_print(rounds->every_us[rate], every);
+		n += (size_t)snprintf(text + n, size - n, "%s %s", n ? "" : ", with", every);
+	}
+}
+
+static void print_round(const struct rounds *rounds, const struct round *round, const struct planner_cost *cost)
+{
+	char every[EVERY_SIZE], with[ROUND_SHARED_MAX * BF_DURATION_SIZE];
+	every_text(round->every_us, every);
+	with_text(rounds, round, with, sizeof(with));
 	for (uint32_t i = 0; i < round->n_reads; i++) {
 		const struct planner_read *read = &round->reads[i];
 		char what[48];
 		snprintf(what, sizeof(what), "%s %u-%u", space_words[read->place.space], read->place.at,
 			read->place.at + read->place.count - 1u);
-		printf("    %-12s  %-20s %4u cells  %3u metrics  %8.1f ms\n", every, what, read->place.count, read->n,
-			(double)planner_read_ns(cost, &read->place) / 1e6);
+		printf("    %-12s  %-20s %4u cells  %3u metrics  %8.1f ms%s\n", every, what, read->place.count,
+			read->n, (double)planner_read_ns(cost, &read->place) / 1e6, with);
 	}
 }
 
-static void print_bus(const struct plan *plan, const struct plan_bus *bus)
+static void print_refusals(const struct refusals *refusals)
+{
+	for (uint32_t i = 0; i < refusals->n; i++) {
+		const struct planner_refusal *refusal = &refusals->list[i];
+		if (refusal->from == refusal->to)
+			printf("    refuses to be read across %s %u\n", space_words[refusal->space], refusal->from);
+		else
+			printf("    refuses %s %u-%u, which is read around\n", space_words[refusal->space],
+				refusal->from, refusal->to - 1);
+	}
+}
+
+static void print_bus(const struct plan *plan, const struct plan_bus *bus, const struct learnt *learnt)
 {
 	char where[320];
 	struct arena arena = {0};
@@ -92,26 +110,30 @@ static void print_bus(const struct plan *plan, const struct plan_bus *bus)
 	printf("bus %s: %s, %u device%s\n", bus->name, where, bus->n_devices, bus->n_devices == 1 ? "" : "s");
 	for (uint32_t d = 0; d < bus->n_devices; d++) {
 		struct device device = {0};
-		device_init(&device, plan, bus->devices[d], &cost, NULL, &arena);
+		device_init(&device, plan, bus->devices[d], &cost, learnt, NULL, &arena);
 		printf("  %s, unit address %u\n", device.told->path, device.told->address);
-		for (uint32_t r = 0; r < device.n_rounds; r++) {
-			print_round(plan, &device.rounds[r], &cost);
-			share += round_share(plan, &device.rounds[r], &cost);
-			n_requests += device.rounds[r].n_reads;
+		for (uint32_t r = 0; r < device.rounds.n; r++) {
+			const struct round *round = &device.rounds.list[r];
+			if (!round_comes(round))
+				continue;
+			print_round(&device.rounds, round, &cost);
+			share += round_share(round, &cost);
+			n_requests += round->n_reads;
 		}
+		print_refusals(&device.refusals);
 	}
 	printf("  %zu requests, utilisation %.1f %%\n", n_requests, 100.0 * share);
 	arena_free(&arena);
 }
 
-void plan_text_print(const struct plan *plan)
+void plan_text_print(const struct plan *plan, const struct learnt *learnt)
 {
 	printf("site %s, gateway %s, %zu metrics of %zu devices on %zu buses\n", plan->site, plan->gateway_id,
 		plan->n_metrics, plan->n_devices, plan->n_buses);
 	for (size_t i = 0; i < plan->broker.n_endpoints; i++)
 		printf("broker %s\n", plan->broker.endpoints[i].url);
 	for (size_t i = 0; i < plan->n_buses; i++)
-		print_bus(plan, &plan->buses[i]);
+		print_bus(plan, &plan->buses[i], learnt);
 	if (plan->n_metrics == 0)
 		puts("the map has no devices: nothing to do");
 }
@@ -160,21 +182,40 @@ static void json_every(struct json *json, int64_t every_us)
 		json_int(json, "every_ms", every_us / 1000);
 }
 
-static void json_device(
-	struct json *json, const struct plan *plan, const struct device *device, const struct planner_cost *cost)
+static void json_round(
+	struct json *json, const struct rounds *rounds, const struct round *round, const struct planner_cost *cost)
+{
+	json_object(json, NULL);
+	json_every(json, round->every_us);
+	json_array(json, "with_ms");
+	for (uint32_t rate = 0; rate < round->rate; rate++)
+		if (round_has(rounds, round, rate))
+			json_int(json, NULL, rounds->every_us[rate] / 1000);
+	json_array_end(json);
+	json_array(json, "requests");
+	for (uint32_t i = 0; i < round->n_reads; i++)
+		json_read(json, &round->reads[i], cost);
+	json_array_end(json);
+	json_object_end(json);
+}
+
+static void json_device(struct json *json, const struct device *device, const struct planner_cost *cost)
 {
 	json_object(json, NULL);
 	json_text(json, "path", device->told->path);
 	json_int(json, "address", device->told->address);
 	json_array(json, "rounds");
-	for (uint32_t r = 0; r < device->n_rounds; r++) {
-		const struct round *round = &device->rounds[r];
+	for (uint32_t r = 0; r < device->rounds.n; r++)
+		if (round_comes(&device->rounds.list[r]))
+			json_round(json, &device->rounds, &device->rounds.list[r], cost);
+	json_array_end(json);
+	json_array(json, "refuses");
+	for (uint32_t i = 0; i < device->refusals.n; i++) {
+		const struct planner_refusal *refusal = &device->refusals.list[i];
 		json_object(json, NULL);
-		json_every(json, round_every(plan, round));
-		json_array(json, "requests");
-		for (uint32_t i = 0; i < round->n_reads; i++)
-			json_read(json, &round->reads[i], cost);
-		json_array_end(json);
+		json_text(json, "table", space_words[refusal->space]);
+		json_int(json, "at", refusal->from);
+		json_int(json, "count", refusal->to - refusal->from);
 		json_object_end(json);
 	}
 	json_array_end(json);
@@ -190,7 +231,8 @@ static void json_number(struct json *json, const char *key, double number)
 		json_raw(json, key, text, (size_t)n);
 }
 
-static void json_bus(struct json *json, const struct plan *plan, const struct plan_bus *bus)
+static void json_bus(
+	struct json *json, const struct plan *plan, const struct plan_bus *bus, const struct learnt *learnt)
 {
 	struct arena arena = {0};
 	struct planner_cost cost = planner_cost_of(bus, PLANNER_TURNAROUND_US);
@@ -203,10 +245,10 @@ static void json_bus(struct json *json, const struct plan *plan, const struct pl
 	json_array(json, "devices");
 	for (uint32_t d = 0; d < bus->n_devices; d++) {
 		struct device device = {0};
-		device_init(&device, plan, bus->devices[d], &cost, NULL, &arena);
-		json_device(json, plan, &device, &cost);
-		for (uint32_t r = 0; r < device.n_rounds; r++)
-			share += round_share(plan, &device.rounds[r], &cost);
+		device_init(&device, plan, bus->devices[d], &cost, learnt, NULL, &arena);
+		json_device(json, &device, &cost);
+		for (uint32_t r = 0; r < device.rounds.n; r++)
+			share += round_share(&device.rounds.list[r], &cost);
 	}
 	json_array_end(json);
 	json_number(json, "utilisation", share);
@@ -234,9 +276,9 @@ static void json_topics(struct json *json, const struct plan *plan)
 	json_array_end(json);
 }
 
-int plan_text_print_json(const struct plan *plan)
+int plan_text_print_json(const struct plan *plan, const struct learnt *learnt)
 {
-	size_t size = 65536 + plan->n_metrics * 2048 + plan->n_devices * 2048 + plan->n_buses * 4096;
+	size_t size = 65536 + plan->n_metrics * 6144 + plan->n_devices * 4096 + plan->n_buses * 4096;
 	char *text = malloc(size);
 	if (!text)
 		return -ENOMEM;
@@ -246,7 +288,7 @@ int plan_text_print_json(const struct plan *plan)
 	json_text(&json, "gateway", plan->gateway_id);
 	json_array(&json, "buses");
 	for (size_t i = 0; i < plan->n_buses; i++)
-		json_bus(&json, plan, &plan->buses[i]);
+		json_bus(&json, plan, &plan->buses[i], learnt);
 	json_array_end(&json);
 	json_topics(&json, plan);
 	json_object_end(&json);

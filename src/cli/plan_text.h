@@ -4,12 +4,14 @@
 #ifndef CLI_PLAN_TEXT_H
 #define CLI_PLAN_TEXT_H
 
+#include "field/learnt.h"
 #include "model/plan.h"
 
-void plan_text_print(const struct plan *plan);
+/* learnt: gaps that devices are known to refuse. */
+void plan_text_print(const struct plan *plan, const struct learnt *learnt);
 void plan_text_print_topics(const struct plan *plan);
 
 /* One JSON object of both.  0, or -ENOMEM. */
-int plan_text_print_json(const struct plan *plan);
+int plan_text_print_json(const struct plan *plan, const struct learnt *learnt);
 
 #endif

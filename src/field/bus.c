@@ -18,36 +18,31 @@
 #define REOPEN_FIRST_US 500000
 #define REOPEN_CAP_US   10000000
 #define REOPEN_PORT_US  500000 /* looking whether an unplugged port is back costs next to nothing */
-#define START_AGAIN_US  1000000
+#define TICK_US         20000  /* due times of hosts that share a thread: waking up costs it more than the poll does */
+#define PAUSE_US        50000  /* within an answer that has begun: adapters and servers hand it on in pieces */
+#define BUSY_US         100000 /* a device that says it is busy is asked again after so long */
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
-void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct line *line, struct reading_sink *sink,
-	const struct clock *clock, bool once, struct arena *arena)
+void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct line *line, const struct learnt *learnt,
+	struct reading_sink *sink, const struct clock *clock, bool once, struct arena *arena)
 {
 	const struct plan_bus *told = &plan->buses[index];
-	struct planner_cost cost = planner_cost_of(told, PLANNER_TURNAROUND_US);
 	*bus = (struct bus){.plan = plan,
 		.told = told,
 		.clock = clock,
 		.line = line,
+		.cost = planner_cost_of(told, PLANNER_TURNAROUND_US),
 		.gap_us = plan_bus_gap_us(told),
 		.current = -1,
 		.reopening = {.first_us = REOPEN_FIRST_US,
 			.cap_us = told->wire == WIRE_SERIAL ? REOPEN_PORT_US : REOPEN_CAP_US},
 		.once = once};
 	bus->devices = arena_array(arena, told->n_devices, sizeof(*bus->devices));
-	for (uint32_t i = 0; i < told->n_devices; i++) {
-		device_init(&bus->devices[i], plan, told->devices[i], &cost, sink, arena);
-		bus->n_rounds += bus->devices[i].n_rounds;
-	}
-	bus->entries = arena_array(arena, bus->n_rounds, sizeof(*bus->entries));
-	bus->rounds = arena_array(arena, bus->n_rounds, sizeof(*bus->rounds));
-	size_t n = 0;
 	for (uint32_t i = 0; i < told->n_devices; i++)
-		for (uint32_t r = 0; r < bus->devices[i].n_rounds; r++)
-			bus->rounds[n++] = &bus->devices[i].rounds[r];
-	bus->n_unserved = bus->n_rounds;
+		device_init(&bus->devices[i], plan, told->devices[i], &bus->cost, learnt, sink, arena);
+	turns_init(&bus->turns, bus->devices, told->n_devices, once, arena);
+	patience_bus_init(&bus->patience, told->n_devices == 1);
 }
 
 void bus_destroy(struct bus *bus)
@@ -57,25 +52,14 @@ void bus_destroy(struct bus *bus)
 	bus->line = NULL;
 }
 
-static int64_t round_every(const struct bus *bus, const struct round *round)
-{
-	return bus->plan->metrics[round->items[0].metric].every_us;
-}
-
-/* Makes every round due, spread so that they do not fall on one instant. */
 void bus_schedule(struct bus *bus, size_t first, size_t n_all, int64_t now_us)
 {
-	for (size_t i = 0; i < bus->n_rounds; i++) {
-		int64_t every = round_every(bus, bus->rounds[i]);
-		struct schedule_entry *entry = &bus->entries[i];
-		entry->every_us = every > 0 ? every : 0;
-		entry->due_at = bus->once ? now_us : schedule_first(now_us, entry->every_us, first + i, n_all);
-	}
+	turns_start(&bus->turns, first, n_all, bus->told->wire == WIRE_TCP ? TICK_US : 1, now_us);
 }
 
 bool bus_finished(const struct bus *bus)
 {
-	return bus->n_unserved == 0;
+	return bus->turns.n_unserved == 0;
 }
 
 short bus_events(const struct bus *bus)
@@ -92,20 +76,14 @@ static int64_t wall_ms(const struct bus *bus)
 	return bus->clock->wall_ms(bus->clock);
 }
 
-/* The round is over.  One that is asked once is asked again until the device has answered. */
-static void served(struct bus *bus, bool heard, int64_t now_us)
+/* The turn of the device that was asked is over. */
+static void turn_over(struct bus *bus, int64_t now_us)
 {
-	struct schedule_entry *entry = &bus->entries[bus->current];
-	uint64_t merged = entry->n_merged;
-	if (entry->served_at == 0 && bus->n_unserved > 0)
-		bus->n_unserved--;
-	schedule_served(entry, now_us);
-	bool start = round_every(bus, bus->rounds[bus->current]) == PLAN_EVERY_START;
-	if (bus->once || start)
-		entry->due_at = bus->once || heard ? CLOCK_NEVER : now_us + START_AGAIN_US;
-	atomic_fetch_add_explicit(&bus->counts.merged, entry->n_merged - merged, memory_order_relaxed);
-	bus->rounds[bus->current]->next = 0;
-	bus->rounds[bus->current]->unheard = false;
+	struct device *device = &bus->devices[bus->current];
+	struct round *round = device->turn;
+	uint64_t merged = turns_over(&bus->turns, (uint32_t)bus->current, !round->unheard, now_us);
+	atomic_fetch_add_explicit(&bus->counts.merged, merged, memory_order_relaxed);
+	round_over(&device->rounds, round);
 	bus->current = -1;
 }
 
@@ -121,13 +99,12 @@ static void port_lost(struct bus *bus, int failure, int64_t now_us)
 	bus->state = BUS_CLOSED;
 	bus->reopen_at = now_us + backoff_next(&bus->reopening);
 	bus->current = -1;
-	bus->tries = 0;
+	bus->reopened = false;
+	turns_lost(&bus->turns);
 	atomic_store_explicit(&bus->counts.open, 0, memory_order_relaxed);
 	for (uint32_t i = 0; i < bus->told->n_devices; i++)
 		if (was_open || bus->reopening.round == 1)
 			device_port_lost(&bus->devices[i], wall_ms(bus), now_us);
-	if (bus->once)
-		bus->n_unserved = 0;
 }
 
 static void opened(struct bus *bus, int64_t now_us)
@@ -137,53 +114,20 @@ static void opened(struct bus *bus, int64_t now_us)
 	bus->free_at = now_us + bus->gap_us;
 	bump(bus->counts.reopened);
 	atomic_store_explicit(&bus->counts.open, 1, memory_order_relaxed);
-	for (size_t i = 0; i < bus->n_rounds; i++) {
-		bus->entries[i].not_before = 0;
-		if (round_every(bus, bus->rounds[i]) == PLAN_EVERY_START)
-			bus->entries[i].due_at = now_us;
-	}
+	turns_opened(&bus->turns, now_us);
 	if (complaint_clear(&bus->closed, now_us, &lasted, NULL)) {
-		/* Its devices are offline until they are heard, so nobody waits for his turn to come round. */
-		for (size_t i = 0; i < bus->n_rounds; i++)
-			if (bus->entries[i].due_at > now_us && bus->entries[i].due_at != CLOCK_NEVER)
-				bus->entries[i].due_at = now_us;
+		turns_returned(&bus->turns, now_us);
 		char length[LOG_LENGTH_SIZE];
 		log_notice("bus %s: %s is back after %s", bus->told->name,
 			bus->told->port ? bus->told->port : bus->told->host, log_length(lasted, length));
 	}
 }
 
-/* A device came back: what it is asked once after that is due. */
-static void reappeared(struct bus *bus, const struct device *device, int64_t now_us)
-{
-	for (size_t i = 0; i < bus->n_rounds; i++) {
-		if (bus->rounds[i]->device != device)
-			continue;
-		bus->entries[i].not_before = 0;
-		if (round_every(bus, bus->rounds[i]) == PLAN_EVERY_START && (int)i != bus->current)
-			bus->entries[i].due_at = now_us;
-	}
-}
-
-static void leave_alone(struct bus *bus, const struct device *device, int64_t until_us)
-{
-	for (size_t i = 0; i < bus->n_rounds; i++)
-		if (bus->rounds[i]->device == device)
-			bus->entries[i].not_before = until_us;
-}
-
-/* How long the question and a whole answer take on the wire. */
-static int64_t transfer_us(const struct bus *bus, const struct planner_read *read)
-{
-	struct planner_cost cost = planner_cost_of(bus->told, 0);
-	return bus->told->wire == WIRE_TCP ? 0 : planner_read_ns(&cost, &read->place) / 1000;
-}
-
 /* The port failed in use.  A TCP device may close an idle connection: that is no fault before it happens twice. */
 static void connection_closed(struct bus *bus, int failure, int64_t now_us)
 {
-	if (bus->told->wire == WIRE_TCP && bus->tries == 0) {
-		bus->tries++;
+	if (bus->told->wire == WIRE_TCP && !bus->reopened) {
+		bus->reopened = true;
 		bus->line->ops->close(bus->line);
 		bus->state = BUS_OPENING;
 		return;
@@ -193,99 +137,159 @@ static void connection_closed(struct bus *bus, int failure, int64_t now_us)
 
 static void ask(struct bus *bus, int64_t now_us)
 {
-	struct round *round = bus->rounds[bus->current];
-	struct planner_read *read = &round->reads[round->next];
-	struct line_question question = {.unit = round->device->told->address, .place = read->place};
+	struct device *device = &bus->devices[bus->current];
+	const struct planner_read *read = &device->turn->reads[device->turn->next];
+	struct line_question question = {.unit = device->told->address, .place = read->place};
 	int rc = bus->line->ops->ask(bus->line, &question, now_us);
 	if (rc < 0) {
 		connection_closed(bus, rc, now_us);
 		return;
 	}
 	bump(bus->counts.requests);
-	atomic_fetch_add_explicit(&round->device->counts.requests, 1, memory_order_relaxed);
+	bump(device->counts.requests);
+	int64_t late_us = turns_asked(&bus->turns, (uint32_t)bus->current, now_us);
+	if (late_us >= 0)
+		times_note(&bus->counts.late_by, late_us);
 	bus->state = BUS_ASKED;
 	bus->asked_at = now_us;
-	bus->deadline = now_us + transfer_us(bus, read) + round->device->told->timeout_us;
+	bus->began_at = 0;
+	bus->deadline = now_us + planner_request_us(bus->told) + bus->wait_us;
 }
 
-static void finish(struct bus *bus, int64_t now_us, bool heard, bool round_over)
+/* The device to ask next, and how long it will be waited for.  False when nobody may be asked now. */
+static bool choose(struct bus *bus, int64_t now_us)
 {
-	struct round *round = bus->rounds[bus->current];
+	/* What a question takes besides waiting: the request, and the silence after the time-out. */
+	int64_t wire_us = planner_request_us(bus->told) + bus->gap_us;
+	for (uint32_t tries = 0; tries <= bus->told->n_devices; tries++) {
+		int64_t at;
+		bus->current = turns_next(&bus->turns, now_us);
+		if (bus->current < 0)
+			return false;
+		struct device *device = &bus->devices[bus->current];
+		uint32_t d = (uint32_t)bus->current;
+		bus->wait_us = patience_ask(&device->patience, &bus->patience, wire_us,
+			turns_others_at(&bus->turns, d, now_us), now_us, &at);
+		if (bus->once) /* there will be no second time */
+			bus->wait_us = device->told->timeout_us;
+		if (bus->once || at <= now_us)
+			return true;
+		turns_leave_alone(&bus->turns, d, at);
+	}
+	bus->current = -1;
+	return false;
+}
+
+/* The question is over, whatever became of it; the silence after it begins. */
+static void settle(struct bus *bus, int64_t now_us)
+{
 	atomic_fetch_add_explicit(&bus->counts.busy_us, now_us - bus->asked_at + bus->gap_us, memory_order_relaxed);
 	bus->state = BUS_IDLE;
 	bus->free_at = now_us + bus->gap_us;
-	bus->tries = 0;
+}
+
+/* Goes on with the next read of the turn, or ends it. */
+static void finish(struct bus *bus, int64_t now_us, bool heard, bool rest)
+{
+	struct round *round = bus->devices[bus->current].turn;
+	settle(bus, now_us);
 	round->next++;
+	round->tries = 0;
 	round->unheard |= !heard;
-	if (round_over || round->next >= round->n_reads)
-		served(bus, !round->unheard, now_us);
+	if (rest || round->next >= round->n_reads)
+		turn_over(bus, now_us);
+	bus->current = -1;
 }
 
 static bool may_retry(struct bus *bus, int64_t now_us)
 {
-	if (bus->tries >= bus->told->retries)
+	struct round *round = bus->devices[bus->current].turn;
+	if (round->tries >= bus->told->retries)
 		return false;
-	bus->tries++;
-	atomic_fetch_add_explicit(&bus->counts.busy_us, now_us - bus->asked_at + bus->gap_us, memory_order_relaxed);
-	bus->state = BUS_IDLE;
-	bus->free_at = now_us + bus->gap_us;
+	round->tries++;
+	settle(bus, now_us);
 	return true;
+}
+
+/* A frame of the device: it lives, and how long it took is learnt. */
+static bool alive(struct bus *bus, struct device *device, int64_t now_us)
+{
+	int64_t began_at = bus->began_at ? bus->began_at : now_us;
+	int64_t took_us = began_at - bus->asked_at - planner_request_us(bus->told);
+	bump(bus->counts.answers);
+	backoff_reset(&bus->reopening);
+	bus->reopened = false;
+	times_note(&device->counts.answer_times, now_us - bus->asked_at);
+	patience_answered(&device->patience, &bus->patience, took_us > 0 ? took_us : 0);
+	return atomic_load_explicit(&device->counts.availability, memory_order_relaxed) != AVAILABILITY_ONLINE;
 }
 
 static void answered(struct bus *bus, const struct line_answer *answer, int64_t now_us)
 {
-	struct round *round = bus->rounds[bus->current];
-	struct device *device = round->device;
-	int before = atomic_load_explicit(&device->counts.availability, memory_order_relaxed);
-	bump(bus->counts.answers);
-	backoff_reset(&bus->reopening);
-	device_note_time(device, now_us - bus->asked_at);
-	device_answered(device, round, &round->reads[round->next], answer, wall_ms(bus), now_us);
-	if (before != AVAILABILITY_ONLINE)
-		reappeared(bus, device, now_us);
+	uint32_t d = (uint32_t)bus->current;
+	struct device *device = &bus->devices[d];
+	bool appears = alive(bus, device, now_us);
+	backoff_reset(&device->behind);
+	device_answered(device, answer, wall_ms(bus), now_us);
+	if (appears)
+		turns_appeared(&bus->turns, d, now_us);
 	finish(bus, now_us, true, false);
 }
 
+/* Modbus exceptions: 2 illegal data address, 3 illegal data value (here: quantity), 5 acknowledge, 6 server device
+ * busy, 11 the gateway had no answer from the device. */
 static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 {
-	struct round *round = bus->rounds[bus->current];
-	struct device *device = round->device;
-	int before = atomic_load_explicit(&device->counts.availability, memory_order_relaxed);
-	bump(bus->counts.answers);
+	uint32_t d = (uint32_t)bus->current;
+	struct device *device = &bus->devices[d];
+	struct round *round = device->turn;
+	bool appears = alive(bus, device, now_us), behind = exception == 11;
 	bump(bus->counts.exceptions);
-	backoff_reset(&bus->reopening);
-	device_note_time(device, now_us - bus->asked_at);
-	/* 2 illegal data address, 3 illegal data value (here: quantity); 5 acknowledge, 6 server device busy. */
-	if ((exception == 2 || exception == 3) && device_split(round, round->next)) {
-		log_info("%s refuses a read of several values (exception %u): it is split", device->told->path,
-			exception);
-		bus->state = BUS_IDLE;
-		bus->free_at = now_us + bus->gap_us;
+	if (exception == 2 || exception == 3) {
+		if (round_cut(round, round->next)) {
+			log_info("%s refuses a read of several values (exception %u): it is split", device->told->path,
+				exception);
+			settle(bus, now_us);
+			bus->current = -1;
+			return;
+		}
+		round_refused(&device->rounds, round, round->next);
+	}
+	if ((exception == 5 || exception == 6) && may_retry(bus, now_us)) {
+		turns_pause(&bus->turns, d, now_us + BUSY_US);
+		bus->current = -1;
 		return;
 	}
-	if ((exception == 5 || exception == 6) && may_retry(bus, now_us))
-		return;
-	device_failed(device, round, &round->reads[round->next], QUALITY_EXCEPTION, exception, wall_ms(bus), now_us);
-	if (before != AVAILABILITY_ONLINE)
-		reappeared(bus, device, now_us);
-	finish(bus, now_us, true, false);
+	device_failed(device, QUALITY_EXCEPTION, exception, behind, wall_ms(bus), now_us);
+	if (appears)
+		turns_appeared(&bus->turns, d, now_us);
+	finish(bus, now_us, true, behind);
+	if (behind) /* each question to it takes the gateway's own time-out */
+		turns_leave_alone(&bus->turns, d, now_us + backoff_next(&device->behind));
 }
 
-static void unanswered(struct bus *bus, enum quality quality, int64_t now_us)
+static void damaged(struct bus *bus, int64_t now_us)
 {
-	struct round *round = bus->rounds[bus->current];
-	struct device *device = round->device;
-	if (quality == QUALITY_CHECKSUM) {
-		bump(bus->counts.checksum);
-		if (may_retry(bus, now_us))
-			return;
-	} else {
-		bump(bus->counts.timeouts);
+	struct device *device = &bus->devices[bus->current];
+	bump(bus->counts.checksum);
+	if (may_retry(bus, now_us)) {
+		bus->current = -1;
+		return;
 	}
-	int64_t leave_us = device_failed(device, round, &round->reads[round->next], quality, 0, wall_ms(bus), now_us);
-	finish(bus, now_us, false, quality == QUALITY_TIMEOUT);
-	if (leave_us)
-		leave_alone(bus, device, now_us + leave_us);
+	device_failed(device, QUALITY_CHECKSUM, 0, false, wall_ms(bus), now_us);
+	finish(bus, now_us, false, false);
+}
+
+static void unanswered(struct bus *bus, int64_t now_us)
+{
+	uint32_t d = (uint32_t)bus->current;
+	struct device *device = &bus->devices[d];
+	bump(bus->counts.timeouts);
+	int64_t leave_us = patience_missed(
+		&device->patience, &bus->patience, now_us + bus->gap_us - bus->asked_at, now_us + bus->gap_us);
+	device_failed(device, QUALITY_TIMEOUT, 0, true, wall_ms(bus), now_us);
+	finish(bus, now_us, false, true);
+	turns_leave_alone(&bus->turns, d, bus->asked_at + leave_us);
 }
 
 static int64_t step_opening(struct bus *bus, int64_t now_us)
@@ -316,23 +320,33 @@ static int64_t step_idle(struct bus *bus, bool ready, int64_t now_us)
 		port_lost(bus, -ENODEV, now_us);
 		return bus->reopen_at;
 	}
-	if (bus->current < 0) {
-		bus->current = schedule_pick(bus->entries, bus->n_rounds, now_us);
-		if (bus->current < 0)
-			return schedule_wake(bus->entries, bus->n_rounds);
-	}
+	if (bus->current < 0 && !choose(bus, now_us))
+		return turns_wake(&bus->turns);
 	if (now_us < bus->free_at)
 		return bus->free_at;
 	ask(bus, now_us);
 	return now_us;
 }
 
+/* An answer that has begun is waited for until its end. */
+static void note_begin(struct bus *bus, int64_t now_us)
+{
+	const struct round *round = bus->devices[bus->current].turn;
+	if (!bus->line->begun || bus->began_at)
+		return;
+	bus->began_at = now_us;
+	int64_t whole_us = planner_answer_us(bus->told, &round->reads[round->next].place);
+	if (now_us + whole_us + PAUSE_US > bus->deadline)
+		bus->deadline = now_us + whole_us + PAUSE_US;
+}
+
 static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
 {
 	struct line_answer answer = {0};
 	int rc = -EAGAIN;
-	if (ready || now_us >= bus->line->look_at)
+	if (ready || now_us >= bus->line->look_at || now_us >= bus->deadline)
 		rc = bus->line->ops->answer(bus->line, now_us, &answer);
+	note_begin(bus, now_us);
 	atomic_store_explicit(&bus->counts.late, bus->line->n_late, memory_order_relaxed);
 	atomic_store_explicit(&bus->counts.foreign, bus->line->n_foreign, memory_order_relaxed);
 	switch (rc) {
@@ -343,7 +357,7 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
 		refused(bus, answer.exception, now_us);
 		return now_us;
 	case -EBADMSG:
-		unanswered(bus, QUALITY_CHECKSUM, now_us);
+		damaged(bus, now_us);
 		return now_us;
 	case -ENODEV:
 		connection_closed(bus, rc, now_us);
@@ -352,7 +366,7 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
 		break;
 	}
 	if (now_us >= bus->deadline) {
-		unanswered(bus, QUALITY_TIMEOUT, now_us);
+		unanswered(bus, now_us);
 		return now_us;
 	}
 	return bus->line->look_at < bus->deadline ? bus->line->look_at : bus->deadline;
@@ -360,7 +374,7 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
 
 int64_t bus_step(struct bus *bus, bool ready, int64_t now_us)
 {
-	if (bus->n_rounds == 0) /* named in the map, used by no device */
+	if (bus->turns.n_entries == 0) /* named in the map, used by no device */
 		return CLOCK_NEVER;
 	/* Each pass may end one state and begin the next; bounded, so that one bus can't keep a shared thread. */
 	int64_t wake = now_us;

@@ -7,7 +7,8 @@
 
 #include "field/device.h"
 #include "field/line.h"
-#include "field/schedule.h"
+#include "field/patience.h"
+#include "field/turns.h"
 
 #include <stdatomic.h>
 
@@ -15,6 +16,7 @@ struct bus_counts {
 	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late, foreign, merged, reopened;
 	_Atomic int64_t busy_us; /* the wire's time in transactions, silences included */
 	_Atomic int open;
+	struct times late_by; /* from due to asked */
 };
 
 enum bus_state { BUS_CLOSED, BUS_OPENING, BUS_IDLE, BUS_ASKED };
@@ -25,29 +27,30 @@ struct bus {
 	const struct clock *clock;
 	struct line *line;
 	struct device *devices;
-	struct schedule_entry *entries; /* one a round */
-	struct round **rounds;
-	size_t n_rounds;
-
+	struct planner_cost cost;
+	struct turns turns;
+	struct patience_bus patience;
 	enum bus_state state;
 	int64_t reopen_at; /* CLOSED */
 	int64_t free_at;   /* IDLE: when the silence is over */
 	int64_t gap_us;
-	int current;    /* the round being served, -1 = none */
-	unsigned tries; /* of the read being asked */
+	int current;     /* the device being asked, or to be asked next; -1 = none */
+	bool reopened;   /* a TCP connection was closed and opened again, and nothing was answered since */
+	int64_t wait_us; /* for the answer of `current` to begin */
 	int64_t asked_at, deadline;
+	int64_t began_at; /* when the answer began, 0 = not yet */
 	struct backoff reopening;
 	struct complaint closed;
-	bool once;         /* each round once, then never again */
-	size_t n_unserved; /* rounds that were not served yet, for `once` */
+	bool once; /* each round once, then never again */
 	struct bus_counts counts;
 };
 
-/* The line becomes the bus's.  Memory from the arena. */
-void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct line *line, struct reading_sink *sink,
-	const struct clock *clock, bool once, struct arena *arena);
+/* The line becomes the bus's.  learnt: what is known of its devices, for the time of the call; NULL = nothing.  Memory
+ * from the arena. */
+void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct line *line, const struct learnt *learnt,
+	struct reading_sink *sink, const struct clock *clock, bool once, struct arena *arena);
 
-/* Makes every round due; `first` of `n_all` rounds of the same thread come before this bus's. */
+/* Sets the first due times; `first` of `n_all` devices of the same thread come before this bus's. */
 void bus_schedule(struct bus *bus, size_t first, size_t n_all, int64_t now_us);
 
 /* Closes and frees the line. */

@@ -12,6 +12,7 @@
 #include "model/plan.h"
 #include "sdk/driver.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,7 @@ struct line {
 	int fd;             /* -1 = closed */
 	short events;       /* what to poll the fd for; 0 = nothing: look again at look_at */
 	int64_t look_at;    /* when to call again even if the fd stays silent; CLOCK_NEVER = no need */
+	bool begun;         /* since the last question something came that may be its answer */
 	uint64_t n_late;    /* answers to questions that had been given up */
 	uint64_t n_foreign; /* frames of other units or functions */
 };

@@ -139,6 +139,7 @@ static int modbus_line_ask(struct line *line, const struct line_question *questi
 	self->asked = *question;
 	self->n_seen = 0;
 	self->seen_at = now_us;
+	line->begun = false;
 	line->events = POLLIN;
 	line->look_at = CLOCK_NEVER;
 	if (self->bus->wire == WIRE_TCP) {
@@ -196,6 +197,7 @@ static int rtu_whole(struct line_modbus *self, int64_t now_us)
 		look_again(self, POLLIN, CLOCK_NEVER);
 		return 0;
 	}
+	self->line.begun = true;
 	int64_t char_us = plan_line_char_ns(&self->bus->line) / 1000 + 1;
 	int64_t rest_us = 4 * char_us > RTU_REST_US ? 4 * char_us : RTU_REST_US;
 	if (n != self->n_seen) {

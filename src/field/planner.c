@@ -54,6 +54,19 @@ int64_t planner_read_ns(const struct planner_cost *cost, const struct bf_place *
 	return cost->request_ns + place->count * cost->register_ns;
 }
 
+int64_t planner_request_us(const struct plan_bus *bus)
+{
+	return bus->wire == WIRE_TCP ? 0 : RTU_REQUEST_CHARS * plan_line_char_ns(&bus->line) / 1000;
+}
+
+int64_t planner_answer_us(const struct plan_bus *bus, const struct bf_place *place)
+{
+	if (bus->wire == WIRE_TCP)
+		return 0;
+	int64_t bytes = is_bits(place->space) ? (place->count + 7) / 8 : 2 * place->count;
+	return (RTU_ANSWER_CHARS + bytes) * plan_line_char_ns(&bus->line) / 1000;
+}
+
 static uint32_t end_of(const struct bf_place *place)
 {
 	return (uint32_t)place->at + place->count;
@@ -100,6 +113,20 @@ static void items_sort(struct planner_item *items, size_t n)
 	}
 }
 
+static bool is_refused(const struct bf_place *from, uint32_t end, const struct planner_limits *limits)
+{
+	for (size_t i = 0; i < limits->n_refused; i++) {
+		const struct planner_refusal *refused = &limits->refused[i];
+		if (refused->space != from->space)
+			continue;
+		bool holds = refused->from == refused->to ? from->at < refused->from && refused->to < end
+							  : from->at <= refused->from && refused->to <= end;
+		if (holds && (from->at != refused->from || end != refused->to))
+			return true;
+	}
+	return false;
+}
+
 /* May a read from items[first] on, which ends at `end`, be stretched to hold the next item too? */
 static bool may_stretch(const struct planner_item *first, uint32_t end, const struct planner_item *next,
 	const struct planner_limits *limits)
@@ -111,7 +138,9 @@ static bool may_stretch(const struct planner_item *first, uint32_t end, const st
 		return true;
 	if (end_of(&next->place) - first->place.at > most)
 		return false;
-	return limits->max_gap < 0 || next->place.at <= end + (uint32_t)limits->max_gap;
+	if (limits->max_gap >= 0 && next->place.at > end + (uint32_t)limits->max_gap)
+		return false;
+	return !is_refused(&first->place, end_of(&next->place), limits);
 }
 
 /* All reads that start at items[i]: tells each place behind one of them if it is reached cheaper

@@ -19,10 +19,19 @@ struct planner_cost {
 	int64_t bits8_ns;    /* each started group of eight coils or inputs answered */
 };
 
+/* What a device has refused: no read may hold [from, to) unless that is all it reads, nor reach across when from = to.
+ */
+struct planner_refusal {
+	enum bf_space space;
+	uint32_t from, to;
+};
+
 struct planner_limits {
 	unsigned max_registers; /* 1..125 */
 	unsigned max_bits;      /* 1..2000 */
 	int max_gap;            /* unused cells that may be read over, or PLAN_ADAPTIVE */
+	const struct planner_refusal *refused;
+	size_t n_refused;
 };
 
 /* A request: what is read, and which of the sorted items it answers. */
@@ -45,9 +54,13 @@ struct planner_cost planner_cost_of(const struct plan_bus *bus, int64_t turnarou
 /* Wire time of one read, in ns. */
 int64_t planner_read_ns(const struct planner_cost *cost, const struct bf_place *place);
 
+/* How long a request, and a whole answer to it, take on the wire, in µs; 0 where the bus is none. */
+int64_t planner_request_us(const struct plan_bus *bus);
+int64_t planner_answer_us(const struct plan_bus *bus, const struct bf_place *place);
+
 /*
  * Sorts items and fills reads (room for n) with the cheapest set; every item lies whole in exactly the read whose
- * range names it.  An item longer than the limits gets a read of its own.  `scratch` has room for n + 1 numbers.
+ * range names it.  An item that breaks the limits gets a read of its own.  `scratch` has room for n + 1 numbers.
  * Returns how many reads; 0 for n = 0.
  */
 size_t planner_merge(struct planner_item *items, size_t n, const struct planner_limits *limits,

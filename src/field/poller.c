@@ -3,16 +3,18 @@
  *
  * Which thread drives a bus follows from the plan alone: serial wires come first, one thread each; TCP hosts share the
  * rest in runs of equal length.  The thread waits in ppoll, to the microsecond, on the fds of those buses that wait for
- * something; its timer slack is 1 µs, for the silences of a serial line.
+ * something; its timer slack is 1 µs.  Every wait is for an absolute instant, so what a step takes is not added to it.
  */
 #include "field/poller.h"
 #include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,8 +73,8 @@ static bool belongs(const struct plan *plan, const struct plan_bus *bus, size_t 
 	return nth >= own && before * tcp_threads(shared) / shared == nth - own;
 }
 
-static void poller_add_bus(struct poller *poller, const struct plan *plan, size_t index, struct reading_sink *sink,
-	bool once, int *failure)
+static void poller_add_bus(struct poller *poller, const struct plan *plan, size_t index, const struct learnt *learnt,
+	struct reading_sink *sink, bool once, int *failure)
 {
 	struct line *line = NULL;
 	int rc = line_modbus_init(&plan->buses[index], &line);
@@ -80,11 +82,12 @@ static void poller_add_bus(struct poller *poller, const struct plan *plan, size_
 		*failure = rc;
 		return;
 	}
-	bus_init(&poller->buses[poller->n_buses++], plan, index, line, sink, poller->clock, once, &poller->arena);
+	bus_init(&poller->buses[poller->n_buses++], plan, index, line, learnt, sink, poller->clock, once,
+		&poller->arena);
 }
 
-int poller_init(const struct plan *plan, size_t nth, struct reading_sink *sink, const struct clock *clock, bool once,
-	struct poller **ret_poller)
+int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt, struct reading_sink *sink,
+	const struct clock *clock, bool once, struct poller **ret_poller)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
 	if (!poller)
@@ -100,7 +103,7 @@ int poller_init(const struct plan *plan, size_t nth, struct reading_sink *sink, 
 	for (size_t i = 0; i < plan->n_buses && rc == 0; i++) {
 		const struct plan_bus *bus = &plan->buses[i];
 		if (belongs(plan, bus, before[shares_thread(bus)]++, nth))
-			poller_add_bus(poller, plan, i, sink, once, &rc);
+			poller_add_bus(poller, plan, i, learnt, sink, once, &rc);
 	}
 	if (rc < 0) {
 		poller_destroy(poller);
@@ -115,10 +118,10 @@ static void poller_schedule(struct poller *poller, int64_t now_us)
 	size_t n = 0, first = 0;
 	poller->scheduled = true;
 	for (size_t i = 0; i < poller->n_buses; i++)
-		n += poller->buses[i].n_rounds;
+		n += poller->buses[i].told->n_devices;
 	for (size_t i = 0; i < poller->n_buses; i++) {
 		bus_schedule(&poller->buses[i], first, n, now_us);
-		first += poller->buses[i].n_rounds;
+		first += poller->buses[i].told->n_devices;
 	}
 }
 
@@ -178,10 +181,22 @@ static void poller_wait(struct poller *poller, int64_t stepped_us, int64_t until
 	poller_poll(poller, poller->n_fds, until_us);
 }
 
+/* The silences of a serial line are kept to the microsecond; real-time priority helps on a busy system, and is taken
+ * only where the administrator offers it (LimitRTPRIO=). */
+static void poller_hurry(const struct poller *poller)
+{
+	struct rlimit offered;
+	struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+	prctl(PR_SET_TIMERSLACK, 1000UL);
+	if (poller->n_buses == 1 && !shares_thread(poller->buses[0].told) && getrlimit(RLIMIT_RTPRIO, &offered) == 0 &&
+		offered.rlim_cur > 0)
+		pthread_setschedparam(pthread_self(), SCHED_RR, &lowest);
+}
+
 static void poller_run(void *argument)
 {
 	struct poller *poller = argument;
-	prctl(PR_SET_TIMERSLACK, 1000UL);
+	poller_hurry(poller);
 	while (!atomic_load_explicit(&poller->stopping, memory_order_relaxed)) {
 		int64_t now_us = clock_now(poller->clock);
 		poller_wait(poller, now_us, poller_step(poller, now_us));

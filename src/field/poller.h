@@ -15,9 +15,10 @@ struct poller;
 /* How many threads a plan's buses need: one a serial port, few for all TCP hosts. */
 size_t poller_count(const struct plan *plan);
 
-/* The n-th of poller_count pollers.  once: every round is polled once.  0 and *ret_poller, or -errno. */
-int poller_init(const struct plan *plan, size_t nth, struct reading_sink *sink, const struct clock *clock, bool once,
-	struct poller **ret_poller);
+/* The n-th of poller_count pollers.  learnt: what is known of devices, for the time of the call; NULL = nothing.  once:
+ * every round is polled once.  0 and *ret_poller, or -errno. */
+int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt, struct reading_sink *sink,
+	const struct clock *clock, bool once, struct poller **ret_poller);
 
 /* One turn over all its buses.  Returns the instant at which it wants to run next. */
 int64_t poller_step(struct poller *poller, int64_t now_us);

@@ -19,7 +19,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define TICK_US       (1 * (int64_t)1000000) /* keepalive of the uplink */
+#define TICK_US       (2 * (int64_t)1000000) /* keepalive of the uplink, which is no shorter than 5 s */
+#define GATHER_MS     10                     /* acknowledgements that nobody waits for are read together */
 #define DRAIN_US      (2 * (int64_t)1000000)
 #define LAST_WORDS_US (1 * (int64_t)1000000)
 #define ROUNDS        8 /* of handing over and writing in one step */
@@ -154,6 +155,12 @@ static void publisher_wait(struct publisher *publisher, int64_t wake_us)
 	if (wait_us < 0)
 		wait_us = 0;
 	connection_alive(connection, clock_now(connection->clock) + wait_us + CONNECTION_GRACE_US);
+	/* They come one by one, and each would wake the thread. */
+	if (idle && window_kept(&connection->sender.window) > 0 && wait_us > GATHER_MS * 1000 &&
+		poll(fds + 1, 2, GATHER_MS) > 0) {
+		publisher->readable = publisher->writable = false;
+		return;
+	}
 	int n = poll(fds, 3, (int)((wait_us + 999) / 1000));
 	/* TLS may hold decrypted bytes that no poll shows: look at each time-out. */
 	publisher->readable = n <= 0 || (fds[0].revents & (POLLIN | POLLERR | POLLHUP));

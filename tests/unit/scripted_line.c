@@ -39,6 +39,7 @@ static int scripted_ask(struct line *line, const struct line_question *question,
 	const struct bf_place *place = &question->place;
 	self->asked = *question;
 	self->asked_at = now_us;
+	self->counted = false;
 	if (self->log_n < sizeof(self->log) - 32)
 		self->log_n += (size_t)snprintf(self->log + self->log_n, 32, "%u:%s:%u+%u ", question->unit,
 			spaces[place->space], place->at, place->count);
@@ -49,7 +50,7 @@ static int scripted_ask(struct line *line, const struct line_question *question,
 static int scripted_mishap(struct scripted_line *self, struct line_answer *ret_answer)
 {
 	struct scripted_mishap *mishap = &self->mishaps[self->asked.unit];
-	if (mishap->kind == MISHAP_NONE || mishap->times == 0)
+	if (mishap->kind == MISHAP_NONE || (mishap->times == 0 && !self->counted))
 		return 0;
 	switch (mishap->kind) {
 	case MISHAP_SILENT:
@@ -73,8 +74,9 @@ static int scripted_answer(struct line *line, int64_t now_us, struct line_answer
 		return -EAGAIN;
 	int rc = scripted_mishap(self, ret_answer);
 	if (rc) {
-		if (self->mishaps[self->asked.unit].times != ~0u)
+		if (!self->counted && self->mishaps[self->asked.unit].times != ~0u)
 			self->mishaps[self->asked.unit].times--;
+		self->counted = true;
 		return rc;
 	}
 	uint32_t end = (uint32_t)place->at + place->count;

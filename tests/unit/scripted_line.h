@@ -29,6 +29,7 @@ struct scripted_line {
 	int64_t latency_us;
 	struct line_question asked;
 	int64_t asked_at;
+	bool counted; /* the mishap of this question */
 	uint8_t bytes[256];
 	char log[SCRIPTED_LOG]; /* "1:input:0+14 " for each question */
 	size_t log_n;

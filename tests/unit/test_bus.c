@@ -116,8 +116,9 @@ static void stage_set(struct stage *stage, bool once)
 		.n_metrics = 4};
 	scripted_line_init(&stage->line, 20 * MS);
 	stage->seen.sink.take = seen_take;
-	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, &stage->seen.sink, &fake_clock, once, &stage->arena);
-	bus_schedule(&stage->bus, 0, stage->bus.n_rounds, virtual_now);
+	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, NULL, &stage->seen.sink, &fake_clock, once,
+		&stage->arena);
+	bus_schedule(&stage->bus, 0, 2, virtual_now);
 	stage->wake = virtual_now;
 }
 
@@ -164,8 +165,9 @@ static void the_silence_between_frames_is_kept(void **state)
 	stage_set(&stage, false);
 	for (int i = 0; i < 4; i++)
 		stage.metrics[i].every_us = 0; /* as fast as the wire allows */
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage_run(&stage, 10 * S);
 	/* 20 ms for an answer and 3.5 characters of 10 bits at 9600 baud, 3.646 ms, before the next question. */
 	unsigned polls = (unsigned)(stage.seen.good[0] + stage.seen.good[3]);
@@ -242,6 +244,39 @@ static void an_exception_is_an_answer(void **state)
 	stage_clear(&stage);
 }
 
+static void a_busy_device_is_asked_again_when_it_has_had_time(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_set(&stage, false);
+	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_EXCEPTION, 6, 1};
+	stage_run(&stage, 50 * MS); /* the neighbour goes on meanwhile */
+	assert_int_equal(stage.seen.good[0] + stage.seen.bad[0], 0);
+	stage_run(&stage, 100 * MS);
+	assert_int_equal(stage.seen.good[0], 1);
+	assert_int_equal(stage.seen.bad[0], 0);
+	stage_clear(&stage);
+}
+
+/* Exception 11: a gateway had no answer from it.  Each question takes the gateway's own time-out. */
+static void a_device_that_a_gateway_finds_silent_is_asked_ever_less(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_set(&stage, false);
+	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_EXCEPTION, 11, ~0u};
+	stage_run(&stage, 60 * S);
+	assert_in_range(stage.seen.bad[0], 8, 12);
+	assert_int_equal(stage.seen.last_quality[2], QUALITY_EXCEPTION);
+	assert_int_equal(stage.seen.last_code[2], 11);
+	assert_int_equal(stage.seen.offline, 0);
+	assert_in_range(stage.seen.good[3], 59, 61);
+	stage.line.mishaps[1].kind = MISHAP_NONE;
+	stage_run(&stage, 12 * S);
+	assert_int_equal(stage.seen.last_quality[2], QUALITY_GOOD);
+	stage_clear(&stage);
+}
+
 static void a_refused_gap_is_split_and_stays_split(void **state)
 {
 	(void)state;
@@ -310,8 +345,9 @@ static void what_is_asked_at_the_start_is_asked_once_an_appearance(void **state)
 	struct stage stage;
 	stage_set(&stage, false);
 	stage.metrics[2].every_us = PLAN_EVERY_START;
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.good[2], 1);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 4};
@@ -328,8 +364,9 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	for (int i = 0; i < 3; i++)
 		stage.metrics[i].every_us = PLAN_EVERY_START;
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 6};
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.offline, 1);
@@ -344,8 +381,9 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	for (int i = 0; i < 3; i++)
 		stage.metrics[i].every_us = PLAN_EVERY_START;
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_CHECKSUM, 0, 2};
 	stage_run(&stage, 10 * S);
 	assert_int_equal(stage.seen.bad[0], 1);
@@ -354,8 +392,9 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	stage.metrics[0].every_us = PLAN_EVERY_START;
 	stage.devices[0].n_metrics = 1;
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_EXCEPTION, 4, 100};
 	stage_run(&stage, 10 * S);
 	assert_int_equal(stage.seen.bad[0], 1);
@@ -370,7 +409,9 @@ static void a_port_unplugged_between_two_polls_is_closed_at_once(void **state)
 	stage_set(&stage, false);
 	for (int i = 0; i < 4; i++)
 		stage.metrics[i].every_us = 60 * (int64_t)S;
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	stage_run(&stage, 1500 * MS);
 	assert_int_equal(stage.bus.state, BUS_IDLE);
 	assert_int_equal(bus_events(&stage.bus), POLLHUP);
@@ -421,8 +462,9 @@ static void an_absent_port_is_looked_for_twice_a_second_and_a_host_less(void **s
 	stage.bus_told.wire = WIRE_TCP;
 	stage.bus_told.port = NULL;
 	stage.bus_told.host = "h";
-	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.n_rounds, virtual_now);
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
 	assert_int_equal(longest_pause(&stage), 10 * S);
 	stage_clear(&stage);
 }
@@ -436,6 +478,8 @@ int main(void)
 		cmocka_unit_test(one_time_out_is_no_lost_device),
 		cmocka_unit_test(a_damaged_answer_is_asked_for_again),
 		cmocka_unit_test(an_exception_is_an_answer),
+		cmocka_unit_test(a_busy_device_is_asked_again_when_it_has_had_time),
+		cmocka_unit_test(a_device_that_a_gateway_finds_silent_is_asked_ever_less),
 		cmocka_unit_test(a_refused_gap_is_split_and_stays_split),
 		cmocka_unit_test(a_wrong_register_takes_no_neighbour_with_it),
 		cmocka_unit_test(a_port_that_goes_is_opened_again),

@@ -80,6 +80,23 @@ static int64_t sound(const struct planner_item *sorted, size_t n, const struct p
 	return total;
 }
 
+/* Does a read hold what was refused, and not only that? */
+static bool holds_refused(const struct bf_place *place, const struct planner_limits *limits)
+{
+	for (size_t i = 0; i < limits->n_refused; i++) {
+		const struct planner_refusal *no = &limits->refused[i];
+		bool exactly = place->at == no->from && end_of(place) == no->to;
+		uint32_t cells = 0;
+		for (uint32_t cell = no->from; cell < no->to; cell++)
+			cells += cell >= place->at && cell < end_of(place);
+		bool across = no->from == no->to && place->at < no->from && no->from < end_of(place);
+		if (place->space == no->space && !exactly &&
+			(across || (no->to > no->from && cells == no->to - no->from)))
+			return true;
+	}
+	return false;
+}
+
 /* The cost of one group, or -1 when no request can read it. */
 static int64_t group_cost(const struct planner_item *sorted, size_t n, const size_t *group_of, size_t group,
 	const struct planner_limits *limits, const struct planner_cost *cost)
@@ -105,7 +122,7 @@ static int64_t group_cost(const struct planner_item *sorted, size_t n, const siz
 	}
 	place.count = (uint16_t)(end - place.at);
 	uint32_t most = is_bits(place.space) ? limits->max_bits : limits->max_registers;
-	if (place.count > most && place.count != longest)
+	if (place.count != longest && (place.count > most || holds_refused(&place, limits)))
 		return -1;
 	return planner_read_ns(cost, &place);
 }
@@ -150,6 +167,13 @@ static void test_brute_force(void **state)
 		struct planner_cost cost = {
 			.request_ns = 1 + chance(40), .register_ns = chance(6), .bits8_ns = chance(20)};
 		bool one_space = chance(2);
+		struct planner_refusal refused[3];
+		limits.refused = refused;
+		limits.n_refused = round % 3 ? chance(4) : 0;
+		for (size_t i = 0; i < limits.n_refused; i++) {
+			uint32_t from = chance(width);
+			refused[i] = (struct planner_refusal){BF_SPACE_INPUT, from, from + chance(4)};
+		}
 		for (size_t i = 0; i < n; i++)
 			items[i] = (struct planner_item){
 				.place = {.space = one_space ? BF_SPACE_INPUT : (enum bf_space)chance(BF_N_SPACES),
@@ -262,6 +286,36 @@ static void test_adaptive_gap(void **state)
 	assert_int_equal(planner_merge(items, 2, &strict, &cost, reads, scratch), 1);
 }
 
+/* What a device refuses is read around; alone it may still be asked for. */
+static void test_refused(void **state)
+{
+	(void)state;
+	struct planner_refusal gap = {BF_SPACE_HOLDING, 2, 5}, itself = {BF_SPACE_HOLDING, 5, 6},
+			       across = {BF_SPACE_HOLDING, 1, 1};
+	struct planner_limits limits = usual;
+	items[0] = holding(0, 1, 0);
+	items[1] = holding(1, 1, 1);
+	items[2] = holding(5, 1, 2);
+	items[3] = holding(6, 1, 3);
+	assert_int_equal(planner_merge(items, 4, &limits, &serial, reads, scratch), 1);
+	limits.n_refused = 1;
+	limits.refused = &gap;
+	assert_int_equal(planner_merge(items, 4, &limits, &serial, reads, scratch), 2);
+	assert_int_equal(reads[0].place.count, 2);
+	assert_int_equal(reads[1].place.at, 5);
+	limits.refused = &itself;
+	assert_int_equal(planner_merge(items, 4, &limits, &serial, reads, scratch), 3);
+	assert_int_equal(reads[1].place.at, 5);
+	assert_int_equal(reads[1].place.count, 1);
+	limits.refused = &across;
+	assert_int_equal(planner_merge(items, 4, &limits, &serial, reads, scratch), 2);
+	assert_int_equal(reads[0].place.count, 1);
+	assert_int_equal(reads[1].place.count, 6);
+	gap.space = BF_SPACE_INPUT;
+	limits.refused = &gap;
+	assert_int_equal(planner_merge(items, 4, &limits, &serial, reads, scratch), 1);
+}
+
 static void test_cost(void **state)
 {
 	(void)state;
@@ -303,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_contained_is_free),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_adaptive_gap),
+		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_cost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
