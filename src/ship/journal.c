@@ -42,7 +42,6 @@ int journal_reserve(struct journal *journal, uint64_t n, uint64_t *ret_first)
 	snprintf(text, sizeof(text), "UPDATE meta SET v = v + %llu WHERE k='next'", (unsigned long long)n);
 	if (rc == 0)
 		rc = next > 0 ? journal_db_run(journal->db, text) : -EBADMSG;
-	journal->bad = journal->bad || rc == -EBADMSG;
 	if (rc == 0)
 		*ret_first = (uint64_t)next;
 	return rc;

@@ -20,7 +20,8 @@ struct journal {
 	struct journal_room room;
 	struct journal_span damaged[32]; /* found while reading; erased with the next write */
 	size_t n_damaged;
-	bool bad; /* the file is damaged, by SQLite or by its rows; nothing works until it is opened anew */
+	bool bad;   /* the file is damaged, by SQLite or by its rows; nothing works until it is opened anew */
+	bool looks; /* opened by journal_look */
 	char path[JOURNAL_PATH_BYTES];
 };
 

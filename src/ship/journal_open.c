@@ -318,15 +318,18 @@ static struct journal *journal_new(void)
 
 int journal_look(const char *path, struct journal **ret_journal)
 {
+	if (access(path, R_OK | W_OK) < 0)
+		return -errno;
 	struct journal *journal = journal_new();
 	if (!journal)
 		return -ENOMEM;
+	journal->looks = true;
+	journal->max_pages = PAGES_LEAST;
 	int rc = journal_file_resolve(path, journal->path);
-	if (rc == 0 && access(journal->path, R_OK | W_OK) < 0)
-		rc = -errno;
+	if (rc == 0 && journal_file_is_marked(journal->path))
+		rc = -EBADMSG;
 	if (rc == 0)
-		rc = journal_file_is_marked(journal->path) ? -EBADMSG
-							   : journal_db_open(journal->path, false, &journal->db);
+		rc = journal_db_open(journal->path, false, &journal->db);
 	if (rc == 0) {
 		journal_db_leave_log(journal->db);
 		rc = journal_db_run(journal->db, settings);
@@ -343,7 +346,25 @@ int journal_look(const char *path, struct journal **ret_journal)
 	return 0;
 }
 
-int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
+/* What lies there is a sound journal, or becomes one. */
+static int make_sound(struct journal *journal, bool damaged, struct journal_found *found)
+{
+	int rc = journal_file_clear_way(journal->path, found->aside, sizeof(found->aside));
+	if (rc < 0)
+		return rc;
+	found->set_aside = rc > 0;
+	rc = journal_file_adopt(journal->path);
+	if (rc < 0)
+		return rc;
+	damaged = (damaged && access(journal->path, F_OK) == 0) || journal_file_is_marked(journal->path);
+	rc = damaged ? -EBADMSG : open_and_look(journal, found);
+	if (rc == -EBADMSG && (rc = rebuild(journal, found)) == 0)
+		rc = ends_of(journal, found);
+	return rc;
+}
+
+static int open_or_rescue(const char *path, int64_t max_bytes, bool damaged, struct journal **ret_journal,
+	struct journal_found *ret_found)
 {
 	struct journal *journal = journal_new();
 	if (!journal)
@@ -351,18 +372,10 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 	struct journal_found found = {0};
 	mode_t mask = umask(0077);
 	int rc = journal_file_resolve(path, journal->path);
-	if (rc == 0)
-		rc = journal_file_clear_way(journal->path, found.aside, sizeof(found.aside));
-	if (rc >= 0) {
-		found.set_aside = rc > 0;
-		rc = journal_file_adopt(journal->path);
-	}
 	if (rc == 0) {
 		limit(journal, max_bytes);
-		rc = journal_file_is_marked(journal->path) ? -EBADMSG : open_and_look(journal, &found);
+		rc = make_sound(journal, damaged, &found);
 	}
-	if (rc == -EBADMSG && (rc = rebuild(journal, &found)) == 0)
-		rc = ends_of(journal, &found);
 	umask(mask);
 	if (rc < 0) {
 		journal_close(journal);
@@ -374,12 +387,22 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 	return 0;
 }
 
+int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
+{
+	return open_or_rescue(path, max_bytes, false, ret_journal, ret_found);
+}
+
+int journal_rescue(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
+{
+	return open_or_rescue(path, max_bytes, true, ret_journal, ret_found);
+}
+
 void journal_close(struct journal *journal)
 {
 	if (!journal)
 		return;
 	close_db(journal);
-	if (journal->bad)
+	if (journal->bad && !journal->looks)
 		journal_file_mark(journal->path);
 	free(journal);
 }

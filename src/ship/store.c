@@ -41,7 +41,8 @@ struct store {
 	int (*serve)(struct inquiry *inquiry, struct journal *journal); /* NULL = nobody asks */
 	struct inquiry *inquiry;
 	bool opened_once, no_room;
-	uint64_t born; /* sequences from the wall clock begin here */
+	bool is_damaged; /* the file was, when it was read or written last */
+	uint64_t born;   /* sequences from the wall clock begin here */
 	struct outbox_batch *batch;
 	int64_t next_write_us, next_done_us, next_look_us, retry_us;
 	struct backoff backoff;
@@ -89,13 +90,16 @@ static int store_open(struct store *store, bool early)
 	struct journal_found found = {0};
 	struct journal *journal = NULL;
 	uint64_t next = 0;
-	int error = journal_open(store->buffer->path, store->buffer->max_size, &journal, &found);
+	int (*open)(const char *, int64_t, struct journal **, struct journal_found *) =
+		store->is_damaged ? journal_rescue : journal_open;
+	int error = open(store->buffer->path, store->buffer->max_size, &journal, &found);
 	if (error == 0 && !store->opened_once)
 		error = store_reserve(journal, store->born, &next);
 	if (error) {
 		journal_close(journal);
 		return error;
 	}
+	store->is_damaged = false;
 	store_tell_found(store, &found);
 	atomic_fetch_add_explicit(&store->damaged, found.damaged, memory_order_relaxed);
 	store->journal = journal;
@@ -117,6 +121,7 @@ static void store_failed(struct store *store, int error, int64_t now_us)
 	store->journal = NULL;
 	atomic_store_explicit(&store->durable, 0, memory_order_relaxed);
 	store->retry_us = now_us + backoff_next(&store->backoff);
+	store->is_damaged = store->is_damaged || error == -EBADMSG;
 	outbox_journal_failed(store->outbox);
 	if (complaint_raise(&store->down, now_us))
 		log_error("buffer: %s: %s; readings wait in memory", store->buffer->path,
