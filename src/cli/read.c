@@ -241,6 +241,9 @@ static int explain(const struct read_command *command, int failure, uint8_t exce
 		fprintf(stderr, "busferry: error: unit %ld does not answer on %s%s\n", command->unit, command->bus.name,
 			command->bus.wire == WIRE_SERIAL ? " (address, line settings, A and B swapped?)" : "");
 		return EX_UNAVAILABLE;
+	case -EAGAIN:
+		fprintf(stderr, "busferry: error: %s: the line is never silent (another master?)\n", command->bus.name);
+		return EX_TEMPFAIL;
 	case -EBADMSG:
 		fprintf(stderr,
 			"busferry: error: the answer of unit %ld is damaged (line settings? two devices with one "
