@@ -1,13 +1,13 @@
 /*
  * The choice of a canary, see canary.h.
  *
- * It reads registers that the map reads anyway, since others may be refused, in another shape: fewer values of a
- * planned read.  First choice is a shape that the plan does not use, so that not even a question that this module knows
- * nothing of can be confused with it.  Then a part of a value of several registers, unless the device has refused that.
- * Then a read of the plan that was not asked since: its answer is not published, but tells as much.  Among those of one
- * rank the one with the shortest answer, and a function with nothing under way, so that an exception tells too.
+ * It reads registers that the map reads anyway, since others may be refused, in a shape that the plan does not use:
+ * fewer values of a planned read.  The plan's own shapes would do as long as no question of that shape is open; but if
+ * an answer of a wrong length passed for the canary's, the canary's own would then pass for one of the plan's.  Where
+ * there is none, a part of a value of several registers, unless the device has refused that.  Among those of one rank
+ * the one with the shortest answer, and a function with nothing under way, so that an exception tells too.
  *
- * Invariant: the shape of a canary is that of no question which is open.
+ * Invariant: the shape of a canary is that of no question which is open, and of none in the plan.
  */
 #include "field/canary.h"
 #include "field/rtu.h"
@@ -15,7 +15,7 @@
 #define VALUES_MAX 16 /* of one canary */
 
 /* From good to bad. */
-enum rank { RANK_FREE, RANK_FREE_SAME_FUNCTION, RANK_PART, RANK_PLANNED, RANK_PLANNED_SAME_FUNCTION, RANK_NONE };
+enum rank { RANK_FREE, RANK_SAME_FUNCTION, RANK_PART, RANK_NONE };
 
 struct choice {
 	const struct trust *trust;
@@ -32,15 +32,13 @@ static unsigned bit_of(trust_shape shape)
 
 static enum rank rank_of(const struct choice *choice, trust_shape shape, bool parts)
 {
-	bool busy = trust_function_is_open(choice->trust, (uint8_t)(shape >> 8));
 	bool planned = choice->planned[bit_of(shape) / 64] >> (bit_of(shape) % 64) & 1;
-	if (trust_is_open(choice->trust, shape))
+	if (planned || trust_is_open(choice->trust, shape))
 		return RANK_NONE;
-	if (parts) /* the refusal of one could not be told from that of another question */
-		return planned || choice->trust->whole_values ? RANK_NONE : RANK_PART;
-	if (planned)
-		return busy ? RANK_PLANNED_SAME_FUNCTION : RANK_PLANNED;
-	return busy ? RANK_FREE_SAME_FUNCTION : RANK_FREE;
+	bool busy = trust_function_is_open(choice->trust, (uint8_t)(shape >> 8));
+	if (parts)
+		return choice->trust->whole_values ? RANK_NONE : RANK_PART;
+	return busy ? RANK_SAME_FUNCTION : RANK_FREE;
 }
 
 static void consider(struct choice *choice, const struct bf_place *place, bool parts)

@@ -92,7 +92,7 @@ bool caution_answered(struct caution *caution, int rc, uint8_t exception)
 	if (rc != -ESTALE)
 		bump(caution->counts.canaries);
 	/* 2 illegal data address, 3 illegal data value. */
-	if (rc == -EREMOTEIO && caution->canary.parts && (exception == 2 || exception == 3))
+	if (rc != 0 && caution->canary.parts && (exception == 2 || exception == 3))
 		caution->line->trusts[caution->unit].whole_values = true;
 	return true;
 }

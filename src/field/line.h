@@ -26,7 +26,7 @@ struct line_answer {
 	const uint8_t
 		*bytes; /* registers as on the wire, or bits, the first one lowest; the line's, until the next call */
 	size_t n;
-	uint8_t exception; /* set with -EREMOTEIO */
+	uint8_t exception; /* with -EREMOTEIO; with -ESTALE it may be one, else 0 */
 };
 
 /* What is heard on a line and is no answer to the question under way. */

@@ -109,7 +109,7 @@ static void heard_others(struct line_rtu *rtu, const struct rtu_frame *frame, in
 	rtu->others_at = now_us;
 	rtu->others_until = now_us + OTHERS_US;
 	if (rtu->line->trusts && frame->kind != RTU_OTHER)
-		trust_overheard(&rtu->line->trusts[frame->unit], frame->shape, now_us);
+		trust_overheard(&rtu->line->trusts[frame->unit], frame->asks, now_us);
 	tell(rtu, LINE_FOREIGN, frame->unit, 0);
 }
 
@@ -160,9 +160,10 @@ static int heard_answer(
 			return take(rtu, frame, ret_answer);
 		break;
 	case TRUST_UNCERTAIN:
-		if (fits)
-			return -ESTALE;
-		break;
+		if (!fits)
+			break;
+		*ret_answer = (struct line_answer){.exception = frame->exception};
+		return -ESTALE;
 	case TRUST_LATE:
 		break;
 	case TRUST_FOREIGN:
@@ -175,14 +176,22 @@ static int heard_answer(
 	return -EAGAIN;
 }
 
+static bool is_request(const struct line_rtu *rtu, const struct rtu_frame *frame, int64_t now_us)
+{
+	if (!frame->ambiguous)
+		return frame->kind == RTU_REQUEST || frame->kind == RTU_OTHER;
+	/* It could be both: it is an answer only where one of its shape is due, and nobody else asks. */
+	return others_known(rtu, now_us) ||
+	       (rtu->line->trusts && !trust_is_open(&rtu->line->trusts[frame->unit], frame->shape));
+}
+
 static int judge(struct line_rtu *rtu, const struct rtu_frame *frame, int64_t now_us, struct line_answer *ret_answer)
 {
 	if (is_echo(rtu, frame)) {
 		heard_echo(rtu);
 		return -EAGAIN;
 	}
-	bool asks = frame->kind == RTU_REQUEST || frame->kind == RTU_OTHER;
-	if (asks || (frame->ambiguous && others_known(rtu, now_us))) {
+	if (is_request(rtu, frame, now_us)) {
 		heard_others(rtu, frame, now_us);
 		return -EAGAIN;
 	}

@@ -140,6 +140,9 @@ static void lengths_of(const uint8_t *frame, size_t n, size_t ret_lengths[static
 static void describe(const uint8_t *frame, size_t n, bool is_answer, struct rtu_frame *ret_frame)
 {
 	bool is_read = frame[1] >= 1 && frame[1] <= 4;
+	trust_shape asks = 0;
+	if (is_read && n == RTU_REQUEST_BYTES)
+		asks = TRUST_SHAPE(frame[1], bytes_of(frame[1], (unsigned)frame[4] << 8 | frame[5]) & 0xFF);
 	*ret_frame = (struct rtu_frame){
 		.unit = frame[0], .function = frame[1] & 0x7F, .bytes = frame, .n = n - 2, .kind = RTU_OTHER};
 	if (frame[1] & 0x80) {
@@ -150,9 +153,10 @@ static void describe(const uint8_t *frame, size_t n, bool is_answer, struct rtu_
 		ret_frame->kind = RTU_ANSWER;
 		ret_frame->ambiguous = n == RTU_REQUEST_BYTES && plausible_quantity(frame);
 		ret_frame->shape = TRUST_SHAPE(frame[1], frame[2]);
+		ret_frame->asks = asks;
 	} else if (is_read) {
 		ret_frame->kind = RTU_REQUEST;
-		ret_frame->shape = TRUST_SHAPE(frame[1], bytes_of(frame[1], (unsigned)frame[4] << 8 | frame[5]) & 0xFF);
+		ret_frame->asks = asks;
 	}
 }
 

@@ -24,10 +24,11 @@ enum rtu_kind {
 
 struct rtu_frame {
 	enum rtu_kind kind;
-	bool ambiguous; /* an answer of 3 bytes of coils that could be a request as well */
+	bool ambiguous; /* an answer of 3 bytes of coils that could be a request as well, for `asks` */
 	uint8_t unit, function;
 	uint8_t exception;
-	trust_shape shape;    /* of an answer: its own; of a request: of the answer that it asks for */
+	trust_shape shape;    /* of an answer or exception */
+	trust_shape asks;     /* of a request: the shape of its answer */
 	const uint8_t *bytes; /* the frame, without its checksum: until the next call */
 	size_t n;
 	size_t n_skipped; /* bytes before it that belong to no frame */

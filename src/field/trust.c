@@ -5,9 +5,9 @@
  * them, nobody knows which; since the unit answers in order, the oldest of them and all before it are over in any case.
  * So `open` always holds at least the questions that are really under way: that is the invariant.
  *
- * Time only ever removes what it can't be wrong to remove: what is older than a minute and four times the latest answer
- * ever, or, where there is no other way to ask the unit, all of it after a silence longer than twice that (and six
- * seconds).  Those that were removed are kept as `past`: if one of them is answered after all, the others come back.
+ * Time only ever removes what it can hardly be wrong to remove: what is older than a minute, or, where there is no
+ * other way to ask the unit, all of it after a silence longer than twice its latest answer ever (and six seconds).
+ * Those that were removed are kept as `past`: if one of them is answered after all, the others come back.
  */
 #include "field/trust.h"
 
@@ -15,6 +15,8 @@
 
 #define PATIENCE_US (6 * (int64_t)1000000)
 #define LIFE_US     (60 * (int64_t)1000000)
+#define LATEST_US   (LIFE_US / 2)
+#define OTHERS_US   (3600 * (int64_t)1000000)
 
 static uint8_t function_of(trust_shape shape)
 {
@@ -83,12 +85,18 @@ void trust_overheard(struct trust *trust, trust_shape shape, int64_t now_us)
 {
 	/* Noise goes on and on: two unknown ones stand for many. */
 	unsigned n = trust->n_open;
+	trust->others_at = now_us;
 	if (shape == TRUST_ANY && n >= trust->n_past + 2u && trust->open[n - 1].shape == TRUST_ANY &&
 		trust->open[n - 2].shape == TRUST_ANY) {
 		trust->open[n - 1].asked_at = now_us;
 		return;
 	}
 	add(trust, &(struct trust_open){.asked_at = now_us, .shape = shape});
+}
+
+static bool others_ask(const struct trust *trust, int64_t now_us)
+{
+	return trust->others_at && now_us - trust->others_at < OTHERS_US;
 }
 
 static int newest_of_ours(const struct trust *trust)
@@ -102,7 +110,7 @@ static int newest_of_ours(const struct trust *trust)
 static void note_latest(struct trust *trust, const struct trust_open *question, int64_t now_us)
 {
 	trust->heard_us = now_us - question->asked_at;
-	if (question->shape != TRUST_ANY && trust->heard_us > trust->latest_us)
+	if (question->ours && trust->heard_us > trust->latest_us && trust->heard_us <= LATEST_US)
 		trust->latest_us = trust->heard_us;
 }
 
@@ -111,14 +119,34 @@ static enum trust_verdict heard_past(struct trust *trust, trust_shape shape, int
 {
 	for (unsigned i = 0; i < trust->n_past; i++) {
 		struct trust_open question = trust->open[i];
-		if (question.shape == TRUST_ANY || !matches(&question, shape))
+		if (!question.ours || !matches(&question, shape) || now_us - question.asked_at > LIFE_US)
 			continue;
-		note_latest(trust, &question, now_us);
+		trust->heard_us = 0;
+		if (!others_ask(trust, now_us)) /* else it may well be theirs */
+			note_latest(trust, &question, now_us);
 		drop_first(trust, i + 1);
 		trust->n_past = 0;
-		return question.ours ? TRUST_LATE : TRUST_FOREIGN;
+		return TRUST_LATE;
 	}
 	return TRUST_UNASKED;
+}
+
+static void drop(struct trust *trust, unsigned from, unsigned n)
+{
+	memmove(trust->open + from, trust->open + from + n, (trust->n_open - from - n) * sizeof(trust->open[0]));
+	trust->n_open = (uint8_t)(trust->n_open - n);
+}
+
+/* What is over since one of the questions that match, the first of them or a later one, was answered.  That others were
+ * overheard is no reason to believe that a question of ours is over: it would be if the answer bore a wrong name. */
+static void drop_answered(struct trust *trust, unsigned first, bool only)
+{
+	if (only && trust->open[first].shape == TRUST_ANY)
+		return;
+	if (trust->open[first].ours) /* what is past stays in sight: it may be that which was answered */
+		drop(trust, trust->n_past, first + 1 - trust->n_past);
+	else
+		drop(trust, first, 1);
 }
 
 enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, int64_t now_us)
@@ -135,15 +163,14 @@ enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, int64_t n
 	if (n == 0)
 		return heard_past(trust, shape, now_us);
 	struct trust_open question = trust->open[first];
-	note_latest(trust, &question, now_us);
+	trust->heard_us = 0;
+	if (n == 1)
+		note_latest(trust, &question, now_us);
 	if (n == 1 && may_be_newest && !trust->overfull) {
 		drop_first(trust, (unsigned)first + 1);
 		return TRUST_CERTAIN;
 	}
-	/* What is past stays in sight: it was not answered, or it may be this that answers it. */
-	memmove(trust->open + trust->n_past, trust->open + first + 1,
-		(size_t)(trust->n_open - first - 1) * sizeof(trust->open[0]));
-	trust->n_open = (uint8_t)(trust->n_open - (first + 1 - trust->n_past));
+	drop_answered(trust, (unsigned)first, n == 1);
 	if (may_be_newest)
 		return TRUST_UNCERTAIN;
 	return question.ours ? TRUST_LATE : TRUST_FOREIGN;
@@ -183,9 +210,8 @@ static void forget_others(struct trust *trust, int64_t now_us)
 
 bool trust_doubtful(struct trust *trust, int64_t now_us)
 {
-	int64_t life_us = longest(LIFE_US, 4 * trust->latest_us);
 	forget_others(trust, now_us);
-	while (trust->n_past < trust->n_open && now_us - trust->open[trust->n_past].asked_at > life_us)
+	while (trust->n_past < trust->n_open && now_us - trust->open[trust->n_past].asked_at > LIFE_US)
 		trust->n_past++;
 	return trust->n_past < trust->n_open || trust->overfull;
 }
