@@ -150,7 +150,8 @@ static int heard_answer(
 	bool fits = rtu->asking && frame->unit == rtu->unit &&
 		    (frame->shape == rtu->shape || frame->shape == TRUST_EXCEPTION(rtu->request[1]));
 	struct trust *trust = rtu->line->trusts ? &rtu->line->trusts[frame->unit] : NULL;
-	enum trust_verdict verdict = trust  ? trust_heard(trust, frame->shape, now_us)
+	bool elsewhere = rtu->asking && frame->unit != rtu->unit;
+	enum trust_verdict verdict = trust  ? trust_heard(trust, frame->shape, elsewhere, now_us)
 				     : fits ? TRUST_CERTAIN
 					    : TRUST_UNASKED;
 	rtu->others_until = 0;

@@ -149,7 +149,7 @@ static void drop_answered(struct trust *trust, unsigned first, bool only)
 		drop(trust, first, 1);
 }
 
-enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, int64_t now_us)
+enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, bool elsewhere, int64_t now_us)
 {
 	int newest = newest_of_ours(trust), first = -1, n = 0;
 	bool may_be_newest = false;
@@ -166,6 +166,8 @@ enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, int64_t n
 	trust->heard_us = 0;
 	if (n == 1)
 		note_latest(trust, &question, now_us);
+	if (elsewhere)
+		return question.ours ? TRUST_LATE : TRUST_FOREIGN;
 	if (n == 1 && may_be_newest && !trust->overfull) {
 		drop_first(trust, (unsigned)first + 1);
 		return TRUST_CERTAIN;

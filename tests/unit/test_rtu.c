@@ -180,8 +180,8 @@ static void requests_are_built_as_the_standard_says(void **state)
 	rtu_request(0x11, &place, request);
 	assert_memory_equal(request, "\x11\x03\x00\x6B\x00\x03\x76\x87", sizeof(request));
 	assert_int_equal(rtu_shape(&place), TRUST_SHAPE(3, 6));
-	assert_int_equal(rtu_shape(&(struct bf_place){BF_SPACE_COIL, 5, 1}),
-		rtu_shape(&(struct bf_place){BF_SPACE_COIL, 9, 8}));
+	assert_int_equal(
+		rtu_shape(&(struct bf_place){BF_SPACE_COIL, 5, 1}), rtu_shape(&(struct bf_place){BF_SPACE_COIL, 9, 8}));
 	assert_int_equal(rtu_answer_bytes(&(struct bf_place){BF_SPACE_DISCRETE, 0, 9}), 2);
 }
 

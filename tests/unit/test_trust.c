@@ -24,11 +24,11 @@ static void an_answer_in_time_is_certain(void **state)
 	struct trust trust = {0};
 	assert_false(trust_doubtful(&trust, 0));
 	trust_asked(&trust, ONE, 1 * S);
-	assert_int_equal(trust_heard(&trust, ONE, 1 * S + 20 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 1 * S + 20 * MS), TRUST_CERTAIN);
 	assert_false(trust_doubtful(&trust, 2 * S));
 	assert_int_equal(trust.latest_us, 20 * MS);
 	/* a second one was never asked for */
-	assert_int_equal(trust_heard(&trust, ONE, 1 * S + 40 * MS), TRUST_UNASKED);
+	assert_int_equal(trust_heard(&trust, ONE, false, 1 * S + 40 * MS), TRUST_UNASKED);
 }
 
 static void after_a_time_out_the_same_shape_proves_nothing(void **state)
@@ -38,9 +38,22 @@ static void after_a_time_out_the_same_shape_proves_nothing(void **state)
 	trust_asked(&trust, ONE, 0);
 	assert_true(trust_doubtful(&trust, 1 * S));
 	trust_asked(&trust, ONE, 1 * S);
-	assert_int_equal(trust_heard(&trust, ONE, 1 * S + 10 * MS), TRUST_UNCERTAIN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 1 * S + 10 * MS), TRUST_UNCERTAIN);
 	/* of the two, the older one at least is over */
-	assert_int_equal(trust_heard(&trust, ONE, 1 * S + 20 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 1 * S + 20 * MS), TRUST_CERTAIN);
+}
+
+static void what_comes_while_another_unit_is_asked_ends_nothing(void **state)
+{
+	(void)state;
+	struct trust trust = {0};
+	trust_asked(&trust, ONE, 0);
+	assert_int_equal(trust_heard(&trust, ONE, true, 2 * S), TRUST_LATE);
+	assert_int_equal(trust.latest_us, 2 * S);
+	assert_true(trust_doubtful(&trust, 2 * S));
+	trust_overheard(&trust, TWO, 3 * S);
+	assert_int_equal(trust_heard(&trust, TWO, true, 3 * S), TRUST_FOREIGN);
+	assert_true(trust_is_open(&trust, TWO));
 }
 
 static void a_canary_of_another_shape_ends_what_is_older(void **state)
@@ -49,16 +62,16 @@ static void a_canary_of_another_shape_ends_what_is_older(void **state)
 	struct trust trust = {0};
 	trust_asked(&trust, ONE, 0);
 	trust_asked(&trust, TWO, 1 * S);
-	assert_int_equal(trust_heard(&trust, ONE, 1100 * MS), TRUST_LATE);
+	assert_int_equal(trust_heard(&trust, ONE, false, 1100 * MS), TRUST_LATE);
 	assert_int_equal(trust.heard_us, 1100 * MS);
 	assert_true(trust_doubtful(&trust, 1100 * MS));
-	assert_int_equal(trust_heard(&trust, TWO, 1200 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, TWO, false, 1200 * MS), TRUST_CERTAIN);
 	assert_false(trust_doubtful(&trust, 1200 * MS));
 
 	/* the late one never came: in order means that it will not */
 	trust_asked(&trust, ONE, 2 * S);
 	trust_asked(&trust, TWO, 3 * S);
-	assert_int_equal(trust_heard(&trust, TWO, 3100 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, TWO, false, 3100 * MS), TRUST_CERTAIN);
 	assert_false(trust_doubtful(&trust, 3200 * MS));
 }
 
@@ -70,12 +83,12 @@ static void two_canaries_of_one_shape_are_not_told_apart(void **state)
 	trust_asked(&trust, TWO, 1 * S);
 	assert_true(trust_is_open(&trust, TWO));
 	trust_asked(&trust, TWO, 2 * S);
-	assert_int_equal(trust_heard(&trust, TWO, 2100 * MS), TRUST_UNCERTAIN);
+	assert_int_equal(trust_heard(&trust, TWO, false, 2100 * MS), TRUST_UNCERTAIN);
 	assert_true(trust_doubtful(&trust, 2200 * MS));
 	/* only the newest one counts */
 	trust_asked(&trust, THREE, 3 * S);
-	assert_int_equal(trust_heard(&trust, TWO, 3100 * MS), TRUST_LATE);
-	assert_int_equal(trust_heard(&trust, THREE, 3200 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, TWO, false, 3100 * MS), TRUST_LATE);
+	assert_int_equal(trust_heard(&trust, THREE, false, 3200 * MS), TRUST_CERTAIN);
 	assert_false(trust_doubtful(&trust, 3200 * MS));
 }
 
@@ -86,16 +99,16 @@ static void an_exception_counts_where_its_function_is_asked_once(void **state)
 	trust_asked(&trust, INPUT, 0);
 	assert_false(trust_function_is_open(&trust, 3));
 	trust_asked(&trust, TWO, 1 * S);
-	assert_int_equal(trust_heard(&trust, TRUST_EXCEPTION(3), 1100 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, TRUST_EXCEPTION(3), false, 1100 * MS), TRUST_CERTAIN);
 	assert_false(trust_doubtful(&trust, 1100 * MS));
 
 	trust_asked(&trust, ONE, 2 * S);
 	assert_true(trust_function_is_open(&trust, 3));
 	trust_asked(&trust, TWO, 3 * S);
-	assert_int_equal(trust_heard(&trust, TRUST_EXCEPTION(3), 3100 * MS), TRUST_UNCERTAIN);
+	assert_int_equal(trust_heard(&trust, TRUST_EXCEPTION(3), false, 3100 * MS), TRUST_UNCERTAIN);
 	assert_true(trust_doubtful(&trust, 3100 * MS));
-	assert_int_equal(trust_heard(&trust, TRUST_EXCEPTION(4), 3200 * MS), TRUST_UNASKED);
-	assert_int_equal(trust_heard(&trust, TWO, 3300 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, TRUST_EXCEPTION(4), false, 3200 * MS), TRUST_UNASKED);
+	assert_int_equal(trust_heard(&trust, TWO, false, 3300 * MS), TRUST_CERTAIN);
 }
 
 static void silence_is_longer_than_the_latest_answer(void **state)
@@ -104,7 +117,7 @@ static void silence_is_longer_than_the_latest_answer(void **state)
 	struct trust trust = {.timeout_us = S};
 	trust_asked(&trust, ONE, 0);
 	assert_int_equal(trust_silent_until(&trust), 6 * S);
-	assert_int_equal(trust_heard(&trust, ONE, 5 * S), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 5 * S), TRUST_CERTAIN);
 	trust_asked(&trust, ONE, 10 * S);
 	assert_int_equal(trust_silent_until(&trust), 20 * S);
 	trust_let_go(&trust);
@@ -112,16 +125,16 @@ static void silence_is_longer_than_the_latest_answer(void **state)
 
 	/* it was later than that, and what was let go of is under way again */
 	trust_asked(&trust, TWO, 20 * S);
-	assert_int_equal(trust_heard(&trust, ONE, 21 * S), TRUST_LATE);
+	assert_int_equal(trust_heard(&trust, ONE, false, 21 * S), TRUST_LATE);
 	assert_int_equal(trust.latest_us, 11 * S);
-	assert_int_equal(trust_heard(&trust, TWO, 22 * S), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, TWO, false, 22 * S), TRUST_CERTAIN);
 
 	trust_asked(&trust, ONE, 30 * S);
 	trust_asked(&trust, ONE, 31 * S);
 	trust_let_go(&trust);
-	assert_int_equal(trust_heard(&trust, ONE, 60 * S), TRUST_LATE);
+	assert_int_equal(trust_heard(&trust, ONE, false, 60 * S), TRUST_LATE);
 	assert_true(trust_doubtful(&trust, 60 * S));
-	assert_int_equal(trust_heard(&trust, ONE, 61 * S), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 61 * S), TRUST_CERTAIN);
 
 	struct trust slow = {.timeout_us = 5 * S};
 	trust_asked(&slow, ONE, 0);
@@ -146,7 +159,7 @@ static void the_question_of_another_master_is_one_too(void **state)
 	struct trust trust = {0};
 	trust_overheard(&trust, ONE, 0);
 	assert_true(trust_doubtful(&trust, 100 * MS));
-	assert_int_equal(trust_heard(&trust, ONE, 100 * MS), TRUST_FOREIGN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 100 * MS), TRUST_FOREIGN);
 	assert_false(trust_doubtful(&trust, 200 * MS));
 
 	/* it asks while we wait: whose answer is the first one? */
@@ -154,16 +167,16 @@ static void the_question_of_another_master_is_one_too(void **state)
 	assert_true(trust_is_alone(&trust));
 	trust_overheard(&trust, ONE, 1010 * MS);
 	assert_false(trust_is_alone(&trust));
-	assert_int_equal(trust_heard(&trust, ONE, 1020 * MS), TRUST_UNCERTAIN);
-	assert_int_equal(trust_heard(&trust, ONE, 1030 * MS), TRUST_FOREIGN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 1020 * MS), TRUST_UNCERTAIN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 1030 * MS), TRUST_FOREIGN);
 	assert_false(trust_doubtful(&trust, 1040 * MS));
 
 	/* its answers do not end what we wait for */
 	trust_asked(&trust, ONE, 2 * S);
 	trust_overheard(&trust, TWO, 2010 * MS);
-	assert_int_equal(trust_heard(&trust, TWO, 2020 * MS), TRUST_FOREIGN);
+	assert_int_equal(trust_heard(&trust, TWO, false, 2020 * MS), TRUST_FOREIGN);
 	assert_true(trust_doubtful(&trust, 2030 * MS));
-	assert_int_equal(trust_heard(&trust, ONE, 2040 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 2040 * MS), TRUST_CERTAIN);
 
 	/* one that nobody answers is no reason to be silent for ever */
 	trust_overheard(&trust, ONE, 3 * S);
@@ -178,10 +191,10 @@ static void a_question_that_nobody_understood_takes_two_canaries(void **state)
 	trust_overheard(&trust, TRUST_ANY, 0);
 	assert_true(trust_doubtful(&trust, 1 * S));
 	trust_asked(&trust, ONE, 1 * S);
-	assert_int_equal(trust_heard(&trust, ONE, 1100 * MS), TRUST_UNCERTAIN);
+	assert_int_equal(trust_heard(&trust, ONE, false, 1100 * MS), TRUST_UNCERTAIN);
 	assert_true(trust_is_open(&trust, ONE));
 	trust_asked(&trust, TWO, 2 * S);
-	assert_int_equal(trust_heard(&trust, TWO, 2100 * MS), TRUST_CERTAIN);
+	assert_int_equal(trust_heard(&trust, TWO, false, 2100 * MS), TRUST_CERTAIN);
 	assert_false(trust_doubtful(&trust, 2200 * MS));
 
 	/* noise without end does not fill the list */
@@ -198,7 +211,7 @@ static void too_many_questions_leave_only_silence(void **state)
 	for (int i = 0; i <= TRUST_OPEN_MAX; i++)
 		trust_asked(&trust, TRUST_SHAPE(3, 2 + 2 * i), i * (int64_t)S);
 	assert_true(trust.overfull);
-	assert_int_equal(trust_heard(&trust, TRUST_SHAPE(3, 2 + 2 * TRUST_OPEN_MAX), 20 * S), TRUST_UNCERTAIN);
+	assert_int_equal(trust_heard(&trust, TRUST_SHAPE(3, 2 + 2 * TRUST_OPEN_MAX), false, 20 * S), TRUST_UNCERTAIN);
 	assert_true(trust_doubtful(&trust, 20 * S));
 	trust_let_go(&trust);
 	assert_false(trust_doubtful(&trust, 20 * S));
@@ -232,7 +245,8 @@ static void certain_is_never_wrong(void **state)
 				answered += 1 + rand() % (i - answered);
 				bool refuses = rand() % 4 == 0;
 				trust_shape shape = refuses ? TRUST_EXCEPTION(asked[answered] >> 8) : asked[answered];
-				enum trust_verdict verdict = trust_heard(&trust, shape, i * (int64_t)S + 10 * MS);
+				enum trust_verdict verdict =
+					trust_heard(&trust, shape, false, i * (int64_t)S + 10 * MS);
 				assert_int_not_equal(verdict, TRUST_UNASKED);
 				if (verdict == TRUST_CERTAIN)
 					assert_int_equal(answered, i);
@@ -246,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_in_time_is_certain),
 		cmocka_unit_test(after_a_time_out_the_same_shape_proves_nothing),
+		cmocka_unit_test(what_comes_while_another_unit_is_asked_ends_nothing),
 		cmocka_unit_test(a_canary_of_another_shape_ends_what_is_older),
 		cmocka_unit_test(two_canaries_of_one_shape_are_not_told_apart),
 		cmocka_unit_test(an_exception_counts_where_its_function_is_asked_once),
