@@ -17,12 +17,13 @@
 /* The device lives, and needs more time than it was given. */
 static void was_late(struct caution *caution, struct device *device, int64_t late_us)
 {
+	int64_t took_us = late_us - planner_request_us(caution->told);
 	bump(device->counts.late);
 	if (late_us == 0)
 		return;
-	int64_t took_us = late_us - planner_request_us(caution->told);
 	times_note(&device->counts.answer_times, late_us);
-	patience_answered(&device->patience, caution->patience, took_us > 0 ? took_us : 0);
+	if (took_us > 0 && took_us < device->told->timeout_us) /* later than the map allows is as good as never */
+		patience_answered(&device->patience, caution->patience, took_us);
 }
 
 static void stray(struct line_watch *watch, enum line_stray what, uint8_t unit, int64_t late_us)
