@@ -57,8 +57,11 @@ static void bus_json(struct json *json, const struct bus *bus, int64_t up_us)
 	json_int(json, "timeouts", get(counts->timeouts));
 	json_int(json, "checksum", get(counts->checksum));
 	json_int(json, "exceptions", get(counts->exceptions));
-	json_int(json, "late", get(counts->late));
-	json_int(json, "foreign", get(counts->foreign));
+	json_int(json, "late", get(bus->caution.counts.late));
+	json_int(json, "foreign", get(bus->caution.counts.foreign));
+	json_int(json, "noise", get(bus->caution.counts.noise));
+	json_int(json, "echoes", get(bus->caution.counts.echoes));
+	json_int(json, "canaries", get(bus->caution.counts.canaries));
 	json_int(json, "merged", get(counts->merged));
 	json_int(json, "jitter_us_median", times_quantile(&counts->late_by, 500));
 	json_int(json, "jitter_us_p99", times_quantile(&counts->late_by, 990));
@@ -77,6 +80,8 @@ static void device_json(struct json *json, const struct device *device)
 	json_int(json, "timeouts", get(counts->timeouts));
 	json_int(json, "checksum", get(counts->checksum));
 	json_int(json, "exceptions", get(counts->exceptions));
+	json_int(json, "late", get(counts->late));
+	json_int(json, "foreign", get(counts->foreign));
 	json_int(json, "answer_ms_median", times_quantile(&counts->answer_times, 500) / 1000);
 	json_int(json, "answer_ms_p95", times_quantile(&counts->answer_times, 950) / 1000);
 	json_object_end(json);

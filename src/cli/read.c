@@ -231,6 +231,10 @@ static int explain(const struct read_command *command, int failure, uint8_t exce
 			command->wire.bus.name,
 			command->wire.bus.wire != WIRE_TCP ? " (address, line settings, A and B swapped?)" : "");
 		return EX_UNAVAILABLE;
+	case -EAGAIN:
+		fprintf(stderr, "busferry: error: %s: the line is never silent (another master?)\n",
+			command->wire.bus.name);
+		return EX_TEMPFAIL;
 	case -EBADMSG:
 		fprintf(stderr,
 			"busferry: error: the answer of unit %ld is damaged (line settings? two devices with one "

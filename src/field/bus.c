@@ -43,6 +43,7 @@ void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct lin
 		device_init(&bus->devices[i], plan, told->devices[i], &bus->cost, learnt, sink, arena);
 	turns_init(&bus->turns, bus->devices, told->n_devices, once, arena);
 	patience_bus_init(&bus->patience, told->n_devices == 1);
+	caution_init(&bus->caution, line, told, bus->devices, &bus->patience);
 }
 
 void bus_destroy(struct bus *bus)
@@ -66,7 +67,8 @@ short bus_events(const struct bus *bus)
 {
 	if (bus->line->fd < 0)
 		return 0;
-	if (bus->state == BUS_IDLE) /* unplugged between two polls: its number is free only once it is closed */
+	/* A port may be unplugged between two polls: its number is free only once it is closed. */
+	if (bus->state == BUS_IDLE && !bus->line->ops->listen)
 		return bus->told->wire == WIRE_SERIAL ? POLLHUP : 0;
 	return bus->state == BUS_CLOSED ? 0 : bus->line->events;
 }
@@ -133,27 +135,6 @@ static void connection_closed(struct bus *bus, int failure, int64_t now_us)
 		return;
 	}
 	port_lost(bus, failure, now_us);
-}
-
-static void ask(struct bus *bus, int64_t now_us)
-{
-	struct device *device = &bus->devices[bus->current];
-	const struct planner_read *read = &device->turn->reads[device->turn->next];
-	struct line_question question = {.unit = device->told->address, .place = read->place};
-	int rc = bus->line->ops->ask(bus->line, &question, now_us);
-	if (rc < 0) {
-		connection_closed(bus, rc, now_us);
-		return;
-	}
-	bump(bus->counts.requests);
-	bump(device->counts.requests);
-	int64_t late_us = turns_asked(&bus->turns, (uint32_t)bus->current, now_us);
-	if (late_us >= 0)
-		times_note(&bus->counts.late_by, late_us);
-	bus->state = BUS_ASKED;
-	bus->asked_at = now_us;
-	bus->began_at = 0;
-	bus->deadline = now_us + planner_request_us(bus->told) + bus->wait_us;
 }
 
 /* The device to ask next, and how long it will be waited for.  False when nobody may be asked now. */
@@ -224,6 +205,14 @@ static bool alive(struct bus *bus, struct device *device, int64_t now_us)
 	return atomic_load_explicit(&device->counts.availability, memory_order_relaxed) != AVAILABILITY_ONLINE;
 }
 
+/* The unit's answers can be told apart again, or a little better: its turn goes on. */
+static void canary_answered(struct bus *bus, int64_t now_us)
+{
+	alive(bus, &bus->devices[bus->current], now_us);
+	settle(bus, now_us);
+	bus->current = -1;
+}
+
 static void answered(struct bus *bus, const struct line_answer *answer, int64_t now_us)
 {
 	uint32_t d = (uint32_t)bus->current;
@@ -292,6 +281,39 @@ static void unanswered(struct bus *bus, int64_t now_us)
 	turns_leave_alone(&bus->turns, d, bus->asked_at + leave_us);
 }
 
+static void ask(struct bus *bus, int64_t now_us)
+{
+	struct device *device = &bus->devices[bus->current];
+	const struct planner_read *read = &device->turn->reads[device->turn->next];
+	struct line_question question = {.unit = device->told->address, .place = read->place};
+	int64_t until;
+	bus->asked_at = now_us;
+	if (!caution_choose(&bus->caution, &question, now_us, &until)) {
+		turns_pause(&bus->turns, (uint32_t)bus->current, until);
+		bus->current = -1;
+		return;
+	}
+	int rc = bus->line->ops->ask(bus->line, &question, now_us);
+	if (rc == -ENOBUFS || (rc == -EAGAIN && caution_held(&bus->caution, now_us)))
+		unanswered(bus, now_us);
+	else if (rc == -EAGAIN)
+		bus->free_at = bus->line->free_at > now_us ? bus->line->free_at : bus->line->look_at;
+	else if (rc < 0)
+		connection_closed(bus, rc, now_us);
+	if (rc < 0)
+		return;
+	caution_free(&bus->caution, now_us);
+	bump(bus->counts.requests);
+	bump(device->counts.requests);
+	int64_t late_us = turns_asked(&bus->turns, (uint32_t)bus->current, now_us);
+	if (late_us >= 0)
+		times_note(&bus->counts.late_by, late_us);
+	bus->state = BUS_ASKED;
+	bus->asked = question.place;
+	bus->began_at = 0;
+	bus->deadline = now_us + planner_request_us(bus->told) + bus->wait_us;
+}
+
 static int64_t step_opening(struct bus *bus, int64_t now_us)
 {
 	int rc = bus->line->ops->open(bus->line, now_us);
@@ -314,28 +336,44 @@ static bool hung_up(int fd)
 	return poll(&port, 1, 0) == 1 && port.revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
-static int64_t step_idle(struct bus *bus, bool ready, int64_t now_us)
+static int64_t step_idle(struct bus *bus, int64_t now_us)
 {
-	if (ready && bus->told->wire == WIRE_SERIAL && hung_up(bus->line->fd)) {
-		port_lost(bus, -ENODEV, now_us);
-		return bus->reopen_at;
-	}
 	if (bus->current < 0 && !choose(bus, now_us))
 		return turns_wake(&bus->turns);
 	if (now_us < bus->free_at)
 		return bus->free_at;
 	ask(bus, now_us);
-	return now_us;
+	return bus->state == BUS_IDLE && bus->current >= 0 && bus->free_at > now_us ? bus->free_at : now_us;
 }
 
-/* An answer that has begun is waited for until its end. */
+/* Between questions: what others send is looked at as it comes. */
+static int64_t step_listening(struct bus *bus, bool ready, int64_t now_us)
+{
+	struct line *line = bus->line;
+	if (ready && bus->told->wire == WIRE_SERIAL && hung_up(line->fd)) {
+		port_lost(bus, -ENODEV, now_us);
+		return bus->reopen_at;
+	}
+	if (line->ops->listen && (ready || now_us >= line->look_at)) {
+		int rc = line->ops->listen(line, now_us);
+		if (rc < 0) {
+			connection_closed(bus, rc, now_us);
+			return now_us;
+		}
+	}
+	int64_t wake = step_idle(bus, now_us);
+	return bus->state == BUS_IDLE && line->ops->listen && line->look_at < wake ? line->look_at : wake;
+}
+
+/* An answer that has begun is waited for until its end.  What has begun may turn out to be something else. */
 static void note_begin(struct bus *bus, int64_t now_us)
 {
-	const struct round *round = bus->devices[bus->current].turn;
+	if (!bus->line->begun)
+		bus->began_at = 0;
 	if (!bus->line->begun || bus->began_at)
 		return;
 	bus->began_at = now_us;
-	int64_t whole_us = planner_answer_us(bus->told, &round->reads[round->next].place);
+	int64_t whole_us = planner_answer_us(bus->told, &bus->asked);
 	if (now_us + whole_us + PAUSE_US > bus->deadline)
 		bus->deadline = now_us + whole_us + PAUSE_US;
 }
@@ -347,8 +385,10 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
 	if (ready || now_us >= bus->line->look_at || now_us >= bus->deadline)
 		rc = bus->line->ops->answer(bus->line, now_us, &answer);
 	note_begin(bus, now_us);
-	atomic_store_explicit(&bus->counts.late, bus->line->n_late, memory_order_relaxed);
-	atomic_store_explicit(&bus->counts.foreign, bus->line->n_foreign, memory_order_relaxed);
+	if (caution_answered(&bus->caution, rc, answer.exception)) {
+		canary_answered(bus, now_us);
+		return now_us;
+	}
 	switch (rc) {
 	case 0:
 		answered(bus, &answer, now_us);
@@ -357,6 +397,7 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
 		refused(bus, answer.exception, now_us);
 		return now_us;
 	case -EBADMSG:
+	case -ESTALE:
 		damaged(bus, now_us);
 		return now_us;
 	case -ENODEV:
@@ -387,7 +428,7 @@ int64_t bus_step(struct bus *bus, bool ready, int64_t now_us)
 			wake = step_opening(bus, now_us);
 			break;
 		case BUS_IDLE:
-			wake = step_idle(bus, ready, now_us);
+			wake = step_listening(bus, ready, now_us);
 			break;
 		case BUS_ASKED:
 			wake = step_asked(bus, ready, now_us);

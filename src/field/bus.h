@@ -5,6 +5,7 @@
 #ifndef FIELD_BUS_H
 #define FIELD_BUS_H
 
+#include "field/caution.h"
 #include "field/device.h"
 #include "field/line.h"
 #include "field/patience.h"
@@ -13,7 +14,7 @@
 #include <stdatomic.h>
 
 struct bus_counts {
-	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late, foreign, merged, reopened;
+	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, merged, reopened;
 	_Atomic int64_t busy_us; /* the wire's time in transactions, silences included */
 	_Atomic int open;
 	struct times late_by; /* from due to asked */
@@ -37,11 +38,13 @@ struct bus {
 	int current;     /* the device being asked, or to be asked next; -1 = none */
 	bool reopened;   /* a TCP connection was closed and opened again, and nothing was answered since */
 	int64_t wait_us; /* for the answer of `current` to begin */
+	struct bf_place asked;
 	int64_t asked_at, deadline;
 	int64_t began_at; /* when the answer began, 0 = not yet */
 	struct backoff reopening;
 	struct complaint closed;
 	bool once; /* each round once, then never again */
+	struct caution caution;
 	struct bus_counts counts;
 };
 

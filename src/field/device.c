@@ -123,6 +123,19 @@ static void tell_read(struct telling *telling, struct device *device, const stru
 	}
 }
 
+/* What a device answers is damaged, poll after poll: that is no answer either. */
+static void not_understood(struct telling *telling, struct device *device, int64_t now_us)
+{
+	count(device->counts.checksum);
+	device->missed += !device->turn->unheard;
+	if (device->missed < DEVICE_POLLS_MISSED)
+		return;
+	if (complaint_raise(&device->silence, now_us))
+		log_warning("%s: what it answers is damaged (unit address %u on bus %s)", device->told->path,
+			device->told->address, device->plan->buses[device->told->bus].name);
+	change_availability(telling, device, AVAILABILITY_OFFLINE);
+}
+
 static void not_heard(struct telling *telling, struct device *device, int64_t now_us)
 {
 	count(device->counts.timeouts);
@@ -151,7 +164,7 @@ void device_failed(
 		not_heard(&telling, device, now_us);
 		break;
 	default:
-		count(device->counts.checksum);
+		not_understood(&telling, device, now_us);
 		break;
 	}
 	tell_read(&telling, device, round, read, &like);

@@ -20,7 +20,7 @@
 #include <stdatomic.h>
 
 struct device_counts {
-	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late;
+	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late, foreign;
 	_Atomic int availability; /* enum availability; SAME = not known yet */
 	_Atomic int64_t answered_at;
 	struct times answer_times;

@@ -9,6 +9,7 @@
 #define FIELD_LINE_H
 
 #include "base/clock.h"
+#include "field/trust.h"
 #include "model/plan.h"
 #include "sdk/driver.h"
 
@@ -25,17 +26,38 @@ struct line_answer {
 	const uint8_t
 		*bytes; /* registers as on the wire, or bits, the first one lowest; the line's, until the next call */
 	size_t n;
-	uint8_t exception; /* set with -EREMOTEIO */
+	uint8_t exception; /* with -EREMOTEIO; with -ESTALE it may be one, else 0 */
+};
+
+/* What is heard on a line and is no answer to the question under way. */
+enum line_stray {
+	LINE_LATE,    /* the answer to a question that had been given up */
+	LINE_FOREIGN, /* a frame of, or for, somebody else */
+	LINE_ECHO,    /* our own request, returned by the adapter */
+	LINE_NOISE,   /* bytes that are no frame, while no question was under way */
+};
+
+/* Who wants to know.  Called on the line's thread. */
+struct line_watch {
+	/* unit: whose frame it is, 0 for noise; late_us: of LINE_LATE, after its question, 0 = not known. */
+	void (*stray)(struct line_watch *watch, enum line_stray what, uint8_t unit, int64_t late_us);
 };
 
 struct line {
 	const struct line_ops *ops;
-	int fd;             /* -1 = closed */
-	short events;       /* what to poll the fd for; 0 = nothing: look again at look_at */
-	int64_t look_at;    /* when to call again even if the fd stays silent; CLOCK_NEVER = no need */
-	bool begun;         /* since the last question something came that may be its answer */
-	uint64_t n_late;    /* answers to questions that had been given up */
-	uint64_t n_foreign; /* frames of other units or functions */
+	int fd;          /* -1 = closed */
+	short events;    /* what to poll the fd for; 0 = nothing: look again at look_at */
+	int64_t look_at; /* when to call again even if the fd stays silent; CLOCK_NEVER = no need */
+	bool begun;      /* since the last question something came that may be the beginning of its answer */
+	int64_t free_at; /* not before may be asked: others speak, or have just spoken */
+	bool babbles;    /* for long somebody has been sending what nobody can read */
+	/*
+	 * By unit address, 256; which questions may still be answered.  NULL: each answer carries the number of its
+	 * question (Modbus TCP).  The line notes what it asks and hears; who asks sees to it that answers can be told
+	 * apart.
+	 */
+	struct trust *trusts;
+	struct line_watch *watch; /* NULL = nobody */
 };
 
 struct line_ops {
@@ -45,13 +67,22 @@ struct line_ops {
 	 */
 	int (*open)(struct line *line, int64_t now_us);
 	void (*close)(struct line *line);
-	/* Throws away what lies in the input, then sends. 0; -ENODEV when the port is gone. */
+	/*
+	 * Looks through what lies in the input, then sends.  0; -EAGAIN: not now, see free_at; -ENOBUFS: the port does
+	 * not take it; -ENODEV when it is gone.
+	 */
 	int (*ask)(struct line *line, const struct line_question *question, int64_t now_us);
 	/*
 	 * 0 and the answer to the last question; -EAGAIN: not yet, wait on; -EREMOTEIO: the device answered with an
-	 * exception; -EBADMSG: checksum or shape; -ENODEV: the port or connection is gone.
+	 * exception; -EBADMSG: checksum or shape; -ESTALE: an answer came that may belong to another question;
+	 * -ENODEV: the port or connection is gone.
 	 */
 	int (*answer)(struct line *line, int64_t now_us, struct line_answer *ret_answer);
+	/*
+	 * While no question is under way: looks at what others send.  0, then wait as fd, events and look_at say;
+	 * -ENODEV.  NULL: nothing can come.
+	 */
+	int (*listen)(struct line *line, int64_t now_us);
 	void (*destroy)(struct line *line);
 };
 
@@ -65,9 +96,6 @@ int line_modbus_init(const struct plan_bus *bus, struct line **ret_line);
  */
 int line_serial_open(const struct plan_bus *bus);
 void line_serial_close(int fd);
-
-/* Throws away what lies in the input of any kind of fd, at most a few kB: 0; -ENODEV when the other end is gone. */
-int line_drain(int fd);
 
 /* A TCP connection under way: resolve, connect, try the next address. */
 struct line_tcp {

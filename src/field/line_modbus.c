@@ -3,69 +3,52 @@
  *
  * libmodbus builds and checks frames on an fd that is opened here; waiting is the bus's business.  So requests go out
  * as raw requests and answers are collected only when they are whole:
- *  - RTU: the kernel says how many bytes wait (FIONREAD); the length of the answer is known from the question, or it is
- *    an exception, five bytes and then silence.  Until then nothing is read.
- *  - TCP: the header is peeked at; its length field says when the frame is whole.  The request's header is written
- * here, because modbus_send_raw_request leaves the transaction id at 0, and the id is what tells a late answer from the
- *    one that is waited for: answers with an older id are discarded and waited past.
+ *  - RTU: libmodbus only sends.  What comes in is looked at by line_rtu, because libmodbus compares the unit before the
+ *    checksum, takes frames that stand behind others for damaged ones, and knows nothing of late answers.
+ *  - TCP: the header is peeked at; its length field says when the frame is whole, and the socket is told not to wake us
+ *    sooner.  The request's header is written here, because modbus_send_raw_request leaves the transaction id at 0, and
+ *    the id is what tells a late answer from the one that is waited for: others are discarded and waited past.  Id 0
+ *    is never used, so a host that always answers with it never seems to be right.
  * libmodbus's own time-outs, recovery and connecting are never used: it would sleep, retry and reconnect on its own.
  *
- * Invariant: `asked` is the question under way; an answer is handed out only if unit, function and length fit it.
- * Sources: MODBUS Application Protocol V1.1b3; MODBUS over Serial Line V1.02; MODBUS Messaging on TCP/IP V1.0b, 3.1.3.
+ * Invariant: `asked` is the question under way; an answer is handed out only if unit, function and length fit it, and
+ * on TCP its transaction id, too, in a frame that came after the question. Sources: MODBUS Application Protocol V1.1b3;
+ * MODBUS over Serial Line V1.02; MODBUS Messaging on TCP/IP V1.0b, 3.1.3.
  */
-#include "field/line.h"
+#include "field/line_rtu.h"
 #include "field/rs485.h"
 
 #include <errno.h>
 #include <modbus/modbus.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
-#define RTU_FRAME_MAX   256
+#define UNITS           256
 #define TCP_FRAME_MAX   260
 #define MBAP_SIZE       7     /* transaction id, protocol id, length, unit */
-#define RTU_REQUEST     8     /* unit, function, address, quantity, checksum */
-#define RTU_EXCEPTION   5     /* unit, function, code, checksum */
-#define RTU_REST_US     3000  /* silence after which a short frame will not grow any more; USB adapters pause */
+#define MBAP_COUNTED    6     /* its length field counts what comes after these */
+#define OLD_FRAMES_MAX  64    /* looked through before a question; more is no conversation */
 #define BYTE_TIMEOUT_US 20000 /* libmodbus only ever waits for bytes that are there already */
 
 struct line_modbus {
 	struct line line;
 	const struct plan_bus *bus;
 	modbus_t *context;
+	struct line_rtu rtu; /* all but Modbus TCP */
 	struct line_tcp tcp;
 	struct line_question asked;
 	uint16_t transaction;
-	int n_seen; /* RTU: bytes that waited when last looked */
-	int64_t seen_at;
+	int lowat; /* bytes that the socket waits for */
 	uint8_t frame[TCP_FRAME_MAX];
 };
 
 static struct line_modbus *of(struct line *line)
 {
 	return (struct line_modbus *)(void *)((char *)line - offsetof(struct line_modbus, line));
-}
-
-static bool is_bits(enum bf_space space)
-{
-	return space == BF_SPACE_COIL || space == BF_SPACE_DISCRETE;
-}
-
-static uint8_t function_of(enum bf_space space)
-{
-	static const uint8_t functions[BF_N_SPACES] = {
-		[BF_SPACE_COIL] = 1, [BF_SPACE_DISCRETE] = 2, [BF_SPACE_HOLDING] = 3, [BF_SPACE_INPUT] = 4};
-	return functions[space];
-}
-
-static size_t answered_bytes(const struct bf_place *place)
-{
-	return is_bits(place->space) ? ((size_t)place->count + 7) / 8 : (size_t)place->count * 2;
 }
 
 static void modbus_line_close(struct line *line)
@@ -95,7 +78,10 @@ static int modbus_line_open(struct line *line, int64_t now_us)
 	}
 	line->events = POLLIN;
 	line->look_at = CLOCK_NEVER;
+	self->lowat = 1;
 	modbus_set_socket(self->context, line->fd);
+	if (self->bus->wire != WIRE_TCP)
+		line_rtu_opened(&self->rtu, now_us);
 	return 0;
 }
 
@@ -106,163 +92,161 @@ static bool is_gone(int error)
 	       error == ENETUNREACH || error == ENOTCONN;
 }
 
-static int ask_rtu(struct line_modbus *self, const uint8_t request[static 6])
+static int ask_rtu(struct line_modbus *self, const struct line_question *question, int64_t now_us)
 {
-	if (modbus_set_slave(self->context, request[0]) < 0)
+	uint8_t request[RTU_REQUEST_BYTES];
+	int rc = line_rtu_ready(&self->rtu, now_us);
+	if (rc < 0)
+		return rc;
+	rtu_request(question->unit, &question->place, request);
+	if (modbus_set_slave(self->context, question->unit) < 0)
 		return -EINVAL;
 	bool by_hand = self->bus->wire == WIRE_SERIAL && self->bus->rs485 == RS485_RTS;
 	int64_t taken_at = by_hand ? rs485_take(&rs485_kernel, self->line.fd) : 0;
-	int sent = modbus_send_raw_request(self->context, request, 6);
+	int sent = modbus_send_raw_request(self->context, request, sizeof(request) - 2);
 	int error = errno;
 	int64_t char_us = plan_line_char_ns(&self->bus->line) / 1000 + 1;
 	if (by_hand)
-		rs485_let_go(&rs485_kernel, self->line.fd, taken_at, RTU_REQUEST * char_us, char_us);
-	return sent >= 0 ? 0 : is_gone(error) ? -ENODEV : -EBADMSG;
+		rs485_let_go(&rs485_kernel, self->line.fd, taken_at, (int64_t)sizeof(request) * char_us, char_us);
+	if (sent < 0 && is_gone(error))
+		return -ENODEV;
+	/* Noted even if only a part went out: who knows what a device makes of it. */
+	line_rtu_asked(&self->rtu, question, now_us);
+	if (sent != (int)sizeof(request)) {
+		tcflush(self->line.fd, TCOFLUSH);
+		return -ENOBUFS;
+	}
+	return 0;
 }
 
-static int ask_tcp(struct line_modbus *self, const uint8_t request[static 6])
+static void tell(struct line_modbus *self, enum line_stray what, uint8_t unit)
 {
-	uint8_t frame[MBAP_SIZE + 5] = {(uint8_t)(++self->transaction >> 8), (uint8_t)self->transaction, 0, 0, 0, 6};
-	memcpy(frame + MBAP_SIZE - 1, request, 6);
+	if (self->line.watch)
+		self->line.watch->stray(self->line.watch, what, unit, 0);
+}
+
+/* The socket is readable only when so many bytes are there: half a frame wakes nobody. */
+static void wake_at(struct line_modbus *self, int n_bytes)
+{
+	if (n_bytes != self->lowat)
+		setsockopt(self->line.fd, SOL_SOCKET, SO_RCVLOWAT, &n_bytes, sizeof(n_bytes));
+	self->lowat = n_bytes;
+}
+
+/* Do the lengths that a frame tells agree with each other?  If not, nobody knows where the next one begins. */
+static bool lengths_agree(const uint8_t *frame, size_t length)
+{
+	const uint8_t *pdu = frame + MBAP_SIZE;
+	if (pdu[0] & 0x80)
+		return length == 3;
+	return pdu[0] >= 1 && pdu[0] <= 4 && length == 3 + (size_t)pdu[1];
+}
+
+/* Takes the next whole frame off the socket.  Its length from the unit on; -EAGAIN; -ENODEV. */
+static int next_frame(struct line_modbus *self)
+{
+	uint8_t head[TCP_FRAME_MAX];
+	ssize_t n = recv(self->line.fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n <= 0)
+		return -ENODEV;
+	size_t length = n < MBAP_SIZE ? 3 : (size_t)head[4] << 8 | head[5];
+	if (n >= MBAP_SIZE && (head[2] || head[3] || length < 3 || length > TCP_FRAME_MAX - MBAP_COUNTED))
+		return -ENODEV; /* not Modbus, or out of step: only a new connection helps */
+	if ((size_t)n < MBAP_COUNTED + length) {
+		struct pollfd closed = {.fd = self->line.fd, .events = POLLRDHUP};
+		wake_at(self, (int)(MBAP_COUNTED + length));
+		return poll(&closed, 1, 0) == 1 ? -ENODEV : -EAGAIN;
+	}
+	wake_at(self, 1);
+	if (!lengths_agree(head, length))
+		return -ENODEV;
+	/* Exactly one frame is taken, so that what follows stays in step. */
+	int got = modbus_receive_confirmation(self->context, self->frame);
+	return got == (int)(MBAP_COUNTED + length) ? (int)length : -ENODEV;
+}
+
+/* The frame answers another question than the one under way: an earlier one, or none. */
+static void pass_over(struct line_modbus *self)
+{
+	uint16_t id = (uint16_t)(self->frame[0] << 8 | self->frame[1]);
+	bool late = id != 0 && (uint16_t)(self->transaction - id) < 0x8000;
+	tell(self, late ? LINE_LATE : LINE_FOREIGN, self->frame[MBAP_COUNTED]);
+}
+
+static int ask_tcp(struct line_modbus *self, const struct line_question *question)
+{
+	int rc = 0;
+	/* What is there already answers nothing that is asked now, whatever its id. */
+	for (int i = 0; i < OLD_FRAMES_MAX && (rc = next_frame(self)) > 0; i++)
+		pass_over(self);
+	if (rc != -EAGAIN)
+		return -ENODEV;
+	if (++self->transaction == 0)
+		self->transaction = 1;
+	uint8_t rtu[RTU_REQUEST_BYTES];
+	uint8_t frame[MBAP_COUNTED + 6] = {(uint8_t)(self->transaction >> 8), (uint8_t)self->transaction, 0, 0, 0, 6};
+	rtu_request(question->unit, &question->place, rtu);
+	memcpy(frame + MBAP_COUNTED, rtu, 6);
 	ssize_t n = send(self->line.fd, frame, sizeof(frame), MSG_NOSIGNAL);
-	return n == (ssize_t)sizeof(frame)
-		       ? 0
-		       : -ENODEV; /* a full socket buffer means that nobody reads: as good as gone */
+	/* A full socket buffer means that nobody reads: as good as gone. */
+	return n == (ssize_t)sizeof(frame) ? 0 : -ENODEV;
 }
 
 static int modbus_line_ask(struct line *line, const struct line_question *question, int64_t now_us)
 {
 	struct line_modbus *self = of(line);
-	const struct bf_place *place = &question->place;
-	uint8_t request[6] = {question->unit, function_of(place->space), (uint8_t)(place->at >> 8), (uint8_t)place->at,
-		(uint8_t)(place->count >> 8), (uint8_t)place->count};
 	self->asked = *question;
-	self->n_seen = 0;
-	self->seen_at = now_us;
+	if (self->bus->wire != WIRE_TCP)
+		return ask_rtu(self, question, now_us);
 	line->begun = false;
 	line->events = POLLIN;
 	line->look_at = CLOCK_NEVER;
-	if (self->bus->wire == WIRE_TCP) {
-		char byte; /* late answers stay: their transaction id tells them; but a closed connection must show now
-			    */
-		if (recv(line->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-			return -ENODEV;
-		return ask_tcp(self, request);
-	}
-	int rc = line_drain(line->fd);
-	return rc < 0 ? rc : ask_rtu(self, request);
+	return ask_tcp(self, question);
 }
 
-/* Does the unit and function part of a frame answer the question?  frame starts at the unit address. */
+/* The id is right.  frame begins at the unit; n is its length. */
 static int check_answer(struct line_modbus *self, const uint8_t *frame, size_t n, struct line_answer *ret_answer)
 {
-	uint8_t function = function_of(self->asked.place.space);
-	if (frame[0] != self->asked.unit || (frame[1] & 0x7F) != function) {
-		self->line.n_foreign++;
-		return -EAGAIN;
+	size_t expected = rtu_answer_bytes(&self->asked.place);
+	if (frame[0] != self->asked.unit || (frame[1] & 0x7F) != rtu_function(self->asked.place.space)) {
+		tell(self, LINE_FOREIGN, self->asked.unit);
+		return -EBADMSG;
 	}
 	if (frame[1] & 0x80) {
-		if (n < 3)
-			return -EBADMSG;
 		*ret_answer = (struct line_answer){.exception = frame[2]};
 		return -EREMOTEIO;
 	}
-	size_t expected = answered_bytes(&self->asked.place);
-	if (n < 3 + expected || frame[2] != expected)
+	if (frame[2] != expected || n != 3 + expected)
 		return -EBADMSG;
 	*ret_answer = (struct line_answer){.bytes = frame + 3, .n = expected};
 	return 0;
 }
 
-static int look_again(struct line_modbus *self, short events, int64_t at)
-{
-	self->line.events = events;
-	self->line.look_at = at;
-	return -EAGAIN;
-}
-
-/* Is a whole frame there, or one that will not grow any more?  1 yes, 0 not yet, -ENODEV. */
-static int rtu_whole(struct line_modbus *self, int64_t now_us)
-{
-	int n = 0;
-	if (ioctl(self->line.fd, FIONREAD, &n) < 0)
-		return -ENODEV;
-	int expected = RTU_EXCEPTION + (int)answered_bytes(&self->asked.place);
-	if (n >= expected)
-		return 1;
-	if (n == 0) { /* readable, yet nothing there: hung up */
-		struct pollfd ready = {.fd = self->line.fd, .events = POLLIN};
-		if (poll(&ready, 1, 0) == 1)
-			return -ENODEV;
-		look_again(self, POLLIN, CLOCK_NEVER);
-		return 0;
-	}
-	self->line.begun = true;
-	int64_t char_us = plan_line_char_ns(&self->bus->line) / 1000 + 1;
-	int64_t rest_us = 4 * char_us > RTU_REST_US ? 4 * char_us : RTU_REST_US;
-	if (n != self->n_seen) {
-		self->n_seen = n;
-		self->seen_at = now_us;
-	} else if (n >= RTU_EXCEPTION && now_us - self->seen_at >= rest_us) {
-		return 1;
-	}
-	int64_t left_us = (expected - n) * char_us;
-	look_again(self, 0, now_us + (n >= RTU_EXCEPTION && rest_us < left_us ? rest_us : left_us));
-	return 0;
-}
-
-static int answer_rtu(struct line_modbus *self, int64_t now_us, struct line_answer *ret_answer)
-{
-	int whole = rtu_whole(self, now_us);
-	if (whole <= 0)
-		return whole < 0 ? whole : -EAGAIN;
-	look_again(self, POLLIN, CLOCK_NEVER);
-	int n = modbus_receive_confirmation(self->context, self->frame);
-	self->n_seen = 0;
-	self->seen_at = now_us;
-	if (n < 0)
-		return is_gone(errno) && errno != ETIMEDOUT ? -ENODEV : -EBADMSG;
-	if (n == 0) { /* libmodbus: a frame of another unit */
-		self->line.n_foreign++;
-		return -EAGAIN;
-	}
-	return check_answer(self, self->frame, (size_t)n - 2, ret_answer);
-}
-
 static int answer_tcp(struct line_modbus *self, struct line_answer *ret_answer)
 {
-	for (;;) {
-		uint8_t head[TCP_FRAME_MAX];
-		ssize_t n = recv(self->line.fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return -EAGAIN;
-		if (n <= 0)
-			return -ENODEV;
-		if (n < MBAP_SIZE)
-			return -EAGAIN;
-		unsigned length = (unsigned)head[4] << 8 | head[5];
-		if (head[2] || head[3] || length < 3 || length > TCP_FRAME_MAX - 6)
-			return -ENODEV; /* not Modbus, or out of step: only a new connection helps */
-		if ((size_t)n < 6 + length)
-			return -EAGAIN;
-		/* Exactly one frame is taken, so that what follows stays in step. */
-		int got = modbus_receive_confirmation(self->context, self->frame);
-		if (got != (int)(6 + length))
-			return -ENODEV;
-		if (((unsigned)self->frame[0] << 8 | self->frame[1]) != self->transaction) {
-			self->line.n_late++;
-			continue;
-		}
-		int rc = check_answer(self, self->frame + 6, (size_t)got - 6, ret_answer);
-		if (rc != -EAGAIN)
-			return rc;
+	for (int i = 0; i < OLD_FRAMES_MAX; i++) {
+		int n = next_frame(self);
+		if (n < 0)
+			return n;
+		if ((self->frame[0] << 8 | self->frame[1]) == self->transaction)
+			return check_answer(self, self->frame + MBAP_COUNTED, (size_t)n, ret_answer);
+		pass_over(self);
 	}
+	return -EAGAIN; /* more of them may wait: the socket says so */
 }
 
 static int modbus_line_answer(struct line *line, int64_t now_us, struct line_answer *ret_answer)
 {
 	struct line_modbus *self = of(line);
-	return self->bus->wire == WIRE_TCP ? answer_tcp(self, ret_answer) : answer_rtu(self, now_us, ret_answer);
+	return self->bus->wire == WIRE_TCP ? answer_tcp(self, ret_answer)
+					   : line_rtu_answer(&self->rtu, now_us, ret_answer);
+}
+
+static int modbus_line_listen(struct line *line, int64_t now_us)
+{
+	return line_rtu_listen(&of(line)->rtu, now_us);
 }
 
 static void modbus_line_destroy(struct line *line)
@@ -272,13 +256,21 @@ static void modbus_line_destroy(struct line *line)
 	struct line_modbus *self = of(line);
 	modbus_line_close(line);
 	modbus_free(self->context);
+	free(line->trusts);
 	free(self);
 }
 
-static const struct line_ops modbus_line_ops = {.open = modbus_line_open,
+static const struct line_ops tcp_ops = {.open = modbus_line_open,
 	.close = modbus_line_close,
 	.ask = modbus_line_ask,
 	.answer = modbus_line_answer,
+	.destroy = modbus_line_destroy};
+
+static const struct line_ops serial_ops = {.open = modbus_line_open,
+	.close = modbus_line_close,
+	.ask = modbus_line_ask,
+	.answer = modbus_line_answer,
+	.listen = modbus_line_listen,
 	.destroy = modbus_line_destroy};
 
 int line_modbus_init(const struct plan_bus *bus, struct line **ret_line)
@@ -286,18 +278,18 @@ int line_modbus_init(const struct plan_bus *bus, struct line **ret_line)
 	struct line_modbus *self = calloc(1, sizeof(*self));
 	if (!self)
 		return -ENOMEM;
-	self->line = (struct line){.ops = &modbus_line_ops, .fd = -1, .look_at = CLOCK_NEVER};
+	bool serial = bus->wire != WIRE_TCP;
+	self->line = (struct line){.ops = serial ? &serial_ops : &tcp_ops, .fd = -1, .look_at = CLOCK_NEVER};
 	self->bus = bus;
 	self->tcp = (struct line_tcp){.host = bus->host, .port = bus->tcp_port};
 	/* Neither of the two opens anything here; address and settings are never used. */
-	if (bus->wire == WIRE_TCP)
-		self->context = modbus_new_tcp("127.0.0.1", 502);
-	else
-		self->context = modbus_new_rtu("/dev/null", 9600, 'N', 8, 1);
-	if (!self->context) {
-		free(self);
+	self->context = serial ? modbus_new_rtu("/dev/null", 9600, 'N', 8, 1) : modbus_new_tcp("127.0.0.1", 502);
+	self->line.trusts = serial ? calloc(UNITS, sizeof(*self->line.trusts)) : NULL;
+	if (!self->context || (serial && !self->line.trusts)) {
+		modbus_line_destroy(&self->line);
 		return -ENOMEM;
 	}
+	line_rtu_init(&self->rtu, &self->line, bus);
 	modbus_set_response_timeout(self->context, 0, BYTE_TIMEOUT_US);
 	modbus_set_byte_timeout(self->context, 0, BYTE_TIMEOUT_US);
 	*ret_line = &self->line;

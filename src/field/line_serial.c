@@ -26,7 +26,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
-#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -167,18 +166,4 @@ void line_serial_close(int fd)
 		return;
 	ioctl(fd, TIOCNXCL);
 	close(fd); /* an unplugged port fails here, which changes nothing */
-}
-
-int line_drain(int fd)
-{
-	char bytes[512];
-	for (int i = 0; i < 16; i++) {
-		ssize_t n = read(fd, bytes, sizeof(bytes));
-		if (n > 0)
-			continue;
-		if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
-			return -ENODEV;
-		return 0;
-	}
-	return 0;
 }

@@ -10,6 +10,8 @@ struct scan_line {
 	struct scan_wire wire;
 	struct plan_bus bus; /* with the settings that were opened last */
 	struct line *line;   /* NULL = closed */
+	struct line_watch watch;
+	uint64_t n_strangers; /* late answers and frames of others */
 	const struct clock *clock;
 };
 

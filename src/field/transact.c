@@ -8,16 +8,33 @@
 #include <stdbool.h>
 #include <time.h>
 
-/* Waits as the line asks.  True when its fd is ready. */
-static bool wait_for(const struct line *line, int64_t deadline, const struct clock *clock)
+#define HELD_LOOK_US 5000 /* a line that others use is looked at again after so long */
+
+static bool wait_until(int64_t until, struct pollfd fd, const struct clock *clock)
 {
-	int64_t until = line->look_at < deadline ? line->look_at : deadline;
 	int64_t left = until - clock_now(clock);
 	if (left < 0)
 		left = 0;
 	struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000};
-	struct pollfd fd = {.fd = line->events ? line->fd : -1, .events = line->events};
 	return ppoll(&fd, 1, &timeout, NULL) == 1;
+}
+
+/* Waits as the line asks.  True when its fd is ready. */
+static bool wait_for(const struct line *line, int64_t deadline, const struct clock *clock)
+{
+	return wait_until(line->look_at < deadline ? line->look_at : deadline,
+		(struct pollfd){.fd = line->events ? line->fd : -1, .events = line->events}, clock);
+}
+
+/* Asks as soon as nobody else speaks.  0; -EAGAIN when that does not come. */
+static int ask(struct line *line, const struct line_question *question, int64_t deadline, const struct clock *clock)
+{
+	int rc;
+	while ((rc = line->ops->ask(line, question, clock_now(clock))) == -EAGAIN && clock_now(clock) < deadline) {
+		int64_t look_at = clock_now(clock) + HELD_LOOK_US;
+		wait_until(line->free_at < look_at ? look_at : line->free_at, (struct pollfd){.fd = -1}, clock);
+	}
+	return rc;
 }
 
 int transact_open(struct line *line, const struct clock *clock)
@@ -31,7 +48,7 @@ int transact_open(struct line *line, const struct clock *clock)
 int transact(struct line *line, const struct line_question *question, int64_t timeout_us, const struct clock *clock,
 	struct line_answer *ret_answer)
 {
-	int rc = line->ops->ask(line, question, clock_now(clock));
+	int rc = ask(line, question, clock_now(clock) + timeout_us, clock);
 	if (rc < 0)
 		return rc;
 	int64_t deadline = clock_now(clock) + timeout_us;

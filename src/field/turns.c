@@ -153,8 +153,12 @@ void turns_leave_alone(struct turns *turns, uint32_t d, int64_t until_us)
 
 void turns_pause(struct turns *turns, uint32_t d, int64_t until_us)
 {
-	for (size_t i = turns->first[d]; i < turns->first[d + 1]; i++)
-		turns->entries[i].not_before = until_us;
+	for (size_t i = turns->first[d]; i < turns->first[d + 1]; i++) {
+		struct schedule_entry *entry = &turns->entries[i];
+		entry->not_before = until_us;
+		if (entry->probe_at && entry->probe_at < until_us)
+			entry->probe_at = until_us;
+	}
 }
 
 void turns_appeared(struct turns *turns, uint32_t d, int64_t now_us)
