@@ -62,8 +62,8 @@ void trust_asked(struct trust *trust, trust_shape shape, int64_t now_us);
 void trust_overheard(struct trust *trust, trust_shape shape, int64_t now_us);
 
 /*
- * An answer or exception of this unit was heard.  elsewhere: while another unit was being asked, which may have answered
- * under a wrong name; it is then no reason to believe that anything is over, and never certain.
+ * An answer or exception of this unit was heard.  elsewhere: while another unit was being asked, which may have
+ * answered under a wrong name; it is then no reason to believe that anything is over, and never certain.
  */
 enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, bool elsewhere, int64_t now_us);
 
