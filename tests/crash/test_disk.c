@@ -356,9 +356,32 @@ static bool on_a_disk(const char *type, const char *device, const char *options,
 	return mounted;
 }
 
+/* The same on an ext4 in a file: there what is allocated and what is written are two things. */
+static bool on_an_ext4(unsigned megabytes, void (*test)(struct yard *yard))
+{
+	struct yard image, yard;
+	char command[512];
+	yard_make(&image);
+	yard_make(&yard);
+	yard_case("an ext4 of its own");
+	snprintf(command, sizeof(command),
+		"{ truncate -s %uM %s && mkfs.ext4 -q -F -m 0 %s && mount -o loop %s %s; } >/dev/null 2>&1", megabytes,
+		image.path, image.path, image.path, yard.folder);
+	bool mounted = system(command) == 0;
+	if (mounted) {
+		test(&yard);
+		yard_must(umount(yard.folder) == 0, "umount");
+	}
+	yard_remove(&yard);
+	yard_remove(&image);
+	return mounted;
+}
+
 static unsigned real_disks(void)
 {
 	unsigned n = 0;
+	n += on_an_ext4(28, full_disk);
+	n += on_an_ext4(12, small_disk);
 	n += on_a_disk("tmpfs", "crash", "size=14m", full_disk);
 	n += on_a_disk("tmpfs", "crash", "size=6m", small_disk);
 	n += on_a_disk("tmpfs", "crash", "size=2m", small_disk);

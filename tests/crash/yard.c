@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,13 +63,32 @@ unsigned yard_count(int argc, char **argv, const char *variable, unsigned usual)
 	return n > 0 && n < 100000000 ? (unsigned)n : usual / YARD_SLOWER;
 }
 
+/* Those that are there; a test that fails leaves nothing behind, and its case repeats by its number. */
+static struct yard yards[8];
+
+static void remove_all(void)
+{
+	for (size_t i = 0; i < sizeof(yards) / sizeof(yards[0]); i++)
+		if (yards[i].folder[0]) {
+			umount2(yards[i].folder, MNT_DETACH);
+			yard_remove(&yards[i]);
+		}
+}
+
 void yard_make(struct yard *yard)
 {
+	static bool registered;
+	if (!registered)
+		registered = atexit(remove_all) == 0;
 	const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 	snprintf(yard->folder, sizeof(yard->folder), "%s/busferry-crash-XXXXXX", parent);
 	yard_must(mkdtemp(yard->folder) != NULL, "no folder in %s", parent);
 	snprintf(yard->path, sizeof(yard->path), "%s/buffer.db", yard->folder);
 	snprintf(yard->wal, sizeof(yard->wal), "%s-wal", yard->path);
+	size_t i = 0;
+	while (i < sizeof(yards) / sizeof(yards[0]) - 1 && yards[i].folder[0])
+		i++;
+	yards[i] = *yard;
 }
 
 void yard_empty(const struct yard *yard)
@@ -89,6 +109,9 @@ void yard_remove(const struct yard *yard)
 {
 	yard_empty(yard);
 	rmdir(yard->folder);
+	for (size_t i = 0; i < sizeof(yards) / sizeof(yards[0]); i++)
+		if (strcmp(yards[i].folder, yard->folder) == 0 && &yards[i] != yard)
+			yards[i] = (struct yard){0};
 }
 
 struct journal_row yard_row(const struct yard_kind *kind, uint64_t number, char *bytes)
