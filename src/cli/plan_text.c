@@ -82,8 +82,8 @@ static void print_round(const struct rounds *rounds, const struct round *round, 
 		char what[48];
 		snprintf(what, sizeof(what), "%s %u-%u", space_words[read->place.space], read->place.at,
 			read->place.at + read->place.count - 1u);
-		printf("    %-12s  %-20s %4u cells  %3u metrics  %8.1f ms%s\n", every, what, read->place.count,
-			read->n, (double)planner_read_ns(cost, &read->place) / 1e6, with);
+		printf("    %-12s  %-20s %4u cells  %3u metrics  %8.1f ms%s\n", every, what, read->place.count, read->n,
+			(double)planner_read_ns(cost, &read->place) / 1e6, with);
 	}
 }
 
