@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,21 +63,32 @@ uint64_t learnt_key(const struct plan *plan, const struct plan_device *told)
 	return hash;
 }
 
+/* A number of up to 5 digits at *at, which is moved behind it.  True when there is one, at most 65536. */
+static bool parse_cell(const char **at, uint32_t *ret_cell)
+{
+	size_t digits = strspn(*at, "0123456789");
+	if (digits == 0 || digits > 5)
+		return false;
+	*ret_cell = (uint32_t)strtoul(*at, NULL, 10);
+	*at += digits;
+	return *ret_cell <= 65536;
+}
+
 /* A whole line without its end.  True when it is sound. */
 static bool parse_line(const char *line, struct learnt_gap *ret_gap)
 {
-	char word[12];
-	uint64_t key;
 	uint32_t from, to;
-	int end = 0;
-	if (strlen(line) < 17 || strspn(line, "0123456789abcdef") != 16 ||
-		sscanf(line, "%16" SCNx64 " %11[a-z] %5" SCNu32 " %5" SCNu32 "%n", &key, word, &from, &to, &end) != 4)
+	if (strspn(line, "0123456789abcdef") != 16 || line[16] != ' ')
 		return false;
-	if (line[end] != '\0' || from > to || to > 65536)
+	const char *word = line + 17, *at = word + strcspn(word, " ");
+	if (*at != ' ')
+		return false;
+	size_t length = (size_t)(at++ - word);
+	if (!parse_cell(&at, &from) || *at++ != ' ' || !parse_cell(&at, &to) || *at != '\0' || from > to)
 		return false;
 	for (unsigned space = 0; space < BF_N_SPACES; space++)
-		if (strcmp(word, space_words[space]) == 0) {
-			*ret_gap = (struct learnt_gap){key, {(enum bf_space)space, from, to}};
+		if (strlen(space_words[space]) == length && memcmp(word, space_words[space], length) == 0) {
+			*ret_gap = (struct learnt_gap){strtoull(line, NULL, 16), {(enum bf_space)space, from, to}};
 			return true;
 		}
 	return false;

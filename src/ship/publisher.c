@@ -156,7 +156,7 @@ static void publisher_wait(struct publisher *publisher, int64_t wake_us)
 		wait_us = 0;
 	connection_alive(connection, clock_now(connection->clock) + wait_us + CONNECTION_GRACE_US);
 	/* They come one by one, and each would wake the thread. */
-	if (idle && window_kept(&connection->sender.window) > 0 && wait_us > GATHER_MS * 1000 &&
+	if (idle && window_kept(&connection->sender.window) > 0 && wait_us > GATHER_MS * INT64_C(1000) &&
 		poll(fds + 1, 2, GATHER_MS) > 0) {
 		publisher->readable = publisher->writable = false;
 		return;
