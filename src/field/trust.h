@@ -22,8 +22,8 @@
 /* Shapes of answers, function 1 to 4 in the high byte; an exception has 0x80 in it as well and 0 in the low one. */
 typedef uint16_t trust_shape;
 
-#define TRUST_SHAPE(function, n_bytes) ((trust_shape)((function) << 8 | (n_bytes)))
-#define TRUST_EXCEPTION(function)      ((trust_shape)(((function) | 0x80) << 8))
+#define TRUST_SHAPE(function, n_bytes) ((trust_shape)((unsigned)(function) << 8 | (unsigned)(n_bytes)))
+#define TRUST_EXCEPTION(function)      ((trust_shape)(((unsigned)(function) | 0x80u) << 8))
 
 /* A question that may yet be answered. */
 struct trust_open {
