@@ -76,6 +76,7 @@ void buffer_status_json(struct json *json, const struct buffer_facts *facts)
 		json_int(json, "disk_bytes", facts->disk_bytes);
 	else
 		json_null(json, "disk_bytes");
+	known(json, facts, "rows_written", (int64_t)facts->rows_written);
 	json_int(json, "damaged", (int64_t)facts->damaged);
 	limits_json(json, facts);
 	dropped_json(json, facts);

@@ -17,6 +17,7 @@ struct buffer_facts {
 	int64_t oldest_ms; /* 0 = none */
 	int64_t disk_bytes;
 	int64_t memory_bytes, memory_max; /* only when running, as the rest */
+	uint64_t rows_written;            /* to disk, since the start */
 	struct outbox_counts counts;      /* of what was dropped */
 };
 
@@ -25,12 +26,12 @@ size_t buffer_status_size(const struct buffer_facts *facts);
 
 /*
  * {"running":true,"file":"/var/lib/busferry/buffer.db","durable":true,"waiting":3,"in_flight":1,
- *  "oldest":1764000000123,"memory_bytes":290,"disk_bytes":16384,"damaged":0,
+ *  "oldest":1764000000123,"memory_bytes":290,"disk_bytes":16384,"rows_written":12,"damaged":0,
  *  "limits":{"memory":…,"max_size":…,"max_age_s":…,"when_full":"drop_oldest"},
  *  "dropped":{"full":0,"offline":0,"refused":0,"expired":0,"superseded":0,"damaged":0,"command":0}}
  *
- * All keys are always there; null is what is not known: without a gateway memory, in_flight and dropped, without a file
- * its name, disk_bytes and limits.max_size if that bounds the memory.
+ * All keys are always there; null is what is not known: without a gateway memory, in_flight, rows_written and dropped,
+ * without a file its name, disk_bytes and limits.max_size if that bounds the memory.
  */
 void buffer_status_json(struct json *json, const struct buffer_facts *facts);
 

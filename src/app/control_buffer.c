@@ -32,6 +32,7 @@ void control_buffer_status(struct answer *answer, struct gateway *gateway, const
 		facts.durable = status.durable;
 		facts.disk_bytes = status.bytes;
 		facts.damaged = status.damaged;
+		facts.rows_written = status.rows_written;
 	}
 	size_t size = buffer_status_size(&facts);
 	char *room = answer_room(answer, size);

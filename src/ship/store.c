@@ -106,6 +106,7 @@ static int store_open(struct store *store, bool early)
 	atomic_store_explicit(&store->durable, 1, memory_order_relaxed);
 	struct journal_size size;
 	journal_size(journal, &size);
+	atomic_store_explicit(&store->bytes, size.bytes, memory_order_relaxed);
 	size_t part = (size_t)(size.max_bytes / 8);
 	store->batch->max_bytes = part < BATCH_BYTES ? part : BATCH_BYTES;
 	if (store->opened_once)

@@ -172,6 +172,15 @@ class Scenario(unittest.TestCase):
                              dict({"RUNTIME_DIRECTORY": self.dir}, **(env or {})))
         return process
 
+    def buffer_status(self, conf):
+        """What `buffer status` tells, from the gateway or the file; None while neither is there."""
+        done = self.command("buffer", "status", "--json", "-c", conf)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def wait_for_rows(self, conf, n):
+        """Until the gateway that runs the map has written that many readings to disk."""
+        wait_until(lambda: ((self.buffer_status(conf) or {}).get("rows_written") or 0) >= n, "%d readings on disk" % n)
+
     def command(self, *args, **kwargs):
         kwargs.setdefault("env", dict(os.environ, RUNTIME_DIRECTORY=self.dir))
         return subprocess.run([BUSFERRY, *args], capture_output=True, text=True, timeout=PATIENCE * 4, check=False,

@@ -177,7 +177,8 @@ static void test_status(void **state)
 	ask(fd, "buffer status");
 	assert_string_equal(stage.text,
 		"{\"running\":true,\"file\":null,\"durable\":false,\"waiting\":0,\"in_flight\":0,\"oldest\":null,"
-		"\"memory_bytes\":0,\"disk_bytes\":null,\"damaged\":0,\"limits\":{\"memory\":33554432,\"max_size\":"
+		"\"memory_bytes\":0,\"disk_bytes\":null,\"rows_written\":0,\"damaged\":0,\"limits\":{\"memory\":"
+		"33554432,\"max_size\":"
 		"null,"
 		"\"max_age_s\":3600,\"when_full\":\"drop_oldest\"},\"dropped\":{\"full\":0,\"offline\":0,\"refused\":0,"
 		"\"expired\":0,\"superseded\":0,\"damaged\":0,\"command\":0}}\n{\"ok\":true}\n");
