@@ -62,7 +62,7 @@ static int64_t stage_wall(const struct clock *clock)
 
 static const struct clock stage_clock = {.mono_us = stage_mono, .wall_ms = stage_wall};
 
-static void note(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 {
 	va_list arguments;
 	if (stage.n_transcript > sizeof(stage.transcript) - 64)
