@@ -43,7 +43,7 @@ void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct lin
 		device_init(&bus->devices[i], plan, told->devices[i], &bus->cost, learnt, sink, arena);
 	turns_init(&bus->turns, bus->devices, told->n_devices, once, arena);
 	patience_bus_init(&bus->patience, told->n_devices == 1);
-	caution_init(&bus->caution, line, told, bus->devices, &bus->patience);
+	caution_init(&bus->caution, line, told, bus->devices, &bus->turns, &bus->patience);
 }
 
 void bus_destroy(struct bus *bus)

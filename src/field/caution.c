@@ -10,20 +10,25 @@
 
 #include <errno.h>
 
-#define HELD_US 1000000 /* a line that others don't leave free for so long is as good as none */
+#define HELD_US     1000000 /* a line that others don't leave free for so long is as good as none */
+#define LATE_SPARED 2       /* answers in a row that are later than the map allows */
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
-/* The device lives, and needs more time than it was given. */
-static void was_late(struct caution *caution, struct device *device, int64_t late_us)
+/* The device lives, and needs more time than it was given: it is asked again as soon as it is due.  One that is always
+ * later than the map allows must not live on that, or it would take the others' time. */
+static void was_late(struct caution *caution, uint32_t d, int64_t late_us)
 {
-	int64_t took_us = late_us - planner_request_us(caution->told);
+	struct device *device = &caution->devices[d];
+	int64_t took_us = late_us - planner_request_us(caution->told), cap_us = device->told->timeout_us;
 	bump(device->counts.late);
 	if (late_us == 0)
 		return;
 	times_note(&device->counts.answer_times, late_us);
-	if (took_us > 0 && took_us < device->told->timeout_us) /* later than the map allows is as good as never */
-		patience_answered(&device->patience, caution->patience, took_us);
+	if (took_us <= 0 || (took_us > cap_us && device->too_late++ >= LATE_SPARED))
+		return;
+	patience_answered(&device->patience, caution->patience, took_us < cap_us ? took_us : cap_us);
+	turns_pause(caution->turns, d, 0);
 }
 
 static void stray(struct line_watch *watch, enum line_stray what, uint8_t unit, int64_t late_us)
@@ -44,21 +49,24 @@ static void stray(struct line_watch *watch, enum line_stray what, uint8_t unit, 
 		return;
 	}
 	for (uint32_t i = 0; i < caution->told->n_devices; i++) {
-		struct device *device = &caution->devices[i];
-		if (device->told->address != unit)
+		if (caution->devices[i].told->address != unit)
 			continue;
 		if (what == LINE_FOREIGN)
-			bump(device->counts.foreign);
+			bump(caution->devices[i].counts.foreign);
 		else
-			was_late(caution, device, late_us);
+			was_late(caution, i, late_us);
 	}
 }
 
 void caution_init(struct caution *caution, struct line *line, const struct plan_bus *told, struct device *devices,
-	struct patience_bus *patience)
+	struct turns *turns, struct patience_bus *patience)
 {
-	*caution = (struct caution){
-		.watch = {.stray = stray}, .line = line, .told = told, .devices = devices, .patience = patience};
+	*caution = (struct caution){.watch = {.stray = stray},
+		.line = line,
+		.told = told,
+		.devices = devices,
+		.turns = turns,
+		.patience = patience};
 	line->watch = &caution->watch;
 	for (uint32_t i = 0; i < told->n_devices && line->trusts; i++) {
 		struct trust *trust = &line->trusts[devices[i].told->address];

@@ -10,6 +10,7 @@
 #include "field/canary.h"
 #include "field/device.h"
 #include "field/line.h"
+#include "field/turns.h"
 
 #include <stdatomic.h>
 
@@ -22,6 +23,7 @@ struct caution {
 	struct line *line;
 	const struct plan_bus *told;
 	struct device *devices; /* told->n_devices */
+	struct turns *turns;
 	struct patience_bus *patience;
 	bool asks_canary; /* the question under way is one */
 	struct canary canary;
@@ -31,9 +33,9 @@ struct caution {
 	struct caution_counts counts;
 };
 
-/* Watches the line from now on; what is late teaches patience. */
+/* Watches the line from now on; what is late teaches patience and ends a pause. */
 void caution_init(struct caution *caution, struct line *line, const struct plan_bus *told, struct device *devices,
-	struct patience_bus *patience);
+	struct turns *turns, struct patience_bus *patience);
 
 /* What may be asked now instead of *question, which may be changed.  False: ask that unit nothing until *ret_until. */
 bool caution_choose(struct caution *caution, struct line_question *question, int64_t now_us, int64_t *ret_until);

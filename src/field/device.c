@@ -73,6 +73,7 @@ static void heard(struct telling *telling, struct device *device, int64_t now_us
 	count(device->counts.answers);
 	atomic_store_explicit(&device->counts.answered_at, now_us, memory_order_relaxed);
 	device->missed = 0;
+	device->too_late = 0;
 	change_availability(telling, device, AVAILABILITY_ONLINE);
 	if (complaint_clear(&device->silence, now_us, &lasted, &missed)) {
 		char length[LOG_LENGTH_SIZE];

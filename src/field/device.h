@@ -37,6 +37,7 @@ struct device {
 	struct patience patience;
 	struct backoff behind; /* for one that a gateway finds silent */
 	unsigned missed;       /* polls in a row without any answer */
+	unsigned too_late;     /* answers in a row that came when the map's time-out was over */
 	struct complaint silence;
 	struct device_counts counts;
 };

@@ -181,8 +181,9 @@ static bool is_request(const struct line_rtu *rtu, const struct rtu_frame *frame
 {
 	if (!frame->ambiguous)
 		return frame->kind == RTU_REQUEST || frame->kind == RTU_OTHER;
-	/* It could be both: it is an answer only where one of its shape is due, and nobody else asks. */
-	return others_known(rtu, now_us) ||
+	/* It could be both: it is an answer only where one of its shape is due, nobody else is known to ask, and it is
+	 * not the very request that was asked. */
+	return others_known(rtu, now_us) || memcmp(frame->bytes, rtu->request, RTU_REQUEST_BYTES) == 0 ||
 	       (rtu->line->trusts && !trust_is_open(&rtu->line->trusts[frame->unit], frame->shape));
 }
 
@@ -274,7 +275,7 @@ static void idle(struct line_rtu *rtu, int64_t now_us)
 int line_rtu_listen(struct line_rtu *rtu, int64_t now_us)
 {
 	struct line_answer nobodys;
-	rtu->asking = false; /* it has been given up */
+	rtu->asking = rtu->echo_due = false; /* it has been given up; an echo comes at once or never */
 	if (hear(rtu, now_us, &nobodys) == -ENODEV)
 		return -ENODEV;
 	if (rtu_waiting(&rtu->search) && now_us - rtu->heard_at >= rtu->rest_us)

@@ -107,9 +107,8 @@ static int newest_of_ours(const struct trust *trust)
 	return -1;
 }
 
-static void note_latest(struct trust *trust, const struct trust_open *question, int64_t now_us)
+static void note_latest(struct trust *trust, const struct trust_open *question)
 {
-	trust->heard_us = now_us - question->asked_at;
 	if (question->ours && trust->heard_us > trust->latest_us && trust->heard_us <= LATEST_US)
 		trust->latest_us = trust->heard_us;
 }
@@ -121,9 +120,9 @@ static enum trust_verdict heard_past(struct trust *trust, trust_shape shape, int
 		struct trust_open question = trust->open[i];
 		if (!question.ours || !matches(&question, shape) || now_us - question.asked_at > LIFE_US)
 			continue;
-		trust->heard_us = 0;
+		trust->heard_us = now_us - question.asked_at;
 		if (!others_ask(trust, now_us)) /* else it may well be theirs */
-			note_latest(trust, &question, now_us);
+			note_latest(trust, &question);
 		drop_first(trust, i + 1);
 		trust->n_past = 0;
 		return TRUST_LATE;
@@ -163,9 +162,9 @@ enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, bool else
 	if (n == 0)
 		return heard_past(trust, shape, now_us);
 	struct trust_open question = trust->open[first];
-	trust->heard_us = 0;
+	trust->heard_us = now_us - question.asked_at;
 	if (n == 1)
-		note_latest(trust, &question, now_us);
+		note_latest(trust, &question);
 	if (elsewhere)
 		return question.ours ? TRUST_LATE : TRUST_FOREIGN;
 	if (n == 1 && may_be_newest && !trust->overfull) {

@@ -43,7 +43,7 @@ struct trust {
 	int64_t latest_us;                 /* its latest answer ever, from the question on */
 	int64_t others_at;                 /* when somebody else asked, or may have; 0 = never */
 	int64_t timeout_us;                /* the longest wait that the map allows */
-	int64_t heard_us;                  /* after its question came the answer that was heard last */
+	int64_t heard_us;                  /* after its question, at most, came the answer that was heard last */
 	uint64_t asked[TRUST_SHAPE_WORDS]; /* shapes in which it was ever asked */
 };
 
