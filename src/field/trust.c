@@ -136,6 +136,23 @@ static void drop(struct trust *trust, unsigned from, unsigned n)
 	trust->n_open = (uint8_t)(trust->n_open - n);
 }
 
+/* Our newest question was answered for certain: older ones are over.  Those of others only when a second answer says
+ * so: if theirs was answered in a wrong length, it may have passed for ours, and the next one may come in any of our
+ * shapes. */
+static void drop_older(struct trust *trust, unsigned newest)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < trust->n_open; i++) {
+		struct trust_open *open = &trust->open[i];
+		if (i <= newest && (open->ours || open->passed || i < trust->n_past))
+			continue;
+		open->passed = open->passed || i < newest;
+		trust->open[n++] = *open;
+	}
+	trust->n_open = (uint8_t)n;
+	trust->n_past = 0;
+}
+
 /* What is over since one of the questions that match, the first of them or a later one, was answered.  That others were
  * overheard is no reason to believe that a question of ours is over: it would be if the answer bore a wrong name. */
 static void drop_answered(struct trust *trust, unsigned first, bool only)
@@ -168,7 +185,7 @@ enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, bool else
 	if (elsewhere)
 		return question.ours ? TRUST_LATE : TRUST_FOREIGN;
 	if (n == 1 && may_be_newest && !trust->overfull) {
-		drop_first(trust, (unsigned)first + 1);
+		drop_older(trust, (unsigned)first);
 		return TRUST_CERTAIN;
 	}
 	drop_answered(trust, (unsigned)first, n == 1);

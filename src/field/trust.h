@@ -30,6 +30,7 @@ struct trust_open {
 	int64_t asked_at;
 	trust_shape shape; /* of its answer; TRUST_ANY: nobody knows */
 	bool ours;
+	bool passed; /* somebody else's: one certain answer says that it is over */
 	bool spoilt; /* ours: something damaged came in its place that can hardly be anything else */
 };
 

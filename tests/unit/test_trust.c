@@ -178,6 +178,15 @@ static void the_question_of_another_master_is_one_too(void **state)
 	assert_true(trust_doubtful(&trust, 2030 * MS));
 	assert_int_equal(trust_heard(&trust, ONE, false, 2040 * MS), TRUST_CERTAIN);
 
+	/* a certain answer of ours says that older ones of others are over when another says so, too */
+	trust_overheard(&trust, TWO, 2500 * MS);
+	trust_asked(&trust, ONE, 2600 * MS);
+	assert_int_equal(trust_heard(&trust, ONE, false, 2610 * MS), TRUST_CERTAIN);
+	assert_true(trust_is_open(&trust, TWO));
+	trust_asked(&trust, THREE, 2700 * MS);
+	assert_int_equal(trust_heard(&trust, THREE, false, 2710 * MS), TRUST_CERTAIN);
+	assert_false(trust_doubtful(&trust, 2720 * MS));
+
 	/* one that nobody answers is no reason to be silent for ever */
 	trust_overheard(&trust, ONE, 3 * S);
 	assert_true(trust_doubtful(&trust, 8 * S));
