@@ -28,7 +28,7 @@
 #define OTHERS_US       100000 /* another master's answer is waited for so long */
 #define OTHERS_KNOWN_US (3600 * (int64_t)1000000)
 #define ECHO_PLAIN      3 /* so many answers without an echo, and the adapter has none */
-#define BABBLE_BYTES    (2 * RTU_FRAME_MAX)
+#define BABBLE_BYTES    512
 #define BABBLE_PAUSE_US 60000 /* who pauses so long does not babble */
 #define BABBLE_LOOK_US  50000
 

@@ -43,6 +43,8 @@ static struct stage {
 	int64_t delay_us[8]; /* of the first answers; 0 = 20 ms; -1 = never */
 	unsigned n_asked;
 	int refuses_parts; /* of two registers */
+	int64_t babbles_to, babble_at;
+	unsigned n_turns;
 	unsigned right, wrong, none;
 	char transcript[4096];
 	size_t n_transcript;
@@ -140,6 +142,17 @@ static void device_hears(void)
 	coming->bytes[coming->n++] = (uint8_t)(crc >> 8);
 }
 
+/* Somebody sends without end. */
+static bool somebody_babbles(void)
+{
+	char bytes[100];
+	if (stage.babble_at == 0 || stage.now_us < stage.babble_at)
+		return false;
+	memset(bytes, 'y', sizeof(bytes));
+	stage.babble_at = stage.now_us + 9 * MS < stage.babbles_to ? stage.now_us + 9 * MS : 0;
+	return send(port_pair_fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+}
+
 static bool device_speaks(void)
 {
 	if (stage.n_coming == 0 || stage.coming[0].at > stage.now_us)
@@ -157,13 +170,19 @@ static void stage_run(int64_t for_us)
 		int64_t next = stage.wake;
 		if (stage.n_coming && stage.coming[0].at < next)
 			next = stage.coming[0].at;
+		if (stage.babble_at && stage.babble_at < next)
+			next = stage.babble_at;
 		if (next > end)
 			break;
 		if (next > stage.now_us)
 			stage.now_us = next;
-		bool ready = device_speaks() && (bus_events(&stage.bus) & POLLIN);
-		if (ready || stage.wake <= stage.now_us)
+		bool heard = somebody_babbles();
+		heard = device_speaks() || heard;
+		bool ready = heard && (bus_events(&stage.bus) & POLLIN);
+		if (ready || stage.wake <= stage.now_us) {
 			stage.wake = bus_step(&stage.bus, ready, stage.now_us);
+			stage.n_turns++;
+		}
 		device_hears();
 		assert_true(++turns < 100000);
 	}
@@ -437,6 +456,31 @@ static void devices_with_one_unit_address_share_the_doubt(void **state)
 	stage_clear();
 }
 
+/* It gets no question, costs little, and is over when it is over. */
+static void on_a_line_that_is_never_silent_nobody_speaks(void **state)
+{
+	(void)state;
+	stage_set(10, 1);
+	stage_begin();
+	stage_run(1500 * MS);
+	assert_int_equal(stage.none, 0);
+	stage.babble_at = stage.now_us;
+	stage.babbles_to = 60 * (int64_t)S;
+	unsigned asked = stage.n_asked, turns = stage.n_turns;
+	stage_run(5 * S);
+	assert_true(stage.n_asked <= asked + 1);
+	assert_true(stage.none >= 10);
+	unsigned right = stage.right;
+	stage_run(55 * S);
+	assert_true(stage.n_turns - turns < 58 * 50); /* of 6500 times that something came */
+	assert_int_equal(stage.right, right);
+	assert_int_equal(atomic_load(&stage.bus.devices[0].counts.availability), AVAILABILITY_OFFLINE);
+	stage_run(12 * S);
+	assert_true(stage.right > right);
+	assert_int_equal(stage.wrong, 0);
+	stage_clear();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +491,7 @@ int main(void)
 		cmocka_unit_test(canaries_that_are_late_too_are_not_confused),
 		cmocka_unit_test(a_part_of_a_value_is_a_canary_unless_it_is_refused),
 		cmocka_unit_test(devices_with_one_unit_address_share_the_doubt),
+		cmocka_unit_test(on_a_line_that_is_never_silent_nobody_speaks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
