@@ -6,6 +6,9 @@
  * ticks every `sync` and takes everything.  Either way at most `sync` of readings is at risk.  With sync 0 it commits
  * whatever has come while it was busy, and readings leave only when they are on disk.
  *
+ * What is done on disk is deleted there within a second, or as soon as there is much of it (outbox_owes): what a kill
+ * leaves undeleted is published again.
+ *
  * A disk that fails stops nothing: readings stay in memory, the journal is opened anew (a failed sync must not be
  * trusted to succeed the second time) after 1, 2, 4 .. 60 s.
  *
@@ -202,12 +205,13 @@ static int store_look(struct store *store, int64_t now_us)
 	return n < 0 ? n : 0;
 }
 
-static int store_tick(struct store *store, int64_t now_us)
+/* owes: what is done goes at once. */
+static int store_tick(struct store *store, int64_t now_us, bool owes)
 {
 	int64_t sync_us = store->buffer->sync_us, age_us = 0, every_us = sync_us;
 	if (sync_us > 0 && outbox_is_flowing(store->outbox, now_us - sync_us))
 		age_us = every_us = sync_us / 2;
-	bool flush_done = now_us >= store->next_done_us;
+	bool flush_done = owes || now_us >= store->next_done_us;
 	if (flush_done)
 		store->next_done_us = now_us + DONE_AFTER_US;
 	int full = 0;
@@ -231,12 +235,17 @@ int64_t store_step(struct store *store, int64_t now_us)
 		error = store_read(store);
 	if (error == 0)
 		error = store_look(store, now_us);
+	bool owes = outbox_owes(store->outbox);
 	if (error == 0 && (now_us >= store->next_write_us || store->buffer->sync_us == 0))
-		error = store_tick(store, now_us);
-	if (error) {
+		error = store_tick(store, now_us, owes);
+	else if (error == 0 && owes)
+		error = store_write(store, INT64_MIN, true);
+	if (error < 0) {
 		store_failed(store, error, now_us);
 		return store->retry_us;
 	}
+	if (outbox_owes(store->outbox))
+		return now_us;
 	if (outbox_store_sleeps(store->outbox))
 		return now_us + IDLE_US;
 	if (store->buffer->sync_us > 0)
