@@ -25,7 +25,7 @@
 #define OUTBOX_WINDOW     (4 * (int64_t)1024 * 1024) /* of readings in memory that are on disk as well */
 #define OUTBOX_READ_AHEAD 500                        /* messages */
 #define OUTBOX_OWED       500                        /* deletions that are due at once, whatever the tick */
-#define OUTBOX_OWED_MAX   1000                       /* and with which nothing that is on disk leaves any more */
+#define OUTBOX_OWED_MAX   2000                       /* and with which nothing that is on disk leaves any more */
 
 struct outbox {
 	struct message_sink sink;

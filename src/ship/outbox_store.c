@@ -7,7 +7,7 @@
  *
  * Losing a deletion costs a duplicate after a restart, never a reading; so a list of deletions that can't grow is
  * allowed to forget.  But while the file works there are never more than OUTBOX_OWED_MAX of them and what is in flight:
- * the store is woken at half of that, and at all of it nothing that is on disk leaves until some are committed.
+ * the store is woken at a quarter of that, and at all of it nothing that is on disk leaves until some are committed.
  */
 #include "ship/outbox_store.h"
 #include "ship/outbox_inner.h"

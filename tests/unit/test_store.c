@@ -806,7 +806,7 @@ static void a_backlog_is_read_on_while_present_readings_come(void **state)
 static void a_kill_while_draining_repeats_no_more_than_is_owed(void **state)
 {
 	(void)state;
-	const unsigned n_owed_max = 1000, n_all = 5000;
+	const unsigned n_owed_max = 2000, n_all = 9000;
 	struct stage stage;
 	struct outbox_counts counts;
 	stage_set(&stage, S, 23);
