@@ -3,7 +3,9 @@
  *
  * The rule of validity: a row counts only if its CRC fits.  A flipped bit in a SQLite page is otherwise a silently
  * wrong payload; with the CRC it is one lost row, counted.  What a CRC can't tell is whether a row lies where it
- * should: rows out of order, or a damaged one that its key does not find, make the file a damaged one.
+ * should: rows out of order, or a damaged one that its key does not find, make the file a damaged one.  A page in the
+ * place of another leads a search for what follows its rows past all that lies between.  So before rows are given out
+ * the order is looked at, from them to a page beyond them, where such a page would end.
  *
  * When the file is full, room is made by the rule before anything is inserted: an insertion that fails for lack of
  * pages would have to be undone with all else.
@@ -42,6 +44,7 @@ int journal_reserve(struct journal *journal, uint64_t n, uint64_t *ret_first)
 	snprintf(text, sizeof(text), "UPDATE meta SET v = v + %llu WHERE k='next'", (unsigned long long)n);
 	if (rc == 0)
 		rc = next > 0 ? journal_db_run(journal->db, text) : -EBADMSG;
+	journal->bad = journal->bad || rc == -EBADMSG;
 	if (rc == 0)
 		*ret_first = (uint64_t)next;
 	return rc;
@@ -128,8 +131,7 @@ static int64_t pages_of(const struct journal_row *rows, size_t n)
 	return cost / JOURNAL_PAGE_BYTES + 4;
 }
 
-/* Inserts the rows, or none of them.  *more_rows counts what was inserted. */
-static int append(struct journal *journal, const struct journal_row *rows, size_t n, bool drop_oldest,
+int journal_append(struct journal *journal, const struct journal_row *rows, size_t n, bool drop_oldest,
 	struct journal_room *room, int64_t *more_rows)
 {
 	int64_t unused = 0, needed = pages_of(rows, n);
@@ -163,7 +165,7 @@ int journal_write(struct journal *journal, const struct journal_span *done, size
 	}
 	rc = rc < 0 ? rc : 0;
 	if (rc == 0 && n_rows)
-		rc = append(journal, rows, n_rows, drop_oldest, &room, &more_rows);
+		rc = journal_append(journal, rows, n_rows, drop_oldest, &room, &more_rows);
 	more_rows -= (int64_t)room.n_deleted;
 	rc = journal_commit(journal, rc, more_rows);
 	journal->bad = journal->bad || rc == -EBADMSG;
@@ -190,6 +192,49 @@ static void meet_damaged(struct journal *journal, uint64_t id, uint64_t *damaged
 	if (journal->n_damaged < sizeof(journal->damaged) / sizeof(journal->damaged[0]))
 		journal->damaged[journal->n_damaged++] = (struct journal_span){id, id};
 	(*damaged)++;
+}
+
+/* The order of the sound rows alone: an id that is damaged says nothing. */
+static int order_of_sound(struct journal *journal, uint64_t first, size_t n_max)
+{
+	struct sqlite3_stmt *select = journal->statements[SELECT];
+	uint64_t from = first;
+	int rc = 0;
+	journal_db_bind(select, 1, (int64_t)first);
+	for (size_t n = 0; n < n_max && (rc = journal_db_next(select)) > 0; n++) {
+		struct journal_row row;
+		if (!journal_db_row(select, &row))
+			continue;
+		if (row.sequence < from) {
+			rc = -EBADMSG;
+			break;
+		}
+		from = row.sequence + 1;
+	}
+	journal_db_reset(select);
+	return rc < 0 ? rc : 0;
+}
+
+/* Of n_max rows up to the last, and of a page of those that follow. */
+static int order(struct journal *journal, uint64_t first, uint64_t last, size_t n_max)
+{
+	struct sqlite3_stmt *ids = journal->statements[SELECT_IDS];
+	int64_t from = (int64_t)first;
+	size_t n = 0, n_beyond = 0;
+	bool ascends = true;
+	int rc = 0;
+	journal_db_bind(ids, 1, from);
+	while (ascends && n_beyond < JOURNAL_PAGE_ROWS && (rc = journal_db_next(ids)) > 0) {
+		int64_t id = journal_db_number(ids, 0);
+		ascends = id >= from && id < INT64_MAX;
+		from = ascends ? id + 1 : from;
+		n++;
+		n_beyond += n > n_max || id > (int64_t)last;
+	}
+	journal_db_reset(ids);
+	if (rc < 0 || ascends)
+		return rc < 0 ? rc : 0;
+	return order_of_sound(journal, first, n + JOURNAL_PAGE_ROWS);
 }
 
 /* Goes through the rows of a statement from a sequence on.  The id of a damaged row may be anything, so only a sound
@@ -221,6 +266,10 @@ int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t 
 	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged)
 {
 	struct sqlite3_stmt *select = journal->statements[SELECT];
+	int rc = journal->bad ? -EBADMSG : order(journal, first, last, n_max);
+	journal->bad = journal->bad || rc == -EBADMSG;
+	if (rc < 0)
+		return rc;
 	journal_db_bind(select, 1, (int64_t)first);
 	return read_rows(journal, select, first, last, n_max, take, user, ret_damaged);
 }

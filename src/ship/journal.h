@@ -55,11 +55,8 @@ struct journal_size {
  */
 int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found);
 
-/* The same for a file that was open and turned out to be damaged (-EBADMSG): it is set aside, whatever it looks like.
- */
-int journal_rescue(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found);
-
-/* NULL is fine.  Writes what the file system still owes. */
+/* NULL is fine.  Writes what the file system still owes.  A file that turned out to be damaged (-EBADMSG) gets a mark,
+ * by which the next opening sets it aside whatever it looks like; one that was only looked at gets none. */
 void journal_close(struct journal *journal);
 
 /* Reserves n sequences; the first of them is above every one used before. 0, or -errno. */

@@ -63,7 +63,6 @@ void journal_db_close(struct sqlite3 *db)
 void journal_db_leave_log(struct sqlite3 *db)
 {
 	int keep = 1;
-	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 }
 

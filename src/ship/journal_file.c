@@ -180,8 +180,12 @@ static int take_place(const char *path)
 
 int journal_file_replace(const char *path, char *name, size_t size)
 {
-	char new[JOURNAL_PATH_BYTES];
+	char new[JOURNAL_PATH_BYTES], log[JOURNAL_PATH_BYTES];
+	struct stat st;
 	journal_file_new(path, new);
+	with_end(new, "-wal", log);
+	if (lstat(log, &st) == 0 && st.st_size > 0)
+		return -EIO; /* it could not be brought into the file */
 	int rc = sync_file(new);
 	if (rc < 0)
 		return rc;

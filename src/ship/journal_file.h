@@ -33,8 +33,8 @@ void journal_file_new(const char *path, char ret_path[JOURNAL_PATH_BYTES]);
 /* Removes it and its log. */
 void journal_file_discard_new(const char *path);
 /*
- * Sets the file aside and puts PATH.new, which is complete, in its place, whose log is empty.  Cut at any instant there
- * is either the old file, or journal_file_adopt ends it.  0, or -errno.
+ * Sets the file aside and puts PATH.new, which is complete, in its place.  Cut at any instant there is either the old
+ * file, or journal_file_adopt ends it.  0; -EIO its log is not empty; -errno.
  */
 int journal_file_replace(const char *path, char *name, size_t size);
 /* Ends a replacement that was cut.  0, or -errno. */

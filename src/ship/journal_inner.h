@@ -9,7 +9,20 @@
 #include "ship/journal_db.h"
 #include "ship/journal_file.h"
 
-enum journal_statement { INSERT, ERASE, SELECT, SELECT_LATEST, NTH_OLDEST, COUNT, PAGES, UNUSED_PAGES, N_STATEMENTS };
+#define JOURNAL_PAGE_ROWS 200 /* more than can lie on one page */
+
+enum journal_statement {
+	INSERT,
+	ERASE,
+	SELECT,
+	SELECT_IDS,
+	SELECT_LATEST,
+	NTH_OLDEST,
+	COUNT,
+	PAGES,
+	UNUSED_PAGES,
+	N_STATEMENTS
+};
 
 struct journal {
 	struct sqlite3 *db;
@@ -21,9 +34,13 @@ struct journal {
 	struct journal_span damaged[32]; /* found while reading; erased with the next write */
 	size_t n_damaged;
 	bool bad;   /* the file is damaged, by SQLite or by its rows; nothing works until it is opened anew */
-	bool looks; /* opened by journal_look */
+	bool looks; /* opened by journal_look: it gets no mark */
 	char path[JOURNAL_PATH_BYTES];
 };
+
+/* Inserts the rows, or none of them, within a transaction.  *more_rows counts what was inserted.  0, or -errno. */
+int journal_append(struct journal *journal, const struct journal_row *rows, size_t n, bool drop_oldest,
+	struct journal_room *room, int64_t *more_rows);
 
 /* Ends the transaction: on disk with so many rows more (less), or undone.  rc, or why it failed. */
 int journal_commit(struct journal *journal, int rc, int64_t more_rows);

@@ -48,6 +48,7 @@ static const char *const statement_texts[N_STATEMENTS] = {
 	[INSERT] = "INSERT OR IGNORE INTO msg VALUES(?,?,?,?,?,?)",
 	[ERASE] = "DELETE FROM msg WHERE id BETWEEN ? AND ?",
 	[SELECT] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id >= ? ORDER BY id",
+	[SELECT_IDS] = "SELECT id FROM msg WHERE id >= ? ORDER BY id",
 	[SELECT_LATEST] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE flags & 32 ORDER BY id",
 	[NTH_OLDEST] = "SELECT coalesce(max(id),0) FROM (SELECT id FROM msg ORDER BY id LIMIT ?)",
 	[PAGES] = "PRAGMA page_count",
@@ -202,26 +203,28 @@ static struct last_words hear_last_words(const char *path)
 
 struct rescue {
 	struct journal *journal;
-	struct journal_found *found;
+	int64_t rows;
+	unsigned uncommitted;
 	int error;
 };
 
 static bool rescue_row(void *user, const struct journal_row *row)
 {
 	struct rescue *rescue = user;
-	int n = journal_db_insert(rescue->journal->statements[INSERT], row);
-	rescue->found->rescued += n > 0;
-	rescue->error = n < 0 ? n : 0;
-	if (n > 0 && rescue->found->rescued % 1000 == 0)
+	struct journal_room room = {0};
+	int64_t more_rows = 0;
+	rescue->error = journal_append(rescue->journal, row, 1, true, &room, &more_rows);
+	rescue->rows += more_rows - (int64_t)room.n_deleted;
+	if (rescue->error == 0 && more_rows > 0 && ++rescue->uncommitted % 1000 == 0)
 		rescue->error = journal_db_run(rescue->journal->db, "COMMIT; BEGIN IMMEDIATE");
 	return rescue->error == 0;
 }
 
-/* Fills the new file, which is open, with what is sound in the old one. */
+/* Fills the new file, which is open, with what is sound in the old one: the newest of it, when the new one is smaller.
+ */
 static int fill(struct journal *journal, const struct last_words *words, struct journal_found *found)
 {
-	struct rescue rescue = {.journal = journal, .found = found};
-	int64_t pages = 0;
+	struct rescue rescue = {.journal = journal};
 	char text[128];
 	snprintf(text, sizeof(text), "PRAGMA synchronous=OFF; UPDATE meta SET v = %lld WHERE k='next'; BEGIN IMMEDIATE",
 		words->next > 0 && words->next < NEXT_MAX ? (long long)words->next : 1);
@@ -231,9 +234,7 @@ static int fill(struct journal *journal, const struct last_words *words, struct 
 	rc = journal_salvage(journal->path, rescue_row, &rescue, &found->damaged);
 	if (rescue.error < 0)
 		rc = rescue.error;
-	if (rc == -ENOSPC && journal_db_ask(journal->db, "PRAGMA page_count", &pages) == 0 &&
-		pages >= journal->max_pages)
-		rc = 0; /* the file is smaller than the old one was: what fits is kept */
+	found->rescued = (uint64_t)rescue.rows;
 	if (words->rows > 0 && (uint64_t)words->rows > found->rescued)
 		found->damaged = (uint64_t)words->rows - found->rescued;
 	return journal_commit(journal, rc, (int64_t)found->rescued);
@@ -260,8 +261,9 @@ static int rebuild(struct journal *journal, struct journal_found *found)
 	return open_db(journal, journal->path);
 }
 
-/* The sequence of the row at an end; 0 = none.  A key that is damaged would lead everybody astray. */
-static int end_of(struct journal *journal, const char *sql, uint64_t *ret_sequence)
+/* The sequence of the row at an end; 0 = none.  A key that is damaged would lead everybody astray, and so would a page
+ * that lies there and should not: its rows end before those that follow. */
+static int end_of(struct journal *journal, const char *sql, bool descends, uint64_t *ret_sequence)
 {
 	struct sqlite3_stmt *statement = NULL;
 	struct journal_row row = {0};
@@ -269,10 +271,17 @@ static int end_of(struct journal *journal, const char *sql, uint64_t *ret_sequen
 	if (rc == 0)
 		rc = journal_db_next(statement);
 	if (rc > 0)
-		rc = journal_db_row(statement, &row) && row.sequence < (uint64_t)NEXT_MAX ? 0 : -EBADMSG;
-	journal_db_finish(statement);
+		rc = journal_db_row(statement, &row) && row.sequence < (uint64_t)NEXT_MAX ? 1 : -EBADMSG;
 	*ret_sequence = row.sequence;
-	return rc;
+	for (unsigned n = 0; rc > 0 && n < JOURNAL_PAGE_ROWS; n++) {
+		uint64_t before = row.sequence;
+		rc = journal_db_next(statement);
+		if (rc > 0 && journal_db_row(statement, &row) &&
+			(descends ? row.sequence >= before : row.sequence <= before))
+			rc = -EBADMSG;
+	}
+	journal_db_finish(statement);
+	return rc < 0 ? rc : 0;
 }
 
 /* Nobody may use again a sequence that a row has. */
@@ -280,10 +289,9 @@ static int ends_of(struct journal *journal, struct journal_found *found)
 {
 	int64_t next = 0;
 	char text[96];
-	int rc = end_of(journal, "SELECT id,ts,flags,topic,body,crc FROM msg ORDER BY id LIMIT 1", &found->first);
+	int rc = end_of(journal, "SELECT id,ts,flags,topic,body,crc FROM msg ORDER BY id", false, &found->first);
 	if (rc == 0)
-		rc = end_of(
-			journal, "SELECT id,ts,flags,topic,body,crc FROM msg ORDER BY id DESC LIMIT 1", &found->last);
+		rc = end_of(journal, "SELECT id,ts,flags,topic,body,crc FROM msg ORDER BY id DESC", true, &found->last);
 	if (rc == 0)
 		rc = journal_db_ask(journal->db, "SELECT v FROM meta WHERE k='rows'", &journal->rows);
 	if (rc == 0)
@@ -318,18 +326,16 @@ static struct journal *journal_new(void)
 
 int journal_look(const char *path, struct journal **ret_journal)
 {
-	if (access(path, R_OK | W_OK) < 0)
-		return -errno;
 	struct journal *journal = journal_new();
 	if (!journal)
 		return -ENOMEM;
 	journal->looks = true;
-	journal->max_pages = PAGES_LEAST;
 	int rc = journal_file_resolve(path, journal->path);
-	if (rc == 0 && journal_file_is_marked(journal->path))
-		rc = -EBADMSG;
+	if (rc == 0 && access(journal->path, R_OK | W_OK) < 0)
+		rc = -errno;
 	if (rc == 0)
-		rc = journal_db_open(journal->path, false, &journal->db);
+		rc = journal_file_is_marked(journal->path) ? -EBADMSG
+							   : journal_db_open(journal->path, false, &journal->db);
 	if (rc == 0) {
 		journal_db_leave_log(journal->db);
 		rc = journal_db_run(journal->db, settings);
@@ -346,25 +352,7 @@ int journal_look(const char *path, struct journal **ret_journal)
 	return 0;
 }
 
-/* What lies there is a sound journal, or becomes one. */
-static int make_sound(struct journal *journal, bool damaged, struct journal_found *found)
-{
-	int rc = journal_file_clear_way(journal->path, found->aside, sizeof(found->aside));
-	if (rc < 0)
-		return rc;
-	found->set_aside = rc > 0;
-	rc = journal_file_adopt(journal->path);
-	if (rc < 0)
-		return rc;
-	damaged = (damaged && access(journal->path, F_OK) == 0) || journal_file_is_marked(journal->path);
-	rc = damaged ? -EBADMSG : open_and_look(journal, found);
-	if (rc == -EBADMSG && (rc = rebuild(journal, found)) == 0)
-		rc = ends_of(journal, found);
-	return rc;
-}
-
-static int open_or_rescue(const char *path, int64_t max_bytes, bool damaged, struct journal **ret_journal,
-	struct journal_found *ret_found)
+int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
 {
 	struct journal *journal = journal_new();
 	if (!journal)
@@ -372,10 +360,18 @@ static int open_or_rescue(const char *path, int64_t max_bytes, bool damaged, str
 	struct journal_found found = {0};
 	mode_t mask = umask(0077);
 	int rc = journal_file_resolve(path, journal->path);
+	if (rc == 0)
+		rc = journal_file_clear_way(journal->path, found.aside, sizeof(found.aside));
+	if (rc >= 0) {
+		found.set_aside = rc > 0;
+		rc = journal_file_adopt(journal->path);
+	}
 	if (rc == 0) {
 		limit(journal, max_bytes);
-		rc = make_sound(journal, damaged, &found);
+		rc = journal_file_is_marked(journal->path) ? -EBADMSG : open_and_look(journal, &found);
 	}
+	if (rc == -EBADMSG && (rc = rebuild(journal, &found)) == 0)
+		rc = ends_of(journal, &found);
 	umask(mask);
 	if (rc < 0) {
 		journal_close(journal);
@@ -385,16 +381,6 @@ static int open_or_rescue(const char *path, int64_t max_bytes, bool damaged, str
 	*ret_journal = journal;
 	*ret_found = found;
 	return 0;
-}
-
-int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
-{
-	return open_or_rescue(path, max_bytes, false, ret_journal, ret_found);
-}
-
-int journal_rescue(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found)
-{
-	return open_or_rescue(path, max_bytes, true, ret_journal, ret_found);
 }
 
 void journal_close(struct journal *journal)

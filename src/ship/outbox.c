@@ -146,8 +146,11 @@ void outbox_tell_full(const struct outbox *outbox, uint64_t dropped)
 
 bool outbox_may_leave(const struct outbox *outbox, const struct record *record)
 {
-	return !outbox->store_first || !outbox->journal || record->qos == 0 || !(record->flags & RECORD_BUFFER) ||
-	       record->sequence <= outbox->stored_upto;
+	if (!outbox->journal || record->qos == 0 || !(record->flags & RECORD_BUFFER))
+		return true;
+	if (record->flags & RECORD_STORED && outbox->n_owed >= OUTBOX_OWED_MAX)
+		return false;
+	return !outbox->store_first || record->sequence <= outbox->stored_upto;
 }
 
 static bool outbox_has_news(struct outbox *outbox)

@@ -24,6 +24,8 @@
 #define OUTBOX_SPANS      65536                      /* at most, of sequences that are done and still on disk */
 #define OUTBOX_WINDOW     (4 * (int64_t)1024 * 1024) /* of readings in memory that are on disk as well */
 #define OUTBOX_READ_AHEAD 500                        /* messages */
+#define OUTBOX_OWED       500                        /* deletions that are due at once, whatever the tick */
+#define OUTBOX_OWED_MAX   2000                       /* and with which nothing that is on disk leaves any more */
 
 struct outbox {
 	struct message_sink sink;
@@ -67,6 +69,7 @@ struct outbox {
 	uint64_t evict_stuck_at;          /* stored_upto when nothing more could leave memory */
 	struct journal_span *done_spans;
 	size_t n_spans, max_spans;
+	size_t n_owed; /* rows that are done and whose deletion is not committed: what a kill would repeat */
 };
 
 /* Wakes the publisher; outside of the mutex. */
@@ -77,7 +80,8 @@ uint64_t outbox_waiting(const struct outbox *outbox);
 /* Says that readings were dropped for lack of room; outside of the mutex. */
 void outbox_tell_full(const struct outbox *outbox, uint64_t dropped);
 
-/* With sync "0s" a reading leaves only when it is on disk, as long as there is one. */
+/* With sync "0s" a reading leaves only when it is on disk, as long as there is one; and none leaves that is on disk
+ * while too many others are done there and not deleted. */
 bool outbox_may_leave(const struct outbox *outbox, const struct record *record);
 
 /* The record leaves: its row on disk, if it has one, is to be deleted.  Under the mutex. */

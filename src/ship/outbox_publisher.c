@@ -250,7 +250,7 @@ void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum o
 	pthread_mutex_lock(&outbox->mutex);
 	struct lane *lane;
 	struct record *record = outbox_find(outbox, standing, sequence, &lane);
-	size_t n_spans = outbox->n_spans;
+	size_t n_spans = outbox->n_spans, n_owed = outbox->n_owed;
 	if (record) {
 		outbox_unstore(outbox, record);
 		lane_remove(lane, record);
@@ -260,7 +260,8 @@ void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum o
 				  complaint_clear(&outbox->full, clock_now(outbox->clock), &lasted_us, NULL);
 		}
 	}
-	store = outbox->store_idle && n_spans == 0 && outbox->n_spans > 0;
+	store = (outbox->store_idle && n_spans == 0 && outbox->n_spans > 0) ||
+		(n_owed < OUTBOX_OWED && outbox->n_owed >= OUTBOX_OWED);
 	uint64_t dropped = outbox->dropped_full;
 	pthread_mutex_unlock(&outbox->mutex);
 	if (store)

@@ -6,7 +6,8 @@
  * while the batch is being written still leads to the deletion of its row.  Only what is committed may leave memory.
  *
  * Losing a deletion costs a duplicate after a restart, never a reading; so a list of deletions that can't grow is
- * allowed to forget.
+ * allowed to forget.  But while the file works there are never more than OUTBOX_OWED_MAX of them and what is in flight:
+ * the store is woken at a quarter of that, and at all of it nothing that is on disk leaves until some are committed.
  */
 #include "ship/outbox_store.h"
 #include "ship/outbox_inner.h"
@@ -76,6 +77,7 @@ void outbox_unstore(struct outbox *outbox, const struct record *record)
 {
 	/* One that is not on disk begins no span, but joins its neighbours': what is not there does not matter. */
 	bool stored = record->flags & RECORD_STORED;
+	outbox->n_owed += stored;
 	if (stored || outbox->n_spans)
 		outbox_span(outbox, record->sequence, record->sequence, stored);
 }
@@ -189,6 +191,7 @@ bool outbox_batch_fill(struct outbox *outbox, int64_t put_before_us, bool flush_
 		memmove(outbox->done_spans, outbox->done_spans + batch->n_done,
 			outbox->n_spans * sizeof(batch->done[0]));
 	}
+	batch->n_owed = outbox->n_spans == 0 ? outbox->n_owed : 0;
 	pthread_mutex_unlock(&outbox->mutex);
 	return batch->n || batch->n_done;
 }
@@ -212,6 +215,8 @@ void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch
 	bool wake = false, tell = false;
 	pthread_mutex_lock(&outbox->mutex);
 	uint64_t before = outbox->dropped_full;
+	bool was_owed_max = outbox->n_owed >= OUTBOX_OWED_MAX;
+	outbox->n_owed -= batch->n_owed;
 	if (room->deleted_upto)
 		outbox_rows_went(outbox, room);
 	if (room->n_left_out) {
@@ -222,6 +227,7 @@ void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch
 		outbox->disk_full = false;
 		wake = outbox->starved && outbox->store_first;
 	}
+	wake |= outbox->starved && was_owed_max;
 	if (wake)
 		outbox->starved = false;
 	if (outbox->dropped_full != before)
@@ -276,6 +282,14 @@ bool outbox_has_unsaved(struct outbox *outbox)
 	bool has = lane_after(&outbox->readings, outbox->taken_upto, &walk) != NULL;
 	pthread_mutex_unlock(&outbox->mutex);
 	return has;
+}
+
+bool outbox_owes(struct outbox *outbox)
+{
+	pthread_mutex_lock(&outbox->mutex);
+	bool owes = outbox->n_owed >= OUTBOX_OWED;
+	pthread_mutex_unlock(&outbox->mutex);
+	return owes;
 }
 
 bool outbox_is_flowing(struct outbox *outbox, int64_t put_before_us)

@@ -18,7 +18,7 @@ struct outbox_batch {
 	size_t n;
 	uint64_t upto; /* every reading up to here is in this batch or before it, or never goes to disk */
 	struct journal_span done[BATCH_SPANS];
-	size_t n_done;
+	size_t n_done, n_owed;     /* n_owed: after it nothing is left of so many that were owed */
 	size_t n_bytes, max_bytes; /* max_bytes <= BATCH_BYTES: of the caller's */
 	char bytes[BATCH_BYTES];
 };
@@ -85,6 +85,9 @@ bool outbox_store_sleeps(struct outbox *outbox);
 
 /* Is there anything that was never in a batch? */
 bool outbox_has_unsaved(struct outbox *outbox);
+
+/* Are there so many deletions that they are due at once? */
+bool outbox_owes(struct outbox *outbox);
 
 /* How the store should tick: is the broker there, and takes it what it gets? */
 bool outbox_is_flowing(struct outbox *outbox, int64_t put_before_us);

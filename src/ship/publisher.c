@@ -59,7 +59,8 @@ static void publisher_work(struct publisher *publisher)
 	publisher->sender_state = SENDER_MORE;
 }
 
-/* Sends what the broker takes, says the last words, ends. */
+/* Sends what the broker takes, says the last words, ends when all that was sent is acknowledged: what is not would be
+ * sent again by the next process. */
 static void publisher_stopping(struct publisher *publisher)
 {
 	struct connection *connection = &publisher->connection;
@@ -85,7 +86,7 @@ static void publisher_stopping(struct publisher *publisher)
 	}
 	if (publisher->stop == STOP_LAST_WORDS && connection->state != CONNECTION_ENDED &&
 		(connection->state != CONNECTION_ACTIVE || now_us >= publisher->stop_at_us ||
-			(publisher->sender_state == SENDER_IDLE && !sender_standing_in_flight(&connection->sender))))
+			(publisher->sender_state == SENDER_IDLE && !sender_in_flight(&connection->sender))))
 		connection_end(connection);
 }
 

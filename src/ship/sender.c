@@ -346,11 +346,11 @@ bool sender_stalled(const struct sender *sender, int64_t now_us)
 	return window_kept(&sender->window) > 0 && now_us - sender->progress_us > SENDER_STALLED_US;
 }
 
-bool sender_standing_in_flight(const struct sender *sender)
+bool sender_in_flight(const struct sender *sender)
 {
 	const struct window *window = &sender->window;
 	for (uint16_t at = window->oldest; at != UINT16_MAX; at = window->entries[at].newer)
-		if (window->entries[at].standing && !window->entries[at].orphan)
+		if (!window->entries[at].orphan)
 			return true;
 	return false;
 }

@@ -87,7 +87,7 @@ void sender_refuse_suspect(struct sender *sender, const char *what, int64_t now_
 /* True when the broker has not acknowledged anything for SENDER_STALLED_US although it should. */
 bool sender_stalled(const struct sender *sender, int64_t now_us);
 
-/* True while a standing message is not acknowledged (QoS 0: not written). */
-bool sender_standing_in_flight(const struct sender *sender);
+/* True while a message of the outbox is not acknowledged (QoS 0: not written). */
+bool sender_in_flight(const struct sender *sender);
 
 #endif

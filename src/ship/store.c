@@ -6,6 +6,9 @@
  * ticks every `sync` and takes everything.  Either way at most `sync` of readings is at risk.  With sync 0 it commits
  * whatever has come while it was busy, and readings leave only when they are on disk.
  *
+ * What is done on disk is deleted there within a second, or as soon as there is much of it (outbox_owes): what a kill
+ * leaves undeleted is published again.
+ *
  * A disk that fails stops nothing: readings stay in memory, the journal is opened anew (a failed sync must not be
  * trusted to succeed the second time) after 1, 2, 4 .. 60 s.
  *
@@ -41,8 +44,7 @@ struct store {
 	int (*serve)(struct inquiry *inquiry, struct journal *journal); /* NULL = nobody asks */
 	struct inquiry *inquiry;
 	bool opened_once, no_room;
-	bool is_damaged; /* the file was, when it was read or written last */
-	uint64_t born;   /* sequences from the wall clock begin here */
+	uint64_t born; /* sequences from the wall clock begin here */
 	struct outbox_batch *batch;
 	int64_t next_write_us, next_done_us, next_look_us, retry_us;
 	struct backoff backoff;
@@ -90,16 +92,13 @@ static int store_open(struct store *store, bool early)
 	struct journal_found found = {0};
 	struct journal *journal = NULL;
 	uint64_t next = 0;
-	int (*open)(const char *, int64_t, struct journal **, struct journal_found *) =
-		store->is_damaged ? journal_rescue : journal_open;
-	int error = open(store->buffer->path, store->buffer->max_size, &journal, &found);
+	int error = journal_open(store->buffer->path, store->buffer->max_size, &journal, &found);
 	if (error == 0 && !store->opened_once)
 		error = store_reserve(journal, store->born, &next);
 	if (error) {
 		journal_close(journal);
 		return error;
 	}
-	store->is_damaged = false;
 	store_tell_found(store, &found);
 	atomic_fetch_add_explicit(&store->damaged, found.damaged, memory_order_relaxed);
 	store->journal = journal;
@@ -122,7 +121,6 @@ static void store_failed(struct store *store, int error, int64_t now_us)
 	store->journal = NULL;
 	atomic_store_explicit(&store->durable, 0, memory_order_relaxed);
 	store->retry_us = now_us + backoff_next(&store->backoff);
-	store->is_damaged = store->is_damaged || error == -EBADMSG;
 	outbox_journal_failed(store->outbox);
 	if (complaint_raise(&store->down, now_us))
 		log_error("buffer: %s: %s; readings wait in memory", store->buffer->path,
@@ -208,12 +206,13 @@ static int store_look(struct store *store, int64_t now_us)
 	return n < 0 ? n : 0;
 }
 
-static int store_tick(struct store *store, int64_t now_us)
+/* owes: what is done goes at once. */
+static int store_tick(struct store *store, int64_t now_us, bool owes)
 {
 	int64_t sync_us = store->buffer->sync_us, age_us = 0, every_us = sync_us;
 	if (sync_us > 0 && outbox_is_flowing(store->outbox, now_us - sync_us))
 		age_us = every_us = sync_us / 2;
-	bool flush_done = now_us >= store->next_done_us;
+	bool flush_done = owes || now_us >= store->next_done_us;
 	if (flush_done)
 		store->next_done_us = now_us + DONE_AFTER_US;
 	int full = 0;
@@ -237,12 +236,17 @@ int64_t store_step(struct store *store, int64_t now_us)
 		error = store_read(store);
 	if (error == 0)
 		error = store_look(store, now_us);
+	bool owes = outbox_owes(store->outbox);
 	if (error == 0 && (now_us >= store->next_write_us || store->buffer->sync_us == 0))
-		error = store_tick(store, now_us);
-	if (error) {
+		error = store_tick(store, now_us, owes);
+	else if (error == 0 && owes)
+		error = store_write(store, INT64_MIN, true);
+	if (error < 0) {
 		store_failed(store, error, now_us);
 		return store->retry_us;
 	}
+	if (outbox_owes(store->outbox))
+		return now_us;
 	if (outbox_store_sleeps(store->outbox))
 		return now_us + IDLE_US;
 	if (store->buffer->sync_us > 0)

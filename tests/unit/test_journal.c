@@ -3,6 +3,7 @@
  */
 #include "sdk/check.h"
 #include "ship/journal.h"
+#include "ship/journal_file.h"
 #include "ship/journal_row.h"
 
 #include <errno.h>
@@ -191,6 +192,14 @@ static void an_unusable_folder_is_told(void **state)
 	assert_int_equal(journal_open("/no/such/folder/x.db", MEGA, &journal, &found), -ENOENT);
 }
 
+/* It alone would bring all back; after a close everything is in the file itself. */
+static void drop_log(void)
+{
+	char wal[112];
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	assert_int_equal(unlink(wal), 0);
+}
+
 static void damage(int kind, unsigned seed)
 {
 	struct stat st;
@@ -234,7 +243,7 @@ static void no_damage_stops_the_start(void **state)
 		struct journal *journal = open_journal(&found);
 		write_rows(journal, 1, 3000, true);
 		journal_close(journal);
-		snprintf(command, sizeof(command), "rm -f %s-wal", path); /* all is in the file itself */
+		drop_log();
 		damage((int)(trial % 4), trial + 1);
 		journal = NULL;
 		int rc = journal_open(path, MEGA, &journal, &found);
@@ -245,7 +254,7 @@ static void no_damage_stops_the_start(void **state)
 			reader = (struct reader){0};
 			n = journal_read(journal, 1, INT64_MAX, 1000000, read_row, &reader, &damaged);
 			uint64_t all = 3000;
-			if (n >= 0 && reader.n < all - 60 && trial % 4 != 3) /* SQLite has seen only a part */
+			if (n >= 0 && reader.n < all - 70 && trial % 4 != 3) /* SQLite has seen only a part */
 				n = journal_read(journal, reader.last + 1, INT64_MAX, 1, read_row, &reader, &damaged);
 			if (n >= 0)
 				break;
@@ -261,7 +270,146 @@ static void no_damage_stops_the_start(void **state)
 		journal_close(journal);
 	}
 	for (size_t kind = 0; kind < 3; kind++) /* a bit, or a page: what was on one page, at the most */
-		assert_true(worst[kind] >= 3000 - 60);
+		assert_true(worst[kind] >= 3000 - 70);
+}
+
+/* The leaf pages of the table, in the order of the file, which is that of the rows. */
+static size_t leaves_of(int fd, off_t *leaves, size_t max)
+{
+	size_t n = 0;
+	unsigned char page[4096];
+	for (off_t at = 4 * 4096; n < max && pread(fd, page, sizeof(page), at) == sizeof(page); at += 4096)
+		if (page[0] == 13 && (page[3] || page[4]))
+			leaves[n++] = at;
+	return n;
+}
+
+/* In pieces of n, as the store does, but from the start again when the file turns out to be damaged. */
+static uint64_t read_in_pieces(size_t n)
+{
+	struct journal_found found;
+	for (unsigned turn = 0; turn < 3; turn++) {
+		struct journal *journal = open_journal(&found);
+		struct reader reader = {0};
+		uint64_t damaged = 0;
+		int rc = 1;
+		while (rc > 0)
+			rc = journal_read(journal, reader.last + 1, found.last, n, read_row, &reader, &damaged);
+		journal_close(journal);
+		assert_int_equal(reader.wrong, 0);
+		if (rc == 0)
+			return reader.n;
+		assert_int_equal(rc, -EBADMSG);
+	}
+	fail();
+	return 0;
+}
+
+/* A search by key that begins in the wrong page is led past all that lies between it and the right one. */
+static void a_page_in_the_place_of_another_hides_nothing(void **state)
+{
+	(void)state;
+	static const size_t pieces[] = {1, 10, 77, 500};
+	for (unsigned trial = 0; trial < 20; trial++) {
+		char command[160];
+		unsigned char page[4096];
+		off_t leaves[100];
+		struct journal_found found;
+		snprintf(command, sizeof(command), "rm -f %s/*", folder);
+		assert_int_equal(system(command), 0);
+		struct journal *journal = open_journal(&found);
+		write_rows(journal, 1, 2000, true);
+		uint64_t dropped, apart = 1000000; /* how many there may be between the ends tells nothing */
+		struct journal_row far = row_at(apart);
+		assert_int_equal(journal_write(journal, NULL, 0, &far, 1, true, &dropped), 0);
+		journal_close(journal);
+		drop_log();
+		int fd = open(path, O_RDWR);
+		size_t n = leaves_of(fd, leaves, 100);
+		assert_true(n > 20);
+		off_t to = leaves[trial % 5 == 0 ? 0 : trial % 5 == 1 ? n - 1 : trial % n];
+		off_t from = leaves[(trial * 7 + 5) % (n - 1)];
+		if (from == to)
+			from = leaves[n / 2];
+		assert_int_equal(pread(fd, page, sizeof(page), from), sizeof(page));
+		assert_int_equal(pwrite(fd, page, sizeof(page), to), sizeof(page));
+		close(fd);
+		assert_true(read_in_pieces(pieces[trial % 4]) >= 2001 - 70);
+	}
+}
+
+/* As an older map had more room for it: the newest are kept. */
+static void a_damaged_file_is_rescued_into_a_smaller_one(void **state)
+{
+	(void)state;
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	uint64_t damaged = 0, dropped = write_rows(journal, 1, 20000, true);
+	assert_true(dropped > 0);
+	journal_close(journal);
+	journal_file_mark(path);
+	drop_log();
+	assert_int_equal(journal_open(path, MEGA / 4, &journal, &found), 0);
+	struct reader reader = read_all(journal, &damaged);
+	assert_int_equal(reader.wrong, 0);
+	assert_int_equal(reader.last, 20000);
+	assert_true(reader.n > 1000 && reader.n < 20000 - dropped);
+	assert_int_equal(found.rows, reader.n);
+	assert_int_equal(found.rescued, reader.n);
+	assert_int_equal(found.damaged, 20000 - dropped - reader.n);
+	assert_int_equal(write_rows(journal, 30000, 10, true), 0);
+	journal_close(journal);
+}
+
+static void a_new_file_with_rows_in_its_log_replaces_nothing(void **state)
+{
+	(void)state;
+	char new[112], log[128], aside[256];
+	struct journal_found found;
+	uint64_t damaged = 0;
+	struct journal *journal = open_journal(&found);
+	write_rows(journal, 1, 100, true);
+	journal_close(journal);
+	snprintf(new, sizeof(new), "%s.new", path);
+	snprintf(log, sizeof(log), "%s-wal", new);
+	for (unsigned i = 0; i < 2; i++) {
+		FILE *file = fopen(i ? log : new, "w");
+		fputs("something", file);
+		fclose(file);
+	}
+	assert_int_equal(journal_file_replace(path, aside, sizeof(aside)), -EIO);
+	journal = open_journal(&found);
+	assert_int_equal(read_all(journal, &damaged).n, 100);
+	journal_close(journal);
+}
+
+/* Looking leaves no trace, whatever is seen. */
+static void looking_at_a_damaged_file_changes_nothing(void **state)
+{
+	(void)state;
+	off_t leaves[100];
+	unsigned char page[4096];
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	write_rows(journal, 1, 2000, true);
+	journal_close(journal);
+	drop_log();
+	int fd = open(path, O_RDWR);
+	assert_true(leaves_of(fd, leaves, 100) > 20);
+	assert_int_equal(pread(fd, page, sizeof(page), leaves[9]), sizeof(page));
+	assert_int_equal(pwrite(fd, page, sizeof(page), leaves[5]), sizeof(page));
+	close(fd);
+	struct reader reader = {0};
+	uint64_t damaged = 0;
+	assert_int_equal(journal_look(path, &journal), 0);
+	assert_int_equal(journal_peek(journal, 1, INT64_MAX, 100000, read_row, &reader, &damaged), -EBADMSG);
+	journal_close(journal);
+	assert_false(journal_file_is_marked(path));
+	journal = open_journal(&found);
+	assert_int_equal(journal_read(journal, 1, INT64_MAX, 100000, read_row, &reader, &damaged), -EBADMSG);
+	journal_close(journal);
+	assert_true(journal_file_is_marked(path));
+	assert_int_equal(journal_look(path, &journal), -EBADMSG);
 }
 
 static void a_link_on_the_way_is_fine(void **state)
@@ -338,9 +486,7 @@ static void a_foreign_or_newer_file_is_set_aside(void **state)
 	assert_true(found.set_aside);
 	assert_int_equal(access(found.aside, F_OK), 0);
 	journal_close(journal);
-	char wal[112];
-	snprintf(wal, sizeof(wal), "%s-wal", path); /* it alone would bring all back */
-	unlink(wal);
+	drop_log();
 	FILE *file = fopen(path, "w");
 	fputs("this is no database, but longer than a header of one would be, by a good deal: 123456789", file);
 	fclose(file);
@@ -362,6 +508,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_rescue_that_was_cut_is_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_file_takes_rows_of_any_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_damage_stops_the_start, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_page_in_the_place_of_another_hides_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_file_is_rescued_into_a_smaller_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_new_file_with_rows_in_its_log_replaces_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(looking_at_a_damaged_file_changes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_foreign_or_newer_file_is_set_aside, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

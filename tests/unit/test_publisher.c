@@ -40,6 +40,7 @@ static struct {
 	struct uplink_limits limits;
 	int reason;             /* of acknowledgements */
 	const char *refuses_on; /* of this topic only, if it is given */
+	const char *acks_only;  /* this topic, if it is given */
 	const char *drops_at;   /* the connection drops when this topic was published */
 	enum uplink_fault drop_fault;
 	int publish_error;
@@ -185,7 +186,8 @@ static void fake_step(struct uplink *uplink, bool readable, bool writable)
 		for (unsigned i = 0; i < fake.n_sent; i++) {
 			if (fake.drop_due && strcmp(fake.drops_at, fake.sent[i].topic) == 0 && !fake.sent[i].settled)
 				break;
-			fake_settle(i, fake.reason);
+			if (!fake.acks_only || strcmp(fake.acks_only, fake.sent[i].topic) == 0)
+				fake_settle(i, fake.reason);
 		}
 	if (readable && fake.drop_due)
 		fake_drop(fake.drop_fault);
@@ -955,6 +957,24 @@ static void test_orderly_stop(void **state)
 	assert_int_equal(counts().done, 250);
 	assert_string_equal(fake.sent[fake.n_sent - 1].topic, "state/offline");
 	assert_true(step() == CLOCK_NEVER);
+	end();
+
+	/* In the middle of a backlog: after 2 s no more is sent, and what was sent is waited for. */
+	begin(1, false);
+	steps(3);
+	fake.acks_only = "state/offline";
+	for (int i = 0; i < 250; i++)
+		reading("a", 1);
+	step();
+	publisher_stop(publisher);
+	run(2500000);
+	assert_int_equal(n_leaving, 1);
+	assert_int_equal(fake.n_orderly, 0);
+	fake.acks_only = NULL;
+	run(100000);
+	assert_int_equal(fake.n_orderly, 1);
+	assert_int_equal(n_sent_on("a"), 100);
+	assert_int_equal(counts().done, 100);
 	end();
 
 	/* A broker that acknowledges nothing: over after 2 s and 1 s. */

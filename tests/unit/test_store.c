@@ -802,6 +802,42 @@ static void a_backlog_is_read_on_while_present_readings_come(void **state)
 	stage_clear(&stage);
 }
 
+/* What a kill in the middle of a drain repeats is bounded, however fast the broker and slow the disk. */
+static void a_kill_while_draining_repeats_no_more_than_is_owed(void **state)
+{
+	(void)state;
+	const unsigned n_owed_max = 2000, n_all = 9000;
+	struct stage stage;
+	struct outbox_counts counts;
+	stage_set(&stage, S, 23);
+	for (unsigned i = 0; i < n_all; i++)
+		put(&stage, 20);
+	tick(&stage, 2 * S);
+	connect(&stage);
+	unsigned n_before = 0;
+	for (unsigned turn = 0; turn < 4; turn++) {
+		for (unsigned i = 0; i < n_all; i++) { /* the disk is busy with its sync meanwhile */
+			take(&stage);
+			acknowledge(&stage);
+		}
+		outbox_counts(stage.outbox, &counts);
+		assert_true(counts.done - n_before <= n_owed_max);
+		assert_true(counts.done > n_before);
+		n_before = (unsigned)counts.done;
+		outbox_fd_clear(stage.outbox);
+		assert_true(outbox_owes(stage.outbox));
+		store_step(stage.store, virtual_us); /* no time passes: they are due at once */
+		assert_false(outbox_owes(stage.outbox));
+		struct pollfd woken = {.fd = outbox_fd(stage.outbox), .events = POLLIN};
+		assert_int_equal(poll(&woken, 1, 0), 1);
+	}
+	stage_kill(&stage);
+	stage_open(&stage);
+	outbox_counts(stage.outbox, &counts);
+	assert_int_equal(counts.waiting, n_all - n_before); /* none of them again */
+	stage_clear(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -821,6 +857,7 @@ int main(void)
 		cmocka_unit_test(a_disk_that_fails_stops_nothing),
 		cmocka_unit_test(latest_waits_once_over_a_restart),
 		cmocka_unit_test(a_backlog_is_read_on_while_present_readings_come),
+		cmocka_unit_test(a_kill_while_draining_repeats_no_more_than_is_owed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
