@@ -5,9 +5,9 @@
  * as raw requests and answers are collected only when they are whole:
  *  - RTU: the kernel says how many bytes wait (FIONREAD); the length of the answer is known from the question, or it is
  *    an exception, five bytes and then silence.  Until then nothing is read.
- *  - TCP: the header is peeked at; its length field says when the frame is whole.  The request's header is written
- * here, because modbus_send_raw_request leaves the transaction id at 0, and the id is what tells a late answer from the
- *    one that is waited for: answers with an older id are discarded and waited past.
+ *  - TCP: header and length are all that a frame has besides its content, so both ways are done here: libmodbus leaves
+ *    the transaction id of a raw request at 0, and the id is what tells a late answer from the one that is waited for
+ *    (older ones are discarded and waited past); and it would take six system calls for an answer that is one recv().
  * libmodbus's own time-outs, recovery and connecting are never used: it would sleep, retry and reconnect on its own.
  *
  * Invariant: `asked` is the question under way; an answer is handed out only if unit, function and length fit it.
@@ -37,13 +37,14 @@
 struct line_modbus {
 	struct line line;
 	const struct plan_bus *bus;
-	modbus_t *context;
+	modbus_t *context; /* RTU */
 	struct line_tcp tcp;
 	struct line_question asked;
 	uint16_t transaction;
 	int n_seen; /* RTU: bytes that waited when last looked */
 	int64_t seen_at;
 	uint8_t frame[TCP_FRAME_MAX];
+	size_t n_frame, n_handed; /* TCP: bytes in `frame`; of these the answer that was handed out */
 };
 
 static struct line_modbus *of(struct line *line)
@@ -77,7 +78,9 @@ static void modbus_line_close(struct line *line)
 	else if (line->fd >= 0)
 		close(line->fd);
 	line->fd = -1;
-	modbus_set_socket(self->context, -1);
+	self->n_frame = self->n_handed = 0;
+	if (self->context)
+		modbus_set_socket(self->context, -1);
 }
 
 static int modbus_line_open(struct line *line, int64_t now_us)
@@ -95,7 +98,8 @@ static int modbus_line_open(struct line *line, int64_t now_us)
 	}
 	line->events = POLLIN;
 	line->look_at = CLOCK_NEVER;
-	modbus_set_socket(self->context, line->fd);
+	if (self->context)
+		modbus_set_socket(self->context, line->fd);
 	return 0;
 }
 
@@ -229,33 +233,57 @@ static int answer_rtu(struct line_modbus *self, int64_t now_us, struct line_answ
 	return check_answer(self, self->frame, (size_t)n - 2, ret_answer);
 }
 
-static int answer_tcp(struct line_modbus *self, struct line_answer *ret_answer)
+/* Collects what has come until a whole frame lies at the beginning of `frame`: its length.  -EAGAIN; -ENODEV. */
+static int tcp_collect(struct line_modbus *self)
 {
+	const uint8_t *head = self->frame;
 	for (;;) {
-		uint8_t head[TCP_FRAME_MAX];
-		ssize_t n = recv(self->line.fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+		if (self->n_frame >= MBAP_SIZE) {
+			unsigned length = (unsigned)head[4] << 8 | head[5];
+			if (head[2] || head[3] || length < 3 || length > TCP_FRAME_MAX - 6)
+				return -ENODEV; /* not Modbus, or out of step: only a new connection helps */
+			if (self->n_frame >= 6 + length)
+				return (int)(6 + length);
+		}
+		ssize_t n = recv(
+			self->line.fd, self->frame + self->n_frame, sizeof(self->frame) - self->n_frame, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return -EAGAIN;
 		if (n <= 0)
 			return -ENODEV;
-		if (n < MBAP_SIZE)
-			return -EAGAIN;
-		unsigned length = (unsigned)head[4] << 8 | head[5];
-		if (head[2] || head[3] || length < 3 || length > TCP_FRAME_MAX - 6)
-			return -ENODEV; /* not Modbus, or out of step: only a new connection helps */
-		if ((size_t)n < 6 + length)
-			return -EAGAIN;
-		/* Exactly one frame is taken, so that what follows stays in step. */
-		int got = modbus_receive_confirmation(self->context, self->frame);
-		if (got != (int)(6 + length))
-			return -ENODEV;
+		self->n_frame += (size_t)n;
+	}
+}
+
+/* The frame at the beginning of `frame` is done with. */
+static void tcp_drop(struct line_modbus *self, size_t n)
+{
+	self->n_frame -= n;
+	memmove(self->frame, self->frame + n, self->n_frame);
+}
+
+static int answer_tcp(struct line_modbus *self, struct line_answer *ret_answer)
+{
+	tcp_drop(self, self->n_handed);
+	self->n_handed = 0;
+	for (;;) {
+		int whole = tcp_collect(self);
+		if (whole < 0)
+			return whole;
+		size_t n = (size_t)whole;
 		if (((unsigned)self->frame[0] << 8 | self->frame[1]) != self->transaction) {
 			self->line.n_late++;
+			tcp_drop(self, n);
 			continue;
 		}
-		int rc = check_answer(self, self->frame + 6, (size_t)got - 6, ret_answer);
-		if (rc != -EAGAIN)
-			return rc;
+		int rc = check_answer(self, self->frame + 6, n - 6, ret_answer);
+		if (rc == -EAGAIN) {
+			tcp_drop(self, n);
+			continue;
+		}
+		self->n_handed = n;
+		bool padded = rc == 0 && n != 6 + 3 + ret_answer->n;
+		return padded ? -EBADMSG : rc;
 	}
 }
 
@@ -289,17 +317,16 @@ int line_modbus_init(const struct plan_bus *bus, struct line **ret_line)
 	self->line = (struct line){.ops = &modbus_line_ops, .fd = -1, .look_at = CLOCK_NEVER};
 	self->bus = bus;
 	self->tcp = (struct line_tcp){.host = bus->host, .port = bus->tcp_port};
-	/* Neither of the two opens anything here; address and settings are never used. */
-	if (bus->wire == WIRE_TCP)
-		self->context = modbus_new_tcp("127.0.0.1", 502);
-	else
+	/* Opens nothing here; address and settings are never used. */
+	if (bus->wire != WIRE_TCP) {
 		self->context = modbus_new_rtu("/dev/null", 9600, 'N', 8, 1);
-	if (!self->context) {
-		free(self);
-		return -ENOMEM;
+		if (!self->context) {
+			free(self);
+			return -ENOMEM;
+		}
+		modbus_set_response_timeout(self->context, 0, BYTE_TIMEOUT_US);
+		modbus_set_byte_timeout(self->context, 0, BYTE_TIMEOUT_US);
 	}
-	modbus_set_response_timeout(self->context, 0, BYTE_TIMEOUT_US);
-	modbus_set_byte_timeout(self->context, 0, BYTE_TIMEOUT_US);
 	*ret_line = &self->line;
 	return 0;
 }
