@@ -62,6 +62,12 @@ static void tally_take(struct reading_sink *sink, const struct batch *batch)
 	tally->next->take(tally->next, batch);
 }
 
+static void tally_rest(struct reading_sink *sink)
+{
+	struct tally *tally = (struct tally *)sink;
+	tally->next->rest(tally->next);
+}
+
 static bool uses_qos2(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n_metrics; i++)
@@ -158,7 +164,7 @@ int gateway_init(const struct plan *plan, const struct gateway_options *options,
 		rc = report_init(
 			plan, &clock_system, messages, announce_report_listener(gateway->announce), &gateway->report);
 	if (rc == 0) {
-		gateway->tally.sink.take = tally_take;
+		gateway->tally.sink = (struct reading_sink){.take = tally_take, .rest = tally_rest};
 		gateway->tally.next = report_sink(gateway->report);
 		rc = init_publisher(gateway);
 	}

@@ -26,6 +26,7 @@
 
 struct poller {
 	const struct clock *clock;
+	struct reading_sink *sink;
 	struct bus *buses;
 	int64_t *wake_at;
 	struct pollfd *fds; /* [0] is the stop eventfd, then the buses that wait, in fd_bus */
@@ -93,6 +94,7 @@ int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt
 	if (!poller)
 		return -ENOMEM;
 	poller->clock = clock;
+	poller->sink = sink;
 	poller->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int rc = poller->stop_fd < 0 ? -errno : 0;
 	poller->buses = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->buses));
@@ -151,6 +153,7 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 		}
 	}
 	poller->n_fds = n;
+	poller->sink->rest(poller->sink);
 	if (finished)
 		atomic_store_explicit(&poller->finished, 1, memory_order_relaxed);
 	return wake;

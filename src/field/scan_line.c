@@ -41,7 +41,7 @@ static int line_open(struct scan_wire *wire, const struct plan_line *settings)
 	if (settings)
 		self->bus.line = *settings;
 	int rc = line_modbus_init(&self->bus, &self->line);
-	if (rc == 0) {
+	if (rc == 0 && self->line) {
 		self->line->watch = &self->watch;
 		rc = transact_open(self->line, self->clock);
 	}

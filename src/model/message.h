@@ -21,6 +21,7 @@ struct message {
 	const void *payload;
 	size_t payload_n;
 	int64_t time_ms;   /* wall time of the reading */
+	int64_t put_at;    /* monotonic, about now: a look at the clock costs as much as the rest; 0 = look */
 	uint32_t expire_s; /* 0 = never */
 	uint8_t qos;
 	bool retain;

@@ -46,6 +46,8 @@ struct batch {
 struct reading_sink {
 	/* Called on the wire's thread; must not block.  Copies what it wants to keep. */
 	void (*take)(struct reading_sink *sink, const struct batch *batch);
+	/* At the end of each step of that thread: what it has taken may leave, all with one wake-up. */
+	void (*rest)(struct reading_sink *sink);
 };
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "ship/journal_row.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -35,8 +36,9 @@ uint32_t journal_row_crc(uint32_t crc, const void *data, size_t n)
 	pthread_once(&steps_once, steps_init);
 	crc = ~crc;
 	for (; n >= 4; n -= 4, bytes += 4) {
-		crc ^= (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-		       (uint32_t)bytes[3] << 24;
+		uint32_t word;
+		memcpy(&word, bytes, sizeof(word));
+		crc ^= le32toh(word);
 		crc = steps[3][crc & 255] ^ steps[2][crc >> 8 & 255] ^ steps[1][crc >> 16 & 255] ^ steps[0][crc >> 24];
 	}
 	for (; n; n--, bytes++)

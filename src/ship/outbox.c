@@ -119,7 +119,7 @@ static int outbox_put(struct message_sink *sink, const struct message *message)
 {
 	struct outbox *outbox = outbox_of(sink);
 	size_t topic_n = strlen(message->topic);
-	int64_t now_us = clock_now(outbox->clock);
+	int64_t now_us = message->put_at ? message->put_at : clock_now(outbox->clock);
 	bool tell = false;
 	pthread_mutex_lock(&outbox->mutex);
 	int error;

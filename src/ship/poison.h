@@ -23,7 +23,7 @@
 
 #define POISON_PUT_OFF       8
 #define POISON_PUT_OFF_TIMES 10
-#define POISON_PUT_OFF_US    (10 * 60 * (int64_t)1000000)
+#define POISON_PUT_OFF_US    (600 * (int64_t)1000000)
 #define POISON_STRIKES       3
 #define POISON_HOLD_US       (1 * (int64_t)1000000)
 #define POISON_OUTCAST_US    (600 * (int64_t)1000000)

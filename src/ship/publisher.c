@@ -23,14 +23,14 @@
 #define GATHER_MS     10                     /* acknowledgements that nobody waits for are read together */
 #define DRAIN_US      (2 * (int64_t)1000000)
 #define LAST_WORDS_US (1 * (int64_t)1000000)
-#define ROUNDS        8 /* of handing over and writing in one step */
+#define ROUNDS        64 /* of handing over and writing in one step */
 
 enum publisher_stop { STOP_NO, STOP_DRAINING, STOP_LAST_WORDS };
 
 struct publisher {
 	struct connection connection;
 	enum sender_state sender_state; /* while ACTIVE */
-	bool readable, writable;        /* what poll() said; true when nobody asked it */
+	bool readable, writable, news;  /* what poll() said; true when nobody asked it */
 
 	enum publisher_stop stop;
 	int64_t stop_at_us;
@@ -39,11 +39,26 @@ struct publisher {
 	struct thread thread;
 };
 
-static void publisher_work(struct publisher *publisher)
+/* Has the socket taken all that was handed over?  The library queues without bound. */
+static bool publisher_wrote(struct publisher *publisher)
+{
+	struct connection *connection = &publisher->connection;
+	const struct uplink *uplink = connection->uplink;
+	if (uplink->ops->wants_write(uplink))
+		connection_write(connection);
+	return connection->state == CONNECTION_ACTIVE && !uplink->ops->wants_write(uplink);
+}
+
+/* A few at a time: what the library allocates for them, and the records, are still in the processor's cache when they
+ * are written and done with. */
+static void publisher_rounds(struct publisher *publisher)
 {
 	struct connection *connection = &publisher->connection;
 	for (int round = 0; round < ROUNDS; round++) {
 		unsigned n;
+		publisher->sender_state = SENDER_FULL;
+		if (publisher->stop != STOP_LAST_WORDS && !publisher_wrote(publisher))
+			return;
 		publisher->sender_state = sender_hand_over(
 			&connection->sender, publisher->stop == STOP_LAST_WORDS, connection->now_us, &n);
 		if (n == 0)
@@ -57,6 +72,13 @@ static void publisher_work(struct publisher *publisher)
 			return;
 	}
 	publisher->sender_state = SENDER_MORE;
+}
+
+static void publisher_work(struct publisher *publisher)
+{
+	if (publisher->news)
+		outbox_fd_clear(publisher->connection.outbox);
+	publisher_rounds(publisher);
 }
 
 /* Sends what the broker takes, says the last words, ends when all that was sent is acknowledged: what is not would be
@@ -135,6 +157,7 @@ int64_t publisher_step(struct publisher *publisher, int64_t now_us)
 		publisher_work(publisher);
 	if (stopping)
 		publisher_stopping(publisher);
+	connection->uplink->ops->let_go(connection->uplink);
 	return publisher_wake(publisher);
 }
 
@@ -160,12 +183,14 @@ static void publisher_wait(struct publisher *publisher, int64_t wake_us)
 	if (idle && window_kept(&connection->sender.window) > 0 && wait_us > GATHER_MS * INT64_C(1000) &&
 		poll(fds + 1, 2, GATHER_MS) > 0) {
 		publisher->readable = publisher->writable = false;
+		publisher->news = fds[1].revents;
 		return;
 	}
 	int n = poll(fds, 3, (int)((wait_us + 999) / 1000));
 	/* TLS may hold decrypted bytes that no poll shows: look at each time-out. */
 	publisher->readable = n <= 0 || (fds[0].revents & (POLLIN | POLLERR | POLLHUP));
 	publisher->writable = fds[0].revents & POLLOUT;
+	publisher->news = fds[1].revents;
 }
 
 static void publisher_run(void *user)
@@ -204,6 +229,7 @@ int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char 
 			},
 		.readable = true,
 		.writable = true,
+		.news = true,
 		.stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
 	};
 	int error = publisher->stop_fd < 0 ? -errno : connection_init(&publisher->connection);

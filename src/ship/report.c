@@ -218,7 +218,7 @@ static size_t report_room(const struct report *report, uint32_t metric)
 }
 
 /* Puts the reading as a message of its own.  0; -ENOMSG when its format has no words for it; -errno when not put. */
-static int report_put(struct report *report, const struct reading *reading)
+static int report_put(struct report *report, const struct reading *reading, int64_t now_us)
 {
 	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
 	char usual[PAYLOAD_READING_MAX], *text = report->long_texts[reading->metric];
@@ -239,6 +239,7 @@ static int report_put(struct report *report, const struct reading *reading)
 		.payload = text,
 		.payload_n = (size_t)n,
 		.time_ms = reading->time_ms,
+		.put_at = now_us,
 		.expire_s = delivery->expire_s,
 		.qos = delivery->qos,
 		.retain = delivery->retain,
@@ -250,7 +251,7 @@ static int report_put(struct report *report, const struct reading *reading)
 	return report->messages->put(report->messages, &message);
 }
 
-static void report_bad(struct report *report, const struct reading *reading)
+static void report_bad(struct report *report, const struct reading *reading, int64_t now_us)
 {
 	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
 	struct metric_state *state = &report->states[reading->metric];
@@ -259,7 +260,7 @@ static void report_bad(struct report *report, const struct reading *reading)
 	if (metric->delivery.per_device) {
 		payload_round_add(&report->rounds, reading, turned);
 	} else if (turned) {
-		int error = report_put(report, reading);
+		int error = report_put(report, reading, now_us);
 		if (error && error != -ENOMSG)
 			state->quality = QUALITY_UNTOLD;
 	}
@@ -274,14 +275,14 @@ static void report_reading(struct report *report, const struct reading *reading,
 		judged.quality = plausible(metric, state, &judged.value);
 	if (judged.quality != QUALITY_GOOD) {
 		judged.value = (struct bf_value){.kind = BF_NONE};
-		report_bad(report, &judged);
+		report_bad(report, &judged, now_us);
 		return;
 	}
 	if (!reduce(metric, state, &judged.value, now_us) || !worth_telling(metric, state, &judged.value, now_us))
 		return;
 	if (metric->delivery.per_device) {
 		payload_round_add(&report->rounds, &judged, true);
-	} else if (report_put(report, &judged) != 0) {
+	} else if (report_put(report, &judged, now_us) != 0) {
 		state->flags &= (uint8_t)~METRIC_TOLD;
 		return;
 	}
@@ -293,11 +294,13 @@ static void report_reading(struct report *report, const struct reading *reading,
 }
 
 /* One message for the whole device.  When it is not put, nothing of it was told. */
-static void report_round(struct report *report, uint32_t device)
+static void report_round(struct report *report, uint32_t device, int64_t now_us)
 {
 	struct message message;
-	if (payload_round_end(&report->rounds, device, &message) != 0 ||
-		report->messages->put(report->messages, &message) == 0)
+	if (payload_round_end(&report->rounds, device, &message) != 0)
+		return;
+	message.put_at = now_us;
+	if (report->messages->put(report->messages, &message) == 0)
 		return;
 	const struct plan_device *of = &report->plan->devices[device];
 	for (uint32_t i = of->first_metric; i < of->first_metric + of->n_metrics; i++)
@@ -305,17 +308,27 @@ static void report_round(struct report *report, uint32_t device)
 			report->states[i].quality = QUALITY_UNTOLD;
 }
 
+static struct report *report_of(struct reading_sink *sink)
+{
+	return (struct report *)(void *)((char *)sink - offsetof(struct report, sink));
+}
+
 static void report_take(struct reading_sink *sink, const struct batch *batch)
 {
-	struct report *report = (struct report *)(void *)((char *)sink - offsetof(struct report, sink));
+	struct report *report = report_of(sink);
 	if (batch->availability != AVAILABILITY_SAME && report->listener)
 		report->listener->availability(
 			report->listener, batch->device, batch->availability == AVAILABILITY_ONLINE);
 	for (size_t i = 0; i < batch->n; i++)
 		report_reading(report, &batch->readings[i], batch->now_us);
 	if (batch->round_over)
-		report_round(report, batch->device);
-	report->messages->flush(report->messages);
+		report_round(report, batch->device, batch->now_us);
+}
+
+static void report_rest(struct reading_sink *sink)
+{
+	struct message_sink *messages = report_of(sink)->messages;
+	messages->flush(messages);
 }
 
 int report_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
@@ -329,7 +342,7 @@ int report_init(const struct plan *plan, const struct clock *clock, struct messa
 		free(states);
 		return -ENOMEM;
 	}
-	report->sink.take = report_take;
+	report->sink = (struct reading_sink){.take = report_take, .rest = report_rest};
 	report->plan = plan;
 	report->messages = messages;
 	report->listener = listener;

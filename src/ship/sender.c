@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SENDER_TURN       512   /* messages looked at before the socket is served again */
+#define SENDER_TURN       8     /* messages looked at before the socket is served again */
 #define SENDER_LAST_WORDS 16    /* room beyond the window for what is said on leaving */
 #define SENDER_OUTCAST    0x100 /* no reason code: the topic has dropped too many connections */
 
@@ -205,7 +205,6 @@ enum sender_state sender_hand_over(struct sender *sender, bool last_words, int64
 	enum sender_state state = SENDER_MORE;
 	unsigned n = 0;
 	*ret_n = 0;
-	outbox_fd_clear(sender->outbox);
 	if (now_us < sender->hold_until_us && !last_words)
 		return SENDER_HELD;
 	while (n < SENDER_TURN) {

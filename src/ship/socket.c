@@ -8,10 +8,23 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-void socket_cork(int fd, bool on)
+static void socket_cork(int fd, int on)
 {
-	int value = on;
-	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
+	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+}
+
+void socket_hold(int *held, int fd)
+{
+	if (*held != fd && fd >= 0)
+		socket_cork(fd, 1);
+	*held = fd;
+}
+
+void socket_let_go(int *held, int fd)
+{
+	if (*held == fd && fd >= 0)
+		socket_cork(fd, 0);
+	*held = -1;
 }
 
 void socket_unacknowledged_ms(int fd, unsigned ms)

@@ -8,10 +8,12 @@
 #include <stdbool.h>
 
 /*
- * libmosquitto writes each packet by itself.  Corked, the kernel gathers those of one turn into full segments and sends
- * them when the cork is pulled: half the processor time of a burst, and no packet waits for a later turn.
+ * libmosquitto writes each packet by itself.  Held (corked), the kernel gathers those of one turn into full segments
+ * and sends the last one when it is let go: half the processor time of a burst, and no packet waits for a later turn.
+ * *held: the socket that is held, -1 = none; fd: the one in use, -1 = none.
  */
-void socket_cork(int fd, bool on);
+void socket_hold(int *held, int fd);
+void socket_let_go(int *held, int fd);
 
 /* Bytes that nobody acknowledges for so long are a dead link (TCP_USER_TIMEOUT, tcp(7)). */
 void socket_unacknowledged_ms(int fd, unsigned ms);

@@ -100,10 +100,12 @@ struct uplink_ops {
 	bool (*wants_write)(const struct uplink *uplink);
 	/* For poll(): -1 when there is no connection. */
 	int (*fd)(const struct uplink *uplink);
-	/* Reads, writes, keepalive; events come out of here.  After `connected` nothing more is written in the same
-	 * step, so that the publisher can forget the object before it re-sends what the broker's session no longer
-	 * knows. */
+	/* Reads, writes, keepalive; events come out of here.  What it writes may be held back until let_go.  After
+	 * `connected` nothing more is written in the same step, so that the publisher can forget the object before it
+	 * re-sends what the broker's session no longer knows. */
 	void (*step)(struct uplink *uplink, bool readable, bool writable);
+	/* What steps have written leaves, in as few packets as it fits. */
+	void (*let_go)(struct uplink *uplink);
 	/* orderly sends DISCONNECT first, and waits at most 250 ms for the socket.  No event follows. */
 	void (*close)(struct uplink *uplink, bool orderly);
 	/* Drops the object.  Allowed inside `connected` and `lost`. */

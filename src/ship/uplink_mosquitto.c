@@ -42,6 +42,7 @@ struct uplink_mosquitto {
 	struct uplink_note note;
 	bool ipv4_only;    /* a name's IPv6 address did not answer */
 	bool ipv6_attempt; /* the attempt under way goes to one */
+	int held;          /* the socket that holds back what is written; -1 = none */
 };
 
 static struct uplink_mosquitto *self_of(struct uplink *uplink)
@@ -79,10 +80,8 @@ static void note_failure(struct uplink_mosquitto *self, int rc, int error)
 		uplink_note_tls(note);
 		break;
 	case MOSQ_ERR_ERRNO:
-		uplink_note_errno(note, error);
-		break;
 	case MOSQ_ERR_NOMEM:
-		uplink_note_errno(note, ENOMEM);
+		uplink_note_errno(note, rc == MOSQ_ERR_NOMEM ? ENOMEM : error);
 		break;
 	case MOSQ_ERR_KEEPALIVE:
 		uplink_note_lost(note, UPLINK_REFUSED, "the broker no longer answers");
@@ -283,8 +282,7 @@ static void mosquitto_uplink_forget(struct uplink *uplink)
 {
 	struct uplink_mosquitto *self = self_of(uplink);
 	uplink_note_silence(&self->note);
-	if (self->mosq)
-		mosquitto_destroy(self->mosq);
+	mosquitto_destroy(self->mosq); /* or NULL */
 	self->mosq = NULL;
 }
 
@@ -307,11 +305,10 @@ static int mosquitto_uplink_reopen(struct uplink *uplink)
 {
 	struct uplink_mosquitto *self = self_of(uplink);
 	uplink_note_begin(&self->note);
-	if (!self->mosq) {
+	if (!self->mosq)
 		uplink_note_lost(&self->note, UPLINK_REFUSED, "nothing to open again");
-	} else if (setup_user(self)) {
+	else if (setup_user(self))
 		uplink_dial(self, true);
-	}
 	return uplink_begun(self);
 }
 
@@ -343,9 +340,8 @@ static int mosquitto_uplink_publish(struct uplink *uplink, const struct uplink_p
 			mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "again", "true");
 	}
 	const struct message *message = publish->message;
-	int id = 0;
-	int rc = mosquitto_publish_v5(self->mosq, &id, message->topic, (int)publish->payload_n, publish->payload,
-		message->qos, message->retain, properties);
+	int id = 0, rc = mosquitto_publish_v5(self->mosq, &id, message->topic, (int)publish->payload_n,
+			    publish->payload, message->qos, message->retain, properties);
 	mosquitto_property_free_all(&properties);
 	if (rc == MOSQ_ERR_SUCCESS)
 		*ret_message_id = id;
@@ -422,19 +418,21 @@ static void mosquitto_uplink_step(struct uplink *uplink, bool readable, bool wri
 			return;
 	}
 	if (writable && mosquitto_want_write(self->mosq)) {
-		int fd = mosquitto_socket(self->mosq);
-		socket_cork(fd, true);
+		socket_hold(&self->held, mosquitto_socket(self->mosq)); /* the library writes each packet by itself */
 		errno = 0;
 		rc = mosquitto_loop_write(self->mosq, 1);
-		int failure = errno;
-		if (mosquitto_socket(self->mosq) == fd)
-			socket_cork(fd, false);
-		if (uplink_returned(self, rc, failure))
+		if (uplink_returned(self, rc, errno))
 			return;
 	}
 	errno = 0;
 	rc = mosquitto_loop_misc(self->mosq);
 	uplink_returned(self, rc, errno);
+}
+
+static void mosquitto_uplink_let_go(struct uplink *uplink)
+{
+	struct uplink_mosquitto *self = self_of(uplink);
+	socket_let_go(&self->held, self->mosq ? mosquitto_socket(self->mosq) : -1);
 }
 
 static void mosquitto_uplink_close(struct uplink *uplink, bool orderly)
@@ -469,6 +467,7 @@ static const struct uplink_ops mosquitto_ops = {
 	.wants_write = mosquitto_uplink_wants_write,
 	.fd = mosquitto_uplink_fd,
 	.step = mosquitto_uplink_step,
+	.let_go = mosquitto_uplink_let_go,
 	.close = mosquitto_uplink_close,
 	.forget = mosquitto_uplink_forget,
 };
@@ -479,6 +478,7 @@ int uplink_mosquitto_init(struct uplink **ret_uplink)
 	if (!self)
 		return -ENOMEM;
 	self->uplink.ops = &mosquitto_ops;
+	self->held = -1;
 	uplink_note_silence(&self->note);
 	signal(SIGPIPE, SIG_IGN);                         /* the library writes without MSG_NOSIGNAL */
 	setenv("RES_OPTIONS", "timeout:2 attempts:1", 0); /* a dead name server holds the thread no longer than that */

@@ -33,6 +33,7 @@ static struct {
 	/* script */
 	bool answers; /* CONNACK comes with the next step */
 	bool session; /* session present */
+	bool full;    /* the socket takes nothing */
 	bool acks;    /* good acknowledgements come with the next step */
 	bool session_ended_seen;
 	enum uplink_fault refusal;
@@ -46,6 +47,7 @@ static struct {
 	int publish_error;
 	/* what happened */
 	bool open, active, object, told_since_write;
+	bool held; /* what was written has not left */
 	struct uplink_target target;
 	unsigned n_opens, n_reopens, n_forgets, n_orderly, n_abrupt, n_clean;
 	int last_id;
@@ -140,6 +142,9 @@ static int fake_unsubscribe(struct uplink *uplink, const char *filter)
 static bool fake_wants_write(const struct uplink *uplink)
 {
 	(void)uplink;
+	for (unsigned i = 0; i < fake.n_sent; i++)
+		if (fake.sent[i].qos == 0 && !fake.sent[i].settled)
+			return true;
 	return false;
 }
 
@@ -178,7 +183,8 @@ static void fake_step(struct uplink *uplink, bool readable, bool writable)
 		}
 		return;
 	}
-	if (writable)
+	fake.held |= writable;
+	if (writable && !fake.full)
 		for (unsigned i = 0; i < fake.n_sent; i++)
 			if (fake.sent[i].qos == 0)
 				fake_settle(i, 0);
@@ -191,6 +197,12 @@ static void fake_step(struct uplink *uplink, bool readable, bool writable)
 		}
 	if (readable && fake.drop_due)
 		fake_drop(fake.drop_fault);
+}
+
+static void fake_let_go(struct uplink *uplink)
+{
+	(void)uplink;
+	fake.held = false;
 }
 
 static void fake_close(struct uplink *uplink, bool orderly)
@@ -215,6 +227,7 @@ static const struct uplink_ops fake_ops = {.open = fake_open,
 	.wants_write = fake_wants_write,
 	.fd = fake_fd,
 	.step = fake_step,
+	.let_go = fake_let_go,
 	.close = fake_close,
 	.forget = fake_forget};
 
@@ -348,7 +361,9 @@ static void end(void)
 
 static int64_t step(void)
 {
-	return publisher_step(publisher, now_us);
+	int64_t wake_us = publisher_step(publisher, now_us);
+	assert_false(fake.held);
+	return wake_us;
 }
 
 static void steps(int n)
@@ -718,6 +733,28 @@ static void test_window_limits(void **state)
 	steps(3);
 	assert_in_range(fake.n_sent, 3, 5);
 	free(big);
+	end();
+}
+
+/* At QoS 0 nothing but the socket says how fast: what it has not taken stays in the outbox. */
+static void test_qos0_full_socket(void **state)
+{
+	(void)state;
+	begin(1, false);
+	steps(3);
+	unsigned before = fake.n_sent;
+	fake.full = true;
+	fake.acks = false;
+	for (int i = 0; i < 100; i++)
+		reading("a", 0);
+	steps(50);
+	assert_in_range(fake.n_sent - before, 1, 32);
+	assert_int_equal(counts().waiting, 100);
+	fake.full = false;
+	steps(3);
+	assert_int_equal(fake.n_sent - before, 100);
+	assert_int_equal(counts().done, 100);
+	assert_true(outbox_empty(outbox));
 	end();
 }
 
@@ -1108,6 +1145,7 @@ int main(void)
 		cmocka_unit_test(test_qos2_capped),
 		cmocka_unit_test(test_broker_says_qos1),
 		cmocka_unit_test(test_window_limits),
+		cmocka_unit_test(test_qos0_full_socket),
 		cmocka_unit_test(test_qos0_flows),
 		cmocka_unit_test(test_negative_acknowledgements),
 		cmocka_unit_test(test_put_off_for_long),
