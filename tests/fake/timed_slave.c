@@ -40,8 +40,7 @@
 #define FRAME_MAX  256
 #define REQUEST    8
 #define GAPS_MAX   200000
-#define SPIN_NS    150000
-#define LISTEN_NS  1000000 /* after the silence a request is waited for by spinning */
+#define SPIN_NS    30000   /* not longer: the kernel's thread that moves a pty's bytes may wait for this CPU */
 #define PIECE_NS   1000000 /* UARTs interrupt for several bytes, or when some time has passed */
 #define NEVER      INT64_MAX
 #define ERROR_RUNS 400
@@ -271,14 +270,13 @@ static bool obey(void)
 	return true;
 }
 
-/* Does what is due now.  Returns the next instant, and whether it is waited for by spinning all along. */
-static int64_t step(int64_t at, bool *ret_spin)
+/* Does what is due now.  Returns the next instant at which something is. */
+static int64_t step(int64_t at)
 {
 	uint8_t bytes[FRAME_MAX];
 	ssize_t n = read(wire.fd, bytes, sizeof(bytes));
 	if (n > 0)
 		hear(bytes, (size_t)n, now_ns()); /* not `at`: never seen before it was written */
-	*ret_spin = false;
 	if (wire.n_heard && at >= wire.heard_end + wire.silence_ns)
 		judge();
 	if (wire.n_answer) {
@@ -289,23 +287,18 @@ static int64_t step(int64_t at, bool *ret_spin)
 		send_piece(due, end);
 		return at;
 	}
-	if (wire.n_heard)
-		return wire.heard_end + wire.silence_ns;
-	int64_t listen_at = wire.quiet_from + wire.silence_ns;
-	*ret_spin = wire.answered && at >= listen_at - 2 * SPIN_NS && at < listen_at + LISTEN_NS;
-	return at < listen_at - 2 * SPIN_NS ? listen_at - SPIN_NS : *ret_spin ? at : NEVER;
+	return wire.n_heard ? wire.heard_end + wire.silence_ns : NEVER;
 }
 
 static void serve(int64_t end)
 {
 	for (;;) {
 		int64_t at = now_ns();
-		bool spin;
-		int64_t next = step(at, &spin);
+		int64_t next = step(at);
 		if (at >= end)
 			return;
 		at = now_ns();
-		if (spin || next - SPIN_NS <= at)
+		if (next - SPIN_NS <= at)
 			continue;
 		int64_t left = (next < at + 1000000000 ? next : at + 1000000000) - SPIN_NS - at;
 		struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
