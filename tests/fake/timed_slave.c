@@ -10,8 +10,8 @@
  * before the silence after the last frame is over is lost and counted as hasty, as the specification lets slaves do;
  * --lenient counts it and answers.  Every register holds unit * 256 + address % 256.
  *
- * Takes commands on stdin, a line each, and answers with a line: "counts" (JSON), "reset", "dead N", "alive N"; ends
- * with stdin, on SIGTERM, or when its time is over.
+ * Takes commands on stdin, a line each, and answers with a line: "counts" (JSON), "window" (for times and gaps), "dead
+ * N", "alive N"; ends with stdin, on SIGTERM, or when its time is over.
  *
  * It shares no code with Busferry.  Its own time: before an instant it spins instead of sleeping, and it does so while
  * a request may begin, so it sees a byte some µs after the pty has handed it over.  --error measures that: a thread
@@ -65,10 +65,15 @@ struct wire {
 	size_t n_answer, n_sent;
 	int64_t answer_from; /* when its first byte begins */
 	bool answered;       /* the last frame was an answer: the gap after it counts */
-	int64_t since;       /* counts since */
 	uint64_t n_requests, n_answers, n_hasty, n_garbage, n_registers;
-	int64_t perfect_ns; /* what a perfect master needs for the answers */
-	int64_t late_ns;    /* the latest that a piece was handed over */
+	int64_t first_end, last_end; /* of the answers since the counts began; 0 = none */
+	int64_t answer_ns;           /* what a perfect master needs for the answer under way, and … */
+	int64_t perfect_ns;          /* … for those after the first */
+	unsigned lowest;             /* the lowest address asked for: a round begins with it */
+	uint64_t n_rounds;           /* complete ones */
+	bool in_round;
+	int64_t asked_ns, round_from_ns, rounds_ns;
+	int64_t late_ns; /* the latest that a piece was handed over */
 	int64_t gaps[GAPS_MAX];
 	size_t n_gaps;
 	struct unit units[UNITS];
@@ -116,12 +121,30 @@ static void hear(const uint8_t *bytes, size_t n, int64_t at)
 	wire.answered = false;
 }
 
+/* A round is over when the lowest address is asked for again: what its reads cost a perfect master. */
+static void note_round(unsigned at)
+{
+	if (at > wire.lowest)
+		return;
+	if (at == wire.lowest && wire.in_round) {
+		wire.n_rounds++;
+		wire.rounds_ns = wire.asked_ns - wire.round_from_ns;
+	} else {
+		wire.n_rounds = 0;
+		wire.rounds_ns = 0;
+		wire.round_from_ns = wire.asked_ns;
+	}
+	wire.lowest = at;
+	wire.in_round = true;
+}
+
 static void prepare_answer(struct unit *unit, int64_t from)
 {
 	const uint8_t *asked = wire.heard;
 	unsigned at = (unsigned)asked[2] << 8 | asked[3], count = (unsigned)asked[4] << 8 | asked[5];
 	uint8_t *bytes = wire.answer;
 	size_t n = 0;
+	note_round(at);
 	bytes[n++] = asked[0];
 	if (asked[1] != 3 && asked[1] != 4) {
 		bytes[n++] = asked[1] | 0x80;
@@ -146,7 +169,8 @@ static void prepare_answer(struct unit *unit, int64_t from)
 	wire.answer_from = from;
 	wire.n_answers++;
 	unit->n_answers++;
-	wire.perfect_ns += (REQUEST + (int64_t)n) * wire.char_ns + 2 * wire.silence_ns + wire.turnaround_ns;
+	wire.answer_ns = (REQUEST + (int64_t)n) * wire.char_ns + 2 * wire.silence_ns + wire.turnaround_ns;
+	wire.asked_ns += wire.answer_ns;
 }
 
 /* The silence after a request is over: is it one, and for whom? */
@@ -191,6 +215,11 @@ static void send_piece(int64_t due, size_t end)
 	wire.n_answer = 0;
 	wire.quiet_from = at; /* handed over late, it was late on the wire */
 	wire.answered = true;
+	if (wire.first_end)
+		wire.perfect_ns += wire.answer_ns;
+	else
+		wire.first_end = at;
+	wire.last_end = at;
 }
 
 static int compare(const void *a, const void *b)
@@ -212,11 +241,12 @@ static void print_counts(void)
 {
 	printf("{\"seconds\":%.6f,\"requests\":%llu,\"answers\":%llu,\"registers\":%llu,\"hasty\":%llu,\"garbage\":%"
 	       "llu,"
-	       "\"perfect_s\":%.6f,\"silence_us\":%.1f,\"late_us\":%.1f,",
-		(double)(now_ns() - wire.since) / 1e9, (unsigned long long)wire.n_requests,
+	       "\"perfect_s\":%.6f,\"rounds\":%llu,\"rounds_s\":%.6f,\"silence_us\":%.1f,\"late_us\":%.1f,",
+		(double)(wire.last_end - wire.first_end) / 1e9, (unsigned long long)wire.n_requests,
 		(unsigned long long)wire.n_answers, (unsigned long long)wire.n_registers,
 		(unsigned long long)wire.n_hasty, (unsigned long long)wire.n_garbage, (double)wire.perfect_ns / 1e9,
-		(double)wire.silence_ns / 1e3, (double)wire.late_ns / 1e3);
+		(unsigned long long)wire.n_rounds, (double)wire.rounds_ns / 1e9, (double)wire.silence_ns / 1e3,
+		(double)wire.late_ns / 1e3);
 	print_quantiles("gaps_us", wire.gaps, wire.n_gaps);
 	printf(",\"units\":{");
 	const char *comma = "";
@@ -231,14 +261,13 @@ static void print_counts(void)
 	printf("}}\n");
 }
 
-static void reset(void)
+/* A new window for what is measured; what is counted goes on. */
+static void begin_window(void)
 {
-	wire.n_requests = wire.n_answers = wire.n_hasty = wire.n_garbage = wire.n_registers = 0;
-	wire.perfect_ns = wire.late_ns = 0;
-	wire.n_gaps = 0;
-	wire.since = now_ns();
-	for (int u = 0; u < UNITS; u++)
-		wire.units[u].n_requests = wire.units[u].n_answers = 0;
+	wire.perfect_ns = wire.late_ns = wire.first_end = wire.last_end = 0;
+	wire.n_gaps = wire.n_rounds = 0;
+	wire.in_round = false;
+	wire.lowest = UINT16_MAX;
 }
 
 /* False at the end of stdin. */
@@ -257,8 +286,8 @@ static bool obey(void)
 		print_counts();
 		return true;
 	}
-	if (strcmp(line, "reset") == 0) {
-		reset();
+	if (strcmp(line, "window") == 0) {
+		begin_window();
 	} else if (strncmp(line, "dead ", 5) == 0) {
 		unit->dead = true;
 	} else if (strncmp(line, "alive ", 6) == 0) {
@@ -434,7 +463,7 @@ int main(int argc, char **argv)
 		wire.units[u].known = true;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	open_pty(link, path, sizeof(path));
-	wire.since = now_ns();
+	wire.lowest = UINT16_MAX;
 	printf("ready %s\n", link ? link : path);
 	if (error)
 		pthread_create(&master, NULL, error_master, path);
