@@ -46,6 +46,14 @@ def wait_until(condition, what, seconds=None):
     raise AssertionError("waited in vain: " + what)
 
 
+def log_of(database):
+    """What SQLite's write-ahead log holds.  Its size tells nothing: it has its space from the start."""
+    if not os.path.exists(database + "-wal"):
+        return b""
+    with open(database + "-wal", "rb") as f:
+        return f.read().rstrip(b"\0")
+
+
 class Process:
     """A child whose output goes to a file, stopped by its pid."""
 

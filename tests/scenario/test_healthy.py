@@ -10,7 +10,7 @@ import sys
 import time
 import unittest
 
-from harness import Scenario, free_port, wait_until
+from harness import Scenario, free_port, log_of, wait_until
 from witness import Witness
 
 SECONDS = int(os.environ.get("BUSFERRY_HEALTHY_S", "0"))
@@ -28,11 +28,10 @@ floors: {{ f: {{ d: {{ tcp: "127.0.0.1:{tcp}"  metrics: {{ {metrics} }} }} }} }}
 
 class Healthy(Scenario):
     def written(self, gateway):
-        """Bytes that the process has caused to be written to disks, and the size of the journal's log."""
+        """Bytes that the process has caused to be written to disks, and the journal's log."""
         with open("/proc/%d/io" % gateway.child.pid, encoding="ascii") as f:
             io = dict(line.strip().split(": ") for line in f)
-        wal = self.path("buffer.db-wal")
-        return int(io["write_bytes"]), os.path.getsize(wal) if os.path.exists(wal) else 0
+        return int(io["write_bytes"]), log_of(self.path("buffer.db"))
 
     def test_nothing_is_written(self):
         broker = self.broker(saves="autosave_on_changes false")
@@ -51,8 +50,8 @@ class Healthy(Scenario):
         after, n = self.written(gateway), len(witness.seen) - n
         stats = [json.loads(m[1])["buffer"] for m in witness.seen if m[0] == "s/gateway/g/stats"]
         print("healthy: %d readings, %d bytes written by the process, %d by the journal; last stats: %s" % (
-            n, after[0] - before[0], after[1] - before[1], stats[-1:]), file=sys.stderr)
-        self.assertEqual(after, before)
+            n, after[0] - before[0], len(after[1]) - len(before[1]), stats[-1:]), file=sys.stderr)
+        self.assertTrue(after == before, "something was written")
         for buffer in stats:
             self.assertEqual((buffer["rows_written"], buffer["commits"]), (0, 0))
         self.assertEqual(gateway.stop(), 0)
