@@ -82,4 +82,7 @@ int yard_read(struct journal *journal, struct yard_found *found, uint64_t *ret_d
 /* The file takes rows and gives them back: writes two above `above`, deletes one, reads the other. */
 void yard_is_sound(struct journal *journal, uint64_t above);
 
+/* The same of a file that may be damaged where nothing but a write comes by: 0, or -EBADMSG, and then anew. */
+int yard_tries(struct journal *journal, uint64_t above);
+
 #endif
