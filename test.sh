@@ -38,9 +38,10 @@ build() { # FOLDER OPTIONS...
     cmake -S . -B "$folder" -G Ninja -DBUSFERRY_WERROR=ON -DBUSFERRY_TESTS=ON "$@" && cmake --build "$folder" -j "$jobs"
 }
 
+# Most tests of the whole program wait most of their time, so there are more of them at once than processors.
 tests() { # FOLDER CTEST-OPTIONS...
     folder="build-test/$1"; shift
-    ctest --test-dir "$folder" --output-on-failure -j "$jobs" "$@"
+    ctest --test-dir "$folder" --output-on-failure -j $((2 * jobs)) "$@"
 }
 
 build_fuzz() { # NAME
@@ -66,12 +67,13 @@ if [ "$what" = all ]; then
     phase "build: clang" build clang -DCMAKE_C_COMPILER=clang && phase "tests: clang, unit" tests clang -L 'unit|map|fuzz'
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
     phase "build: address and undefined sanitizers" build asan -DBUSFERRY_SANITIZE=address &&
-        phase "tests: address and undefined sanitizers" tests asan
+        phase "tests: address and undefined sanitizers" tests asan -LE outages
     phase "build: libFuzzer" build_fuzz map &&
         phase "fuzz: any bytes as a map, 60 s" fuzz map 60
+    # What has one thread only has nothing to show here.
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
     phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
-        phase "tests: thread sanitizer" tests tsan
+        phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone)$'
     phase "analysis: cppcheck" bash tests/structure/cppcheck.sh
     phase "analysis: clang-tidy" bash tests/structure/tidy.sh build-test/clang
 fi
