@@ -72,7 +72,13 @@ static bool others_known(const struct line_rtu *rtu, int64_t now_us)
 	return rtu->others_at && now_us - rtu->others_at < OTHERS_KNOWN_US;
 }
 
-/* Bytes without sense.  Where there is another master they may have been its request, to anybody, for anything. */
+/* May it have been the request of another master?  The first that is heard of it may be damaged. */
+static bool may_ask(const struct line_rtu *rtu, size_t n, int64_t now_us)
+{
+	return others_known(rtu, now_us) || (n == RTU_REQUEST_BYTES && !(rtu->echoes && rtu->echo_due));
+}
+
+/* Bytes without sense.  If they were a request, it may have been to anybody, for anything. */
 static void garbled(struct line_rtu *rtu, size_t n, int64_t now_us)
 {
 	rtu->n_garbled += n;
@@ -81,7 +87,7 @@ static void garbled(struct line_rtu *rtu, size_t n, int64_t now_us)
 		return;
 	if (!rtu->asking)
 		tell(rtu, LINE_NOISE, 0, 0);
-	if (!rtu->line->trusts || !others_known(rtu, now_us))
+	if (!rtu->line->trusts || !may_ask(rtu, n, now_us))
 		return;
 	for (unsigned unit = 0; unit < 256; unit++)
 		if (rtu->used[unit / 64] >> (unit % 64) & 1)

@@ -139,14 +139,14 @@ static void drop(struct trust *trust, unsigned from, unsigned n)
 /* Our newest question was answered for certain: older ones are over.  Those of others only when a second answer says
  * so: if theirs was answered in a wrong length, it may have passed for ours, and the next one may come in any of our
  * shapes. */
-static void drop_older(struct trust *trust, unsigned newest)
+static void drop_all(struct trust *trust)
 {
 	unsigned n = 0;
-	for (unsigned i = 0; i < trust->n_open; i++) {
+	for (unsigned i = trust->n_past; i < trust->n_open; i++) {
 		struct trust_open *open = &trust->open[i];
-		if (i <= newest && (open->ours || open->passed || i < trust->n_past))
+		if (open->ours || open->passed)
 			continue;
-		open->passed = open->passed || i < newest;
+		open->passed = true;
 		trust->open[n++] = *open;
 	}
 	trust->n_open = (uint8_t)n;
@@ -184,8 +184,9 @@ enum trust_verdict trust_heard(struct trust *trust, trust_shape shape, bool else
 		note_latest(trust, &question);
 	if (elsewhere)
 		return question.ours ? TRUST_LATE : TRUST_FOREIGN;
-	if (n == 1 && may_be_newest && !trust->overfull) {
-		drop_older(trust, (unsigned)first);
+	/* With a question of others behind ours it may be the answer to that, in a wrong length. */
+	if (n == 1 && may_be_newest && newest == trust->n_open - 1 && !trust->overfull) {
+		drop_all(trust);
 		return TRUST_CERTAIN;
 	}
 	drop_answered(trust, (unsigned)first, n == 1);

@@ -322,6 +322,22 @@ static void the_answer_to_another_master_is_not_ours(void **state)
 	bench_close();
 }
 
+static void the_first_that_is_heard_of_another_master_may_be_damaged(void **state)
+{
+	(void)state;
+	bench_open(WIRE_SERIAL);
+	assert_int_equal(ask(5, BF_SPACE_HOLDING, 10, 1), 0);
+	frame("\x05\x03\x02\x00\x0a", 5);
+	assert_int_equal(answer(), 0);
+	says("\x05\x03\x40\x20\x00\x01\xff\xff", 8); /* as long as a request */
+	bench.now_us += 10 * MS;
+	assert_int_equal(bench.line->ops->listen(bench.line, bench.now_us), 0);
+	assert_int_equal(ask(5, BF_SPACE_HOLDING, 10, 1), 0);
+	frame("\x05\x03\x02\x00\x20", 5);
+	assert_int_equal(answer(), -ESTALE);
+	bench_close();
+}
+
 static void who_babbles_is_read_in_sips(void **state)
 {
 	(void)state;
@@ -500,6 +516,7 @@ int main(void)
 		cmocka_unit_test(what_comes_between_questions_is_looked_at),
 		cmocka_unit_test(an_echo_is_skipped_and_remembered),
 		cmocka_unit_test(the_answer_to_another_master_is_not_ours),
+		cmocka_unit_test(the_first_that_is_heard_of_another_master_may_be_damaged),
 		cmocka_unit_test(who_babbles_is_read_in_sips),
 		cmocka_unit_test(a_port_that_takes_nothing_is_no_lost_port),
 		cmocka_unit_test(only_the_right_transaction_is_the_answer_on_tcp),

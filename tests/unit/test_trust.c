@@ -178,6 +178,13 @@ static void the_question_of_another_master_is_one_too(void **state)
 	assert_true(trust_doubtful(&trust, 2030 * MS));
 	assert_int_equal(trust_heard(&trust, ONE, false, 2040 * MS), TRUST_CERTAIN);
 
+	/* nor are they ours if they come in a wrong length */
+	trust_asked(&trust, ONE, 2200 * MS);
+	trust_overheard(&trust, TWO, 2210 * MS);
+	assert_int_equal(trust_heard(&trust, ONE, false, 2220 * MS), TRUST_UNCERTAIN);
+	assert_int_equal(trust_heard(&trust, TWO, false, 2230 * MS), TRUST_FOREIGN);
+	assert_false(trust_doubtful(&trust, 2240 * MS));
+
 	/* a certain answer of ours says that older ones of others are over when another says so, too */
 	trust_overheard(&trust, TWO, 2500 * MS);
 	trust_asked(&trust, ONE, 2600 * MS);
