@@ -18,7 +18,6 @@
 #define REOPEN_FIRST_US 500000
 #define REOPEN_CAP_US   10000000
 #define REOPEN_PORT_US  500000 /* looking whether an unplugged port is back costs next to nothing */
-#define TICK_US         20000  /* due times of hosts that share a thread: waking up costs it more than the poll does */
 #define PAUSE_US        50000  /* within an answer that has begun: adapters and servers hand it on in pieces */
 #define BUSY_US         100000 /* a device that says it is busy is asked again after so long */
 
@@ -53,9 +52,9 @@ void bus_destroy(struct bus *bus)
 	bus->line = NULL;
 }
 
-void bus_schedule(struct bus *bus, size_t first, size_t n_all, int64_t now_us)
+void bus_schedule(struct bus *bus, size_t first, size_t n_all, int64_t tick_us, int64_t now_us)
 {
-	turns_start(&bus->turns, first, n_all, bus->told->wire == WIRE_TCP ? TICK_US : 1, now_us);
+	turns_start(&bus->turns, first, n_all, tick_us, now_us);
 }
 
 bool bus_finished(const struct bus *bus)

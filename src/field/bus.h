@@ -53,8 +53,9 @@ struct bus {
 void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct line *line, const struct learnt *learnt,
 	struct reading_sink *sink, const struct clock *clock, bool once, struct arena *arena);
 
-/* Sets the first due times; `first` of `n_all` devices of the same thread come before this bus's. */
-void bus_schedule(struct bus *bus, size_t first, size_t n_all, int64_t now_us);
+/* Sets the first due times; `first` of `n_all` devices of the same thread come before this bus's; they are
+ * multiples of tick_us. */
+void bus_schedule(struct bus *bus, size_t first, size_t n_all, int64_t tick_us, int64_t now_us);
 
 /* Closes and frees the line. */
 void bus_destroy(struct bus *bus);

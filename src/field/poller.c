@@ -22,6 +22,9 @@
 #define THREADS_MAX    4
 #define SLEEP_MAX_US   5000000 /* a step at least this often, for the watchdog */
 #define GATHER_US      2000    /* answers of several hosts are gathered for so long */
+#define TICK_MIN_US    20000 /* due times of hosts that share a thread: waking up costs it more than a poll does, … */
+#define TICK_MAX_US    100000 /* … so that many are asked together, … */
+#define TICK_MESSAGES  200    /* … but what they tell together is a few milliseconds of a broker's time */
 #define ALIVE_US       20000000
 
 struct poller {
@@ -115,14 +118,46 @@ int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt
 	return 0;
 }
 
+/* Messages a second of one device, as if everything that is read were told. */
+static double messages_per_s(const struct plan *plan, const struct plan_device *device)
+{
+	double per_s = 0, rounds_per_s = 0;
+	for (uint32_t i = device->first_metric; i < device->first_metric + device->n_metrics; i++) {
+		const struct plan_metric *metric = &plan->metrics[i];
+		double own = metric->every_us > 0 ? 1e6 / (double)metric->every_us : 0;
+		if (!metric->delivery.per_device)
+			per_s += own;
+		else if (own > rounds_per_s)
+			rounds_per_s = own;
+	}
+	return per_s + rounds_per_s;
+}
+
+/* Of what multiples the due times of hosts are. */
+static int64_t poller_tick(const struct poller *poller)
+{
+	double per_s = 0;
+	for (size_t i = 0; i < poller->n_buses; i++) {
+		const struct bus *bus = &poller->buses[i];
+		for (uint32_t d = 0; d < bus->told->n_devices; d++)
+			per_s += messages_per_s(bus->plan, bus->devices[d].told);
+	}
+	if (per_s * TICK_MAX_US <= TICK_MESSAGES * 1e6)
+		return TICK_MAX_US;
+	int64_t tick_us = (int64_t)(TICK_MESSAGES * 1e6 / per_s);
+	return tick_us > TICK_MIN_US ? tick_us : TICK_MIN_US;
+}
+
 static void poller_schedule(struct poller *poller, int64_t now_us)
 {
 	size_t n = 0, first = 0;
+	int64_t tick_us = poller_tick(poller);
 	poller->scheduled = true;
 	for (size_t i = 0; i < poller->n_buses; i++)
 		n += poller->buses[i].told->n_devices;
 	for (size_t i = 0; i < poller->n_buses; i++) {
-		bus_schedule(&poller->buses[i], first, n, now_us);
+		bool shared = shares_thread(poller->buses[i].told);
+		bus_schedule(&poller->buses[i], first, n, shared ? tick_us : 1, now_us);
 		first += poller->buses[i].told->n_devices;
 	}
 }

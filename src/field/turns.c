@@ -9,7 +9,9 @@
 #define START_AGAIN_US 1000000
 #define LONG_US        5000000 /* intervals for which a few transactions are no delay … */
 #define BUNCH          3       /* … so that many devices are asked one after the other, and the threads sleep on */
-#define TICKS          50      /* of an interval, where instants lie on ticks */
+#define TICKS_MOST     50      /* of an interval, where instants lie on ticks … */
+#define TICKS_LEAST    10      /* … of which there are enough to spread devices over them */
+#define TICK_MIN_US    20000
 #define TICK_MAX_US    200000
 
 void turns_init(struct turns *turns, struct device *devices, uint32_t n_devices, bool once, struct arena *arena)
@@ -26,14 +28,26 @@ void turns_init(struct turns *turns, struct device *devices, uint32_t n_devices,
 	turns->n_unserved = turns->n_entries;
 }
 
+/* The tick of the thread, fitted to an interval. */
+static int64_t tick_of(int64_t tick_us, int64_t every_us)
+{
+	int64_t fine_us = every_us / TICKS_MOST, coarse_us = every_us / TICKS_LEAST;
+	if (tick_us <= 1)
+		return tick_us;
+	if (fine_us > tick_us)
+		return fine_us < TICK_MAX_US ? fine_us : TICK_MAX_US;
+	if (coarse_us < TICK_MIN_US)
+		coarse_us = TICK_MIN_US;
+	return tick_us < coarse_us ? tick_us : coarse_us;
+}
+
 static void start_device(struct turns *turns, uint32_t d, size_t index, size_t n_all, int64_t tick_us, int64_t now_us)
 {
 	const struct rounds *rounds = &turns->devices[d].rounds;
 	int64_t fastest_us = rounds->every_us[0];
 	if (fastest_us >= LONG_US)
 		index -= index % BUNCH;
-	if (tick_us > 1 && fastest_us > tick_us * TICKS)
-		tick_us = fastest_us / TICKS < TICK_MAX_US ? fastest_us / TICKS : TICK_MAX_US;
+	tick_us = tick_of(tick_us, fastest_us);
 	for (uint32_t rate = 0; rate < rounds->n_rates; rate++) {
 		struct schedule_entry *entry = &turns->entries[turns->first[d] + rate];
 		*entry = (struct schedule_entry){.every_us = rounds->every_us[rate],

@@ -70,6 +70,7 @@ void outbox_fd_clear(struct outbox *outbox);
 struct outbox_room {
 	bool qos[3];        /* by the QoS that the message was put with */
 	bool standing_only; /* last words: readings stay */
+	int64_t now_us;     /* about now, for many messages in a row; 0 = look at the clock */
 };
 
 /*

@@ -183,7 +183,7 @@ static bool outbox_fits(const struct outbox_room *room, const struct record *rec
 
 int outbox_next(struct outbox *outbox, const struct outbox_room *room, void *buffer, struct outbox_message *ret_message)
 {
-	int64_t now_us = clock_now(outbox->clock);
+	int64_t now_us = room && room->now_us ? room->now_us : clock_now(outbox->clock);
 	struct choice choice;
 	pthread_mutex_lock(&outbox->mutex);
 	int error = outbox_choose(outbox, now_us, &choice);

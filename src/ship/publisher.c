@@ -19,8 +19,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define TICK_US       (2 * (int64_t)1000000) /* keepalive of the uplink, which is no shorter than 5 s */
-#define GATHER_MS     10                     /* acknowledgements that nobody waits for are read together */
+#define TICK_MIN_US   (2 * (int64_t)1000000) /* looks at the uplink's keepalive, which is no shorter than 5 s … */
+#define TICK_MAX_US   (5 * (int64_t)1000000)
+#define TICKS         6  /* … in one of it: the broker gives it half of one more */
+#define GATHER_MS     10 /* acknowledgements that nobody waits for are read together, the rest after twice as long … */
+#define GATHER_MAX_MS 80 /* … but a lost connection is to be noticed */
 #define DRAIN_US      (2 * (int64_t)1000000)
 #define LAST_WORDS_US (1 * (int64_t)1000000)
 #define ROUNDS        64 /* of handing over and writing in one step */
@@ -31,6 +34,7 @@ struct publisher {
 	struct connection connection;
 	enum sender_state sender_state; /* while ACTIVE */
 	bool readable, writable, news;  /* what poll() said; true when nobody asked it */
+	int gather_ms;                  /* how long to wait for acknowledgements next */
 
 	enum publisher_stop stop;
 	int64_t stop_at_us;
@@ -112,10 +116,16 @@ static void publisher_stopping(struct publisher *publisher)
 		connection_end(connection);
 }
 
+static int64_t publisher_tick(const struct publisher *publisher)
+{
+	int64_t tick_us = publisher->connection.broker->keepalive_s * (int64_t)1000000 / TICKS;
+	return tick_us < TICK_MIN_US ? TICK_MIN_US : tick_us > TICK_MAX_US ? TICK_MAX_US : tick_us;
+}
+
 static int64_t publisher_wake(const struct publisher *publisher)
 {
 	const struct connection *connection = &publisher->connection;
-	int64_t wake_us = connection->now_us + TICK_US, other_us = CLOCK_NEVER;
+	int64_t wake_us = connection->now_us + publisher_tick(publisher), other_us = CLOCK_NEVER;
 	switch (connection->state) {
 	case CONNECTION_ENDED:
 		return CLOCK_NEVER;
@@ -161,6 +171,19 @@ int64_t publisher_step(struct publisher *publisher, int64_t now_us)
 	return publisher_wake(publisher);
 }
 
+/* Is something else than acknowledgements waited for, for gather_ms?  They come one by one, and each would wake the
+ * thread; at QoS 2 a subscriber waits for them. */
+static bool publisher_gathers(struct publisher *publisher, int64_t wait_us)
+{
+	const struct window *window = &publisher->connection.sender.window;
+	int next_ms = publisher->gather_ms && window->n[2] == 0 ? publisher->gather_ms * 2 : GATHER_MS;
+	publisher->gather_ms = next_ms < GATHER_MAX_MS ? next_ms : GATHER_MAX_MS;
+	if (window_kept(window) > 0 && wait_us > publisher->gather_ms * (int64_t)1000)
+		return true;
+	publisher->gather_ms = 0;
+	return false;
+}
+
 static void publisher_wait(struct publisher *publisher, int64_t wake_us)
 {
 	struct connection *connection = &publisher->connection;
@@ -179,11 +202,11 @@ static void publisher_wait(struct publisher *publisher, int64_t wake_us)
 	if (wait_us < 0)
 		wait_us = 0;
 	connection_alive(connection, clock_now(connection->clock) + wait_us + CONNECTION_GRACE_US);
-	/* They come one by one, and each would wake the thread. */
-	if (idle && window_kept(&connection->sender.window) > 0 && wait_us > GATHER_MS * INT64_C(1000) &&
-		poll(fds + 1, 2, GATHER_MS) > 0) {
+	bool nobody_waits = idle && !asked && !(fds[0].events & POLLOUT);
+	if (nobody_waits && publisher_gathers(publisher, wait_us) && poll(fds + 1, 2, publisher->gather_ms) > 0) {
 		publisher->readable = publisher->writable = false;
 		publisher->news = fds[1].revents;
+		publisher->gather_ms = 0;
 		return;
 	}
 	int n = poll(fds, 3, (int)((wait_us + 999) / 1000));

@@ -208,7 +208,7 @@ enum sender_state sender_hand_over(struct sender *sender, bool last_words, int64
 	if (now_us < sender->hold_until_us && !last_words)
 		return SENDER_HELD;
 	while (n < SENDER_TURN) {
-		struct outbox_room room = {.standing_only = last_words};
+		struct outbox_room room = {.standing_only = last_words, .now_us = now_us};
 		for (uint8_t qos = 0; qos < 3; qos++)
 			room.qos[qos] = last_words ? sender->window.unused != UINT16_MAX
 						   : sender_has_room(sender, sender_qos(sender, qos));

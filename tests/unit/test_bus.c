@@ -118,7 +118,7 @@ static void stage_set(struct stage *stage, bool once)
 	stage->seen.sink.take = seen_take;
 	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, NULL, &stage->seen.sink, &fake_clock, once,
 		&stage->arena);
-	bus_schedule(&stage->bus, 0, 2, virtual_now);
+	bus_schedule(&stage->bus, 0, 2, 1, virtual_now);
 	stage->wake = virtual_now;
 }
 
@@ -167,7 +167,7 @@ static void the_silence_between_frames_is_kept(void **state)
 		stage.metrics[i].every_us = 0; /* as fast as the wire allows */
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage_run(&stage, 10 * S);
 	/* 20 ms for an answer and 3.5 characters of 10 bits at 9600 baud, 3.646 ms, before the next question. */
 	unsigned polls = (unsigned)(stage.seen.good[0] + stage.seen.good[3]);
@@ -347,7 +347,7 @@ static void what_is_asked_at_the_start_is_asked_once_an_appearance(void **state)
 	stage.metrics[2].every_us = PLAN_EVERY_START;
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.good[2], 1);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 4};
@@ -366,7 +366,7 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 		stage.metrics[i].every_us = PLAN_EVERY_START;
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 6};
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.offline, 1);
@@ -383,7 +383,7 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 		stage.metrics[i].every_us = PLAN_EVERY_START;
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_CHECKSUM, 0, 2};
 	stage_run(&stage, 10 * S);
 	assert_int_equal(stage.seen.bad[0], 1);
@@ -394,7 +394,7 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage.devices[0].n_metrics = 1;
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_EXCEPTION, 4, 100};
 	stage_run(&stage, 10 * S);
 	assert_int_equal(stage.seen.bad[0], 1);
@@ -411,7 +411,7 @@ static void a_port_unplugged_between_two_polls_is_closed_at_once(void **state)
 		stage.metrics[i].every_us = 60 * (int64_t)S;
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage_run(&stage, 1500 * MS);
 	assert_int_equal(stage.bus.state, BUS_IDLE);
 	assert_int_equal(bus_events(&stage.bus), POLLHUP);
@@ -464,7 +464,7 @@ static void an_absent_port_is_looked_for_twice_a_second_and_a_host_less(void **s
 	stage.bus_told.host = "h";
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	assert_int_equal(longest_pause(&stage), 10 * S);
 	stage_clear(&stage);
 }

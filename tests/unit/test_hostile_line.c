@@ -227,7 +227,7 @@ static void hostile_set(struct hostile *hostile, const struct wire_faults *fault
 	struct line *line;
 	assert_int_equal(line_modbus_init(&hostile->bus_told, &line), 0);
 	bus_init(&hostile->bus, &hostile->plan, 0, line, NULL, &hostile->sink, &wire_clock, false, &hostile->arena);
-	bus_schedule(&hostile->bus, 0, hostile->bus.told->n_devices, hostile->wire.now_us);
+	bus_schedule(&hostile->bus, 0, hostile->bus.told->n_devices, 1, hostile->wire.now_us);
 }
 
 static void hostile_run(struct hostile *hostile, uint64_t n_frames)

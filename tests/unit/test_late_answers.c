@@ -249,7 +249,7 @@ static void stage_begin(void)
 	log_set_level(LOG_LEVEL_ERROR);
 	assert_int_equal(line_modbus_init(&stage.bus_told, &line), 0);
 	bus_init(&stage.bus, &stage.plan, 0, line, NULL, &stage.sink, &stage_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.bus.told->n_devices, 0);
+	bus_schedule(&stage.bus, 0, stage.bus.told->n_devices, 1, 0);
 }
 
 static void stage_clear(void)

@@ -99,6 +99,37 @@ static void ten_devices_as_fast_as_the_wire_allows(void **state)
 	}
 }
 
+/* Where instants lie on ticks: on the thread's, but on no fewer than ten and no more than fifty of an interval. */
+static void ticks_fit_the_interval(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t every_us, tick_us, step_us;
+	} cases[] = {
+		{S, 100 * MS, 100 * MS},
+		{S, 20 * MS, 20 * MS},
+		{500 * MS, 100 * MS, 50 * MS},
+		{100 * MS, 100 * MS, 20 * MS},
+		{2 * S, 20 * MS, 40 * MS},
+		{60 * S, 100 * MS, 200 * MS},
+	};
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		bool fine = false;
+		stage_clear(9600);
+		add_device(2 * MS);
+		add_metric(0, 1, cases[c].every_us);
+		start(NULL);
+		for (size_t first = 0; first < 100; first++) {
+			const struct schedule_entry *entry = stage.bus.turns.entries;
+			turns_start(&stage.bus.turns, first, 100, cases[c].tick_us, 0);
+			assert_int_equal(entry->due_at % cases[c].step_us, 0);
+			assert_int_equal(entry->origin_at % cases[c].step_us, 0);
+			fine |= entry->origin_at % (2 * cases[c].step_us) != 0;
+		}
+		assert_true(fine);
+	}
+}
+
 /* Slow polls of a few devices come one after the other, so that nobody has to wake up for each; but never all at once.
  */
 static void slow_polls_come_in_bunches(void **state)
@@ -201,6 +232,7 @@ int main(void)
 		cmocka_unit_test(far_registers_are_read_when_they_are_due),
 		cmocka_unit_test(turns_go_on_side_by_side),
 		cmocka_unit_test(ten_devices_as_fast_as_the_wire_allows),
+		cmocka_unit_test(ticks_fit_the_interval),
 		cmocka_unit_test(slow_polls_come_in_bunches),
 		cmocka_unit_test(an_overloaded_bus_is_fair),
 		cmocka_unit_test(what_is_late_is_measured),

@@ -98,7 +98,7 @@ void add_block(uint16_t n, int64_t every_us)
 void start(const struct learnt *learnt)
 {
 	bus_init(&stage.bus, &stage.plan, 0, &stage.wire.line, learnt, &stage.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, stage.told.n_devices, virtual_now);
+	bus_schedule(&stage.bus, 0, stage.told.n_devices, 1, virtual_now);
 	stage.wake = stage.began_at = virtual_now;
 }
 
