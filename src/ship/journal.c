@@ -67,12 +67,14 @@ static int answer_of(struct sqlite3_stmt *statement, int64_t *ret_number)
 	return rc < 0 ? rc : 0;
 }
 
-static int used_pages(struct journal *journal, int64_t *ret_pages)
+int journal_used_pages(struct journal *journal, int64_t *ret_pages)
 {
 	int64_t pages = 0, unused = 0;
 	int rc = answer_of(journal->statements[PAGES], &pages);
 	if (rc == 0)
 		rc = answer_of(journal->statements[UNUSED_PAGES], &unused);
+	if (rc == 0 && (unused < 0 || unused >= pages))
+		rc = -EBADMSG; /* by a number that can't be true everything would be dropped to make room */
 	*ret_pages = pages - unused;
 	return rc;
 }
@@ -80,7 +82,7 @@ static int used_pages(struct journal *journal, int64_t *ret_pages)
 static int free_pages(struct journal *journal, int64_t *ret_pages)
 {
 	int64_t used = 0;
-	int rc = used_pages(journal, &used);
+	int rc = journal_used_pages(journal, &used);
 	*ret_pages = journal->max_pages - used - journal->spare_pages;
 	return rc;
 }
@@ -292,7 +294,7 @@ int journal_read_latest(struct journal *journal, bool (*take)(void *user, const 
 void journal_size(struct journal *journal, struct journal_size *ret_size)
 {
 	int64_t used = 0;
-	used_pages(journal, &used);
+	journal_used_pages(journal, &used);
 	*ret_size = (struct journal_size){
 		.bytes = used * JOURNAL_PAGE_BYTES, .max_bytes = journal->max_pages * JOURNAL_PAGE_BYTES};
 }

@@ -23,6 +23,9 @@
 #define MARK_N  4
 #define MARK_AT 68 /* the application id */
 
+#define FORMAT_AT  18 /* two bytes of the header; SQLite has 1, and 2 = with a write-ahead log, which ours have */
+#define FORMAT_WAL 2
+
 /* Everything before the last slash. */
 static int folder_of(const char *path, char *folder, size_t size)
 {
@@ -143,6 +146,21 @@ bool journal_file_is_marked(const char *path)
 	bool marked = pread(fd, mark, MARK_N, MARK_AT) == MARK_N && memcmp(mark, MARK, MARK_N) == 0;
 	close(fd);
 	return marked;
+}
+
+void journal_file_mend_header(const char *path)
+{
+	static const unsigned char formats[2] = {FORMAT_WAL, FORMAT_WAL}; /* to write, to read */
+	unsigned char header[FORMAT_AT + 2];
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	if (pread(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
+		memcmp(header, "SQLite format 3", 16) == 0 &&
+		(header[FORMAT_AT] > FORMAT_WAL || header[FORMAT_AT + 1] > FORMAT_WAL) &&
+		pwrite(fd, formats, sizeof(formats), FORMAT_AT) == (ssize_t)sizeof(formats))
+		fsync(fd);
+	close(fd);
 }
 
 void journal_file_new(const char *path, char ret_path[JOURNAL_PATH_BYTES])

@@ -28,6 +28,10 @@ int journal_file_clear_way(const char *path, char *name, size_t size);
 void journal_file_mark(const char *path);
 bool journal_file_is_marked(const char *path);
 
+/* A damaged header can name a format that SQLite would only read: it gets the one that ours have.  The file is closed.
+ */
+void journal_file_mend_header(const char *path);
+
 /* PATH.new */
 void journal_file_new(const char *path, char ret_path[JOURNAL_PATH_BYTES]);
 /* Removes it and its log. */

@@ -42,6 +42,9 @@ struct journal {
 int journal_append(struct journal *journal, const struct journal_row *rows, size_t n, bool drop_oldest,
 	struct journal_room *room, int64_t *more_rows);
 
+/* Pages of the file that hold something.  0; -EBADMSG, -errno. */
+int journal_used_pages(struct journal *journal, int64_t *ret_pages);
+
 /* Ends the transaction: on disk with so many rows more (less), or undone.  rc, or why it failed. */
 int journal_commit(struct journal *journal, int rc, int64_t more_rows);
 

@@ -178,7 +178,7 @@ static int open_db(struct journal *journal, const char *path)
 
 /* What the damaged file says of itself. */
 struct last_words {
-	int64_t next, rows; /* 0 = unknown */
+	int64_t next, rows, pages; /* 0 = unknown */
 };
 
 /* The last thing that SQLite can do for it: its log goes into it, if that is of this file. */
@@ -195,6 +195,7 @@ static struct last_words hear_last_words(const char *path)
 		n == 1) {
 		journal_db_ask(db, "SELECT v FROM meta WHERE k='next'", &words.next);
 		journal_db_ask(db, "SELECT v FROM meta WHERE k='rows'", &words.rows);
+		journal_db_ask(db, "PRAGMA page_count", &words.pages);
 		journal_db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)");
 	}
 	journal_db_close(db);
@@ -235,7 +236,9 @@ static int fill(struct journal *journal, const struct last_words *words, struct 
 	if (rescue.error < 0)
 		rc = rescue.error;
 	found->rescued = (uint64_t)rescue.rows;
-	if (words->rows > 0 && (uint64_t)words->rows > found->rescued)
+	/* The counter may be what was damaged: more than a file of that size can hold is not true. */
+	int64_t most = words->pages * JOURNAL_PAGE_ROWS;
+	if (words->rows > 0 && words->rows <= most && (uint64_t)words->rows > found->rescued)
 		found->damaged = (uint64_t)words->rows - found->rescued;
 	return journal_commit(journal, rc, (int64_t)found->rescued);
 }
@@ -287,9 +290,11 @@ static int end_of(struct journal *journal, const char *sql, bool descends, uint6
 /* Nobody may use again a sequence that a row has. */
 static int ends_of(struct journal *journal, struct journal_found *found)
 {
-	int64_t next = 0;
+	int64_t next = 0, used = 0;
 	char text[96];
-	int rc = end_of(journal, "SELECT id,ts,flags,topic,body,crc FROM msg ORDER BY id", false, &found->first);
+	int rc = journal_used_pages(journal, &used);
+	if (rc == 0)
+		rc = end_of(journal, "SELECT id,ts,flags,topic,body,crc FROM msg ORDER BY id", false, &found->first);
 	if (rc == 0)
 		rc = end_of(journal, "SELECT id,ts,flags,topic,body,crc FROM msg ORDER BY id DESC", true, &found->last);
 	if (rc == 0)
@@ -368,6 +373,7 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 	}
 	if (rc == 0) {
 		limit(journal, max_bytes);
+		journal_file_mend_header(journal->path);
 		rc = journal_file_is_marked(journal->path) ? -EBADMSG : open_and_look(journal, &found);
 	}
 	if (rc == -EBADMSG && (rc = rebuild(journal, &found)) == 0)
