@@ -137,10 +137,11 @@ static void drop(struct trust *trust, unsigned from, unsigned n)
 }
 
 /* Our newest question was answered for certain: older ones are over.  Those of others only when a second answer says
- * so: if theirs was answered in a wrong length, it may have passed for ours, and the next one may come in any of our
- * shapes. */
+ * so, one of another shape: if theirs was answered in a wrong length, it may have passed for ours, which is then under
+ * way. */
 static void drop_all(struct trust *trust)
 {
+	struct trust_open answered = trust->open[trust->n_open - 1];
 	unsigned n = 0;
 	for (unsigned i = trust->n_past; i < trust->n_open; i++) {
 		struct trust_open *open = &trust->open[i];
@@ -149,6 +150,8 @@ static void drop_all(struct trust *trust)
 		open->passed = true;
 		trust->open[n++] = *open;
 	}
+	if (n > 0)
+		trust->open[n++] = answered;
 	trust->n_open = (uint8_t)n;
 	trust->n_past = 0;
 }

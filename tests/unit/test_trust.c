@@ -190,6 +190,7 @@ static void the_question_of_another_master_is_one_too(void **state)
 	trust_asked(&trust, ONE, 2600 * MS);
 	assert_int_equal(trust_heard(&trust, ONE, false, 2610 * MS), TRUST_CERTAIN);
 	assert_true(trust_is_open(&trust, TWO));
+	assert_true(trust_is_open(&trust, ONE)); /* the second one has to be of another shape */
 	trust_asked(&trust, THREE, 2700 * MS);
 	assert_int_equal(trust_heard(&trust, THREE, false, 2710 * MS), TRUST_CERTAIN);
 	assert_false(trust_doubtful(&trust, 2720 * MS));
