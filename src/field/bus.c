@@ -218,6 +218,7 @@ static void answered(struct bus *bus, const struct line_answer *answer, int64_t 
 	struct device *device = &bus->devices[d];
 	bool appears = alive(bus, device, now_us);
 	backoff_reset(&device->behind);
+	device_took(device, now_us - bus->asked_at);
 	device_answered(device, answer, wall_ms(bus), now_us);
 	if (appears)
 		turns_appeared(&bus->turns, d, now_us);
@@ -383,6 +384,9 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
 	int rc = -EAGAIN;
 	if (ready || now_us >= bus->line->look_at || now_us >= bus->deadline)
 		rc = bus->line->ops->answer(bus->line, now_us, &answer);
+	/* The silence is counted from here: bytes may have come after this step began, and it may have been held up. */
+	if (rc != -EAGAIN)
+		now_us = clock_now(bus->clock);
 	note_begin(bus, now_us);
 	if (caution_answered(&bus->caution, rc, answer.exception)) {
 		canary_answered(bus, now_us);

@@ -28,7 +28,9 @@ void device_init(struct device *device, const struct plan *plan, uint32_t index,
 	patience_init(&device->patience, told->timeout_us);
 	if (learnt)
 		learnt_recall(learnt, plan, told, &device->refusals);
-	rounds_init(&device->rounds, plan, told, cost, &device->refusals, arena);
+	device->cost = *cost;
+	turnaround_init(&device->turnaround, PLANNER_TURNAROUND_US);
+	rounds_init(&device->rounds, plan, told, &device->cost, &device->refusals, arena);
 }
 
 /* Tells the sink, in batches on the stack.  quality_of fills each reading. */
@@ -88,6 +90,20 @@ static void heard(struct telling *telling, struct device *device, int64_t now_us
 static bool is_last(const struct round *round, const struct planner_read *read)
 {
 	return read + 1 >= round->reads + round->n_reads;
+}
+
+void device_took(struct device *device, int64_t whole_us)
+{
+	const struct plan_bus *bus = &device->plan->buses[device->told->bus];
+	const struct bf_place *place = &device->turn->reads[device->turn->next].place;
+	if (bus->wire == WIRE_TCP)
+		return;
+	/* Before it answers a device is silent for as long as we are before we ask. */
+	int64_t took_us = whole_us - planner_request_us(bus) - planner_answer_us(bus, place) - plan_bus_gap_us(bus);
+	if (!turnaround_note(&device->turnaround, took_us > 0 ? took_us : 0))
+		return;
+	device->cost = planner_cost_of(bus, device->turnaround.planned_us);
+	rounds_outdated(&device->rounds);
 }
 
 void device_answered(struct device *device, const struct line_answer *answer, int64_t wall_ms, int64_t now_us)

@@ -14,6 +14,7 @@
 #include "field/patience.h"
 #include "field/round.h"
 #include "field/times.h"
+#include "field/turnaround.h"
 #include "model/plan.h"
 #include "model/reading.h"
 
@@ -31,6 +32,8 @@ struct device {
 	const struct plan_device *told;
 	uint32_t index; /* in plan->devices */
 	struct reading_sink *sink;
+	struct planner_cost cost;
+	struct turnaround turnaround;
 	struct rounds rounds;
 	struct round *turn; /* the round under way; NULL */
 	struct refusals refusals;
@@ -42,10 +45,14 @@ struct device {
 	struct device_counts counts;
 };
 
-/* Plans the device's rounds, around what is known of it (NULL = nothing).  The cost outlives it.  Memory from the
- * arena. */
+/* Plans the device's rounds, around what is known of it (NULL = nothing).  cost: of requests on its bus, with
+ * PLANNER_TURNAROUND_US.  It must not be moved any more.  Memory from the arena. */
 void device_init(struct device *device, const struct plan *plan, uint32_t index, const struct planner_cost *cost,
 	const struct learnt *learnt, struct reading_sink *sink, struct arena *arena);
+
+/* The read that its turn asked was answered within so long.  Its rounds are planned anew, when this one is over, if it
+ * turns out to be much slower or faster than they count on. */
+void device_took(struct device *device, int64_t whole_us);
 
 /* What an answer to the read that its turn asked told. */
 void device_answered(struct device *device, const struct line_answer *answer, int64_t wall_ms, int64_t now_us);

@@ -25,6 +25,8 @@
 #define REST_PORT_US    25000  /* USB adapters hand over every 16 ms */
 #define REST_TCP_US     100000 /* networks pause longer */
 #define GLITCH_BYTES    3      /* so few are what transceivers make when they change direction */
+#define LEAST_BYTES     5      /* of an exception: unit, function, code, checksum; of an answer, besides its data */
+#define NEAR_US         1000
 #define OTHERS_US       100000 /* another master's answer is waited for so long */
 #define OTHERS_KNOWN_US (3600 * (int64_t)1000000)
 #define ECHO_PLAIN      3 /* so many answers without an echo, and the adapter has none */
@@ -319,6 +321,22 @@ void line_rtu_asked(struct line_rtu *rtu, const struct line_question *question, 
 	wait_for(rtu, POLLIN, CLOCK_NEVER);
 }
 
+/*
+ * An answer that has begun need not be looked at byte by byte: for so long it can't be whole.  Until the last of it is
+ * near, since the bytes that were seen may have waited somewhere.  0 = it may be at any time.
+ */
+static int64_t grows_for_us(const struct line_rtu *rtu)
+{
+	size_t n = rtu_waiting(&rtu->search), whole = n < 3 ? LEAST_BYTES : LEAST_BYTES + (size_t)rtu->head.bytes[2];
+	const uint8_t *bytes = rtu->search.bytes + rtu->search.gone;
+	if (rtu->bus->wire != WIRE_SERIAL || n >= whole || memcmp(bytes, rtu->head.bytes, n < 3 ? n : 3) != 0)
+		return 0;
+	int64_t char_us = plan_line_char_ns(&rtu->bus->line) / 1000;
+	int64_t near_us = 2 * char_us > NEAR_US ? 2 * char_us : NEAR_US;
+	int64_t left_us = (int64_t)(whole - n) * char_us;
+	return left_us > near_us ? left_us - near_us : 0;
+}
+
 int line_rtu_answer(struct line_rtu *rtu, int64_t now_us, struct line_answer *ret_answer)
 {
 	int rc = hear(rtu, now_us, ret_answer);
@@ -332,7 +350,11 @@ int line_rtu_answer(struct line_rtu *rtu, int64_t now_us, struct line_answer *re
 		rc = -EBADMSG;
 	if (rc == -EAGAIN) {
 		rtu->line->begun = rtu_waiting(&rtu->search) > 0 && !(rtu->echoes && rtu->echo_due);
-		wait_for(rtu, POLLIN, rtu_waiting(&rtu->search) ? rtu->heard_at + rtu->rest_us : CLOCK_NEVER);
+		int64_t grows_us = rtu->line->begun ? grows_for_us(rtu) : 0;
+		if (grows_us > 0)
+			wait_for(rtu, 0, now_us + grows_us);
+		else
+			wait_for(rtu, POLLIN, rtu_waiting(&rtu->search) ? rtu->heard_at + rtu->rest_us : CLOCK_NEVER);
 		return rc;
 	}
 	rtu->asking = false;

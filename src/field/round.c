@@ -271,6 +271,11 @@ void round_reset(struct round *round)
 	round->unheard = false;
 }
 
+void rounds_outdated(struct rounds *rounds)
+{
+	rounds->n_planned = ROUNDS_OUTDATED;
+}
+
 void round_over(struct rounds *rounds, struct round *round)
 {
 	for (uint32_t r = 0; r + 1 < round->n_reads; r++) {

@@ -19,6 +19,7 @@
 
 #define ROUND_SHARED_MAX 8 /* the fastest rates of a device share reads; further ones are read on their own */
 #define REFUSALS_MAX     32
+#define ROUNDS_OUTDATED  UINT32_MAX
 
 /* What a device refused with exception 2 or 3. */
 struct refusals {
@@ -54,7 +55,7 @@ struct rounds {
 	uint32_t n;
 	int64_t *scratch;
 	struct refusals *refusals;
-	uint32_t n_planned; /* refusals that the plans know */
+	uint32_t n_planned; /* refusals that the plans know; ROUNDS_OUTDATED */
 };
 
 /* Groups the metrics of a device and plans all rounds, around what `refusals` (zeroed if nothing) know.  The cost and
@@ -79,6 +80,9 @@ bool round_cut(struct round *round, uint32_t read);
 
 /* The read could not be cut further and is refused: what it reads is never read together with others again. */
 void round_refused(struct rounds *rounds, struct round *round, uint32_t read);
+
+/* The cost has changed: all rounds are planned anew when the turn under way is over. */
+void rounds_outdated(struct rounds *rounds);
 
 /* The turn is given up or begins anew: back to the first read. */
 void round_reset(struct round *round);

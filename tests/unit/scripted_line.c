@@ -72,6 +72,8 @@ static int scripted_answer(struct line *line, int64_t now_us, struct line_answer
 	const struct bf_place *place = &self->asked.place;
 	if (now_us < self->asked_at + self->latency_us)
 		return -EAGAIN;
+	if (self->clock_us)
+		*self->clock_us += self->held_up_us;
 	int rc = scripted_mishap(self, ret_answer);
 	if (rc) {
 		if (!self->counted && self->mishaps[self->asked.unit].times != ~0u)

@@ -27,6 +27,7 @@ struct scripted_line {
 		holes_to; /* registers that answer with exception 2 when a read of more than one touches them */
 	bool absent;      /* the port can't be opened */
 	int64_t latency_us;
+	int64_t *clock_us, held_up_us; /* the thread is held up for so long while it reads an answer; NULL = never */
 	struct line_question asked;
 	int64_t asked_at;
 	bool counted; /* the mishap of this question */

@@ -176,6 +176,66 @@ static void the_silence_between_frames_is_kept(void **state)
 	stage_clear(&stage);
 }
 
+/* Between the beginning of a step and its reading of the last bytes others may have had the processor. */
+static void the_silence_is_counted_from_when_the_answer_was_read(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_set(&stage, false);
+	for (int i = 0; i < 4; i++)
+		stage.metrics[i].every_us = 0;
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	stage.line.clock_us = &virtual_now;
+	stage.line.held_up_us = 3 * MS;
+	int64_t end = virtual_now + 10 * S;
+	uint64_t n_asked = 0, n_gaps = 0;
+	for (int64_t read_at = 0; virtual_now < end;) {
+		enum bus_state before = stage.bus.state;
+		if (stage.wake > virtual_now)
+			virtual_now = stage.wake;
+		int64_t asked_at = virtual_now;
+		stage.wake = bus_step(&stage.bus, false, virtual_now);
+		if (read_at && n_asked != stage.bus.counts.requests) {
+			assert_true(asked_at - read_at >= 3646); /* 3.5 characters of 10 bits at 9600 baud */
+			n_gaps++;
+		}
+		n_asked = stage.bus.counts.requests;
+		if (before == BUS_ASKED && stage.bus.state == BUS_IDLE)
+			read_at = virtual_now;
+	}
+	assert_in_range(n_gaps, 300, 400);
+	stage_clear(&stage);
+}
+
+/* 20 registers apart: two requests for a device that answers at once, one for a slow one. */
+static void a_slow_device_is_read_over_wider_gaps(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_set(&stage, false);
+	stage.metrics[2].place.at = 21;
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	stage.line.latency_us = 30 * MS;
+	stage_run(&stage, 30 * S);
+	assert_null(strstr(stage.line.log, "1:input:0+22"));
+	while (stage.bus.state == BUS_ASKED)
+		stage_run(&stage, 10 * MS);
+	stage.line.latency_us = 150 * MS;
+	stage_run(&stage, 30 * S);
+	size_t until = stage.line.log_n;
+	unsigned bad = stage.seen.bad[2]; /* it became slow all of a sudden */
+	assert_non_null(strstr(stage.line.log, "1:input:0+22"));
+	stage_run(&stage, 10 * S);
+	assert_null(strstr(stage.line.log + until, "1:input:0+2 "));
+	assert_int_equal(stage.seen.last_value[2].u, 1021);
+	assert_int_equal(stage.seen.bad[2], bad);
+	stage_clear(&stage);
+}
+
 static void a_dead_device_goes_offline_and_leaves_time_to_its_neighbour(void **state)
 {
 	(void)state;
@@ -474,6 +534,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(registers_are_merged_and_polled_on_time),
 		cmocka_unit_test(the_silence_between_frames_is_kept),
+		cmocka_unit_test(the_silence_is_counted_from_when_the_answer_was_read),
+		cmocka_unit_test(a_slow_device_is_read_over_wider_gaps),
 		cmocka_unit_test(a_dead_device_goes_offline_and_leaves_time_to_its_neighbour),
 		cmocka_unit_test(one_time_out_is_no_lost_device),
 		cmocka_unit_test(a_damaged_answer_is_asked_for_again),

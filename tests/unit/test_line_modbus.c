@@ -6,6 +6,7 @@
 #include "sdk/check.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,6 +100,43 @@ static int answer_after_rest(void)
 		return rc;
 	bench.now_us += 200 * MS;
 	return answer();
+}
+
+/* 520 µs a character: an answer that has begun is not looked at before its last two. */
+static void an_answer_that_grows_is_left_to_grow(void **state)
+{
+	(void)state;
+	uint8_t whole[5 + 20] = {5, 3, 20};
+	uint16_t crc = bf_crc16_modbus(whole, 23);
+	whole[23] = (uint8_t)crc;
+	whole[24] = (uint8_t)(crc >> 8);
+	bench_open(WIRE_SERIAL);
+	assert_int_equal(ask(5, BF_SPACE_HOLDING, 10, 10), 0);
+	says(whole, 1); /* it may be an exception, of 5 bytes */
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(bench.line->events, 0);
+	assert_in_range(bench.line->look_at - bench.now_us, 500, 4 * 521);
+	says(whole + 1, 4);
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(bench.line->events, 0);
+	assert_in_range(bench.line->look_at - bench.now_us, 17 * 520, 18 * 521);
+	says(whole + 5, 18);
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(bench.line->events, POLLIN);
+	says(whole + 23, 2);
+	assert_int_equal(answer(), 0);
+
+	assert_int_equal(ask(5, BF_SPACE_HOLDING, 10, 10), 0);
+	says(whole, 5); /* it stops */
+	assert_int_equal(answer(), -EAGAIN);
+	bench.now_us = bench.line->look_at + 25 * MS;
+	assert_int_equal(bench.line->ops->answer(bench.line, bench.now_us, &bench.answer), -EBADMSG);
+
+	assert_int_equal(ask(5, BF_SPACE_HOLDING, 10, 10), 0);
+	says("\x00\x05", 2); /* what begins otherwise may end at any time */
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(bench.line->events, POLLIN);
+	bench_close();
 }
 
 static void the_answer_is_taken_and_nothing_else_on_a_serial_wire(void **state)
@@ -510,6 +548,7 @@ static void a_serial_device_server_is_a_serial_wire(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_answer_that_grows_is_left_to_grow),
 		cmocka_unit_test(the_answer_is_taken_and_nothing_else_on_a_serial_wire),
 		cmocka_unit_test(damaged_and_cut_off_answers_are_no_answers),
 		cmocka_unit_test(a_late_answer_and_the_right_one_come_glued),
