@@ -106,7 +106,7 @@ class Bench(Scenario):
         return range(1 if self.options.quick else self.options.rounds)
 
     def seconds(self):
-        return 6 if self.options.quick else self.options.seconds
+        return 8 if self.options.quick else self.options.seconds
 
     def map(self, slaves, broker, n_devices, every, places, each=""):
         metrics = " ".join('m%d: { holding: %d }' % (at, at) for at in places)
@@ -311,7 +311,7 @@ floors: { f: {
                                      {"RUNTIME_DIRECTORY": self.dir, "STATE_DIRECTORY": self.dir})
                 time.sleep(3)
                 before = slaves.counts()["units"]
-                time.sleep(2 * self.seconds())
+                time.sleep(6 * self.seconds())
                 asked = [u[0] - before[unit][0] for unit, u in slaves.counts()["units"].items()]
                 process.stop()
                 broker.stop()
@@ -326,7 +326,7 @@ floors: { f: {
                 runs = []
                 for _ in self.rounds():
                     slaves = Slaves(self, baud, "--units", "1", "--turnaround", str(turnaround))
-                    runs.append(self.gateway_runs(slaves, 1, "0s", places, warm_s=6))
+                    runs.append(self.gateway_runs(slaves, 1, "0s", places, lambda: time.sleep(2 * self.seconds()), warm_s=8))
                     slaves.process.stop()
                 least = least_us(baud, places, turnaround) / 1e6
                 self.row("%d, %d scattered registers, %d ms turnaround: line" % (baud, len(places), turnaround / 1000),

@@ -319,7 +319,7 @@ static int64_t step(int64_t at)
 	return wire.n_heard ? wire.heard_end + wire.silence_ns : NEVER;
 }
 
-static void serve(int64_t end)
+static void serve(int64_t end, bool obeys)
 {
 	for (;;) {
 		int64_t at = now_ns();
@@ -332,7 +332,7 @@ static void serve(int64_t end)
 		int64_t left = (next < at + 1000000000 ? next : at + 1000000000) - SPIN_NS - at;
 		struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
 		struct pollfd fds[2] = {{.fd = wire.fd, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
-		if (ppoll(fds, 2, &timeout, NULL) > 0 && fds[1].revents && !obey())
+		if (ppoll(fds, obeys ? 2 : 1, &timeout, NULL) > 0 && fds[1].revents && !obey())
 			return;
 	}
 }
@@ -468,7 +468,7 @@ int main(int argc, char **argv)
 	if (error)
 		pthread_create(&master, NULL, error_master, path);
 	be_prompt(priority);
-	serve(now_ns() + seconds * 1000000000);
+	serve(now_ns() + seconds * 1000000000, !error);
 	if (link)
 		unlink(link);
 	return 0;
