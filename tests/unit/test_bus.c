@@ -186,7 +186,7 @@ static void the_silence_is_counted_from_when_the_answer_was_read(void **state)
 		stage.metrics[i].every_us = 0;
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.clock_us = &virtual_now;
 	stage.line.held_up_us = 3 * MS;
 	int64_t end = virtual_now + 10 * S;
@@ -218,7 +218,7 @@ static void a_slow_device_is_read_over_wider_gaps(void **state)
 	stage.metrics[2].place.at = 21;
 	bus_init(
 		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
-	bus_schedule(&stage.bus, 0, 2, virtual_now);
+	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.latency_us = 30 * MS;
 	stage_run(&stage, 30 * S);
 	assert_null(strstr(stage.line.log, "1:input:0+22"));
