@@ -185,7 +185,7 @@ class HostilePty(Scenario):
         wait_until(lambda: time.monotonic() > end or not process.alive(), "the time is over", SECONDS + PATIENCE)
         for topic in WHERE:  # cautious, not mute
             if not topic.startswith("h/four"):
-                wait_until(lambda: sum(t == topic for t, _, _ in self.values(process)) >= 5, topic)
+                wait_until(lambda: sum(t == topic for t, _, _ in self.values(process)) >= 5, topic, 3 * PATIENCE)
         self.assertEqual(process.stop(), 0, process.text())
         slaves.ending = True
         slaves.join(PATIENCE)
