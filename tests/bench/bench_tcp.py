@@ -27,7 +27,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
 from harness import BUSFERRY, Scenario, wait_until  # noqa: E402
 
-BARE = os.environ.get("BUSFERRY_BARE", os.path.abspath("build/tests/bench/bare_loop"))
+BARE = os.path.join(os.path.dirname(BUSFERRY), "tests", "bench", "bare_loop")
 CASES = ("topics", "device", "dead", "slow", "small", "idle")
 DEAD = 5
 BESIDE_MS = 100

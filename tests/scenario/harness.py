@@ -16,7 +16,7 @@ import time
 import unittest
 
 BUSFERRY = os.environ.get("BUSFERRY", os.path.abspath("build/busferry"))
-FAKE = os.environ.get("BUSFERRY_FAKE", os.path.abspath("build/tests/fake"))
+FAKE = os.environ.get("BUSFERRY_FAKE", os.path.join(os.path.dirname(BUSFERRY), "tests", "fake"))
 SANITIZE = os.environ.get("BUSFERRY_SANITIZE", "")
 HERE = os.path.dirname(os.path.abspath(__file__))
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
