@@ -1,12 +1,18 @@
 /*
  * Checksums of frames.
  *
- * The CRC goes through the polynomial x^16 + x^15 + x^2 + 1, reflected (0xA001), four bits at a
+ * The CRC-16 goes through the polynomial x^16 + x^15 + x^2 + 1, reflected (0xA001), four bits at a
  * time: a table of 16 entries sits in one cache line, where the standard's two tables of 256 do
  * not, and needs no proof-reading: each entry is the polynomial applied to its index four times.
- * Pure; any thread.
+ * The CRC-32 is what a row of the journal costs most, so it goes four bytes a step (Kounavis and Berry, "Novel table
+ * lookup-based algorithms for high-performance CRC generation", 2008), with tables that are made at its first use.
+ * Any thread.
  */
 #include "sdk/check.h"
+
+#include <endian.h>
+#include <pthread.h>
+#include <string.h>
 
 uint16_t bf_crc16_modbus(const uint8_t *bytes, size_t n)
 {
@@ -21,16 +27,34 @@ uint16_t bf_crc16_modbus(const uint8_t *bytes, size_t n)
 	return (uint16_t)crc;
 }
 
+/* steps[k][byte] is the CRC-32 of the byte and k zeros. */
+static uint32_t steps[4][256];
+static pthread_once_t steps_once = PTHREAD_ONCE_INIT;
+
+static void steps_init(void)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		uint32_t crc = i;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+		steps[0][i] = crc;
+	}
+	for (unsigned k = 1; k < 4; k++)
+		for (unsigned i = 0; i < 256; i++)
+			steps[k][i] = steps[k - 1][i] >> 8 ^ steps[0][steps[k - 1][i] & 255];
+}
+
 uint32_t bf_crc32(uint32_t crc, const uint8_t *bytes, size_t n)
 {
-	static const uint32_t nibbles[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
-		0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C, 0x9B64C2B0, 0x86D3D2D4,
-		0xA00AE278, 0xBDBDF21C};
+	pthread_once(&steps_once, steps_init);
 	crc = ~crc;
-	for (size_t i = 0; i < n; i++) {
-		crc ^= bytes[i];
-		crc = crc >> 4 ^ nibbles[crc & 15];
-		crc = crc >> 4 ^ nibbles[crc & 15];
+	for (; n >= 4; n -= 4, bytes += 4) {
+		uint32_t word;
+		memcpy(&word, bytes, sizeof(word));
+		crc ^= le32toh(word);
+		crc = steps[3][crc & 255] ^ steps[2][crc >> 8 & 255] ^ steps[1][crc >> 16 & 255] ^ steps[0][crc >> 24];
 	}
+	for (; n; n--, bytes++)
+		crc = crc >> 8 ^ steps[0][(crc ^ *bytes) & 255];
 	return ~crc;
 }

@@ -18,9 +18,6 @@ struct journal_columns {
 	int64_t crc; /* over id, ts and flags as the machine has them, then topic and body */
 };
 
-/* CRC-32 as bf_crc32, only faster. */
-uint32_t journal_row_crc(uint32_t crc, const void *data, size_t n);
-
 void journal_row_pack(const struct journal_row *row, struct journal_columns *ret_columns);
 
 /* False when the columns are not what was once packed. */

@@ -58,12 +58,37 @@ static void sound_frames_leave_nothing(void **state)
 	}
 }
 
+/* The definition, bit by bit. */
+static uint32_t crc32_bitwise(uint32_t crc, const uint8_t *bytes, size_t n)
+{
+	crc = ~crc;
+	for (size_t i = 0; i < n; i++) {
+		crc ^= bytes[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+	}
+	return ~crc;
+}
+
+static void crc32_agrees_with_the_definition(void **state)
+{
+	(void)state;
+	uint8_t bytes[64];
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 167 + i / 7);
+	assert_int_equal(bf_crc32(0, (const uint8_t *)"123456789", 9), 0xCBF43926);
+	for (size_t from = 0; from < 8; from++)
+		for (size_t n = 0; from + n <= sizeof(bytes); n++)
+			assert_int_equal(bf_crc32(77, bytes + from, n), crc32_bitwise(77, bytes + from, n));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_published_vectors),
 		cmocka_unit_test(agrees_with_the_definition),
 		cmocka_unit_test(sound_frames_leave_nothing),
+		cmocka_unit_test(crc32_agrees_with_the_definition),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

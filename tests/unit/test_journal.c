@@ -1,10 +1,8 @@
 /*
  * The journal: rows survive, order holds, limits drop by the rule, and no file can stop the start.
  */
-#include "sdk/check.h"
 #include "ship/journal.h"
 #include "ship/journal_file.h"
-#include "ship/journal_row.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,18 +134,6 @@ static void rows_survive_in_order(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(st.st_size, MEGA);
-}
-
-static void the_fast_crc_is_the_plain_one(void **state)
-{
-	(void)state;
-	uint8_t bytes[64];
-	for (unsigned i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(i * 167 + i / 7);
-	assert_int_equal(journal_row_crc(0, "123456789", 9), 0xCBF43926);
-	for (size_t from = 0; from < 8; from++)
-		for (size_t n = 0; from + n <= sizeof(bytes); n++)
-			assert_int_equal(journal_row_crc(77, bytes + from, n), bf_crc32(77, bytes + from, n));
 }
 
 static void nobody_else_opens_it(void **state)
@@ -499,7 +485,6 @@ static void a_foreign_or_newer_file_is_set_aside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_fast_crc_is_the_plain_one),
 		cmocka_unit_test_setup_teardown(rows_survive_in_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_else_opens_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_file_drops_by_the_rule, set_up, tear_down),
