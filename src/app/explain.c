@@ -146,6 +146,12 @@ void explain_type(const struct bf_key *key, char text[static EXPLAIN_SIZE])
 	case BF_KEY_SCALAR:
 		add(text, "a number or a text");
 		break;
+	case BF_KEY_BYTES:
+		add(text, "bytes such as \"42 4D\"");
+		break;
+	case BF_KEY_PAIRS:
+		add(text, "a group of names and numbers");
+		break;
 	case BF_KEY_NODE:
 		add_choices(text, key->choices ? key->choices : "group", "a ", "");
 		break;
