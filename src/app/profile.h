@@ -20,10 +20,11 @@
 struct profile {
 	const char *id, *maker, *device, *document, *revision; /* "" when missing, which was told */
 	const char *note;                                      /* NULL = none */
+	const char *transport;                                 /* the driver that it is for */
 	const char *line;                                      /* of the device as it comes; NULL = not said */
 	const char *file;
 	int64_t gap_us;                       /* the least silence between frames; BF_UNSET = not said */
-	const struct tree *defaults;          /* quirks that are keys of a device; never NULL */
+	const struct tree *defaults;          /* what stands in for keys of a device; never NULL */
 	const struct tree *probe;             /* NULL = none */
 	const struct tree *metrics, *vectors; /* never NULL; empty when missing, which was told */
 };

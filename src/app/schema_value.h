@@ -1,6 +1,6 @@
 /*
- * The inside of the reader of tables: schema_value.c reads one value by its row, schema_read.c walks the groups.  No one
- * else includes this.
+ * The inside of the reader of tables: schema_value.c reads one value by its row, schema_read.c walks the groups.  No
+ * one else includes this.
  */
 #ifndef APP_SCHEMA_VALUE_H
 #define APP_SCHEMA_VALUE_H
