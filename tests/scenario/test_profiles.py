@@ -13,8 +13,12 @@ from harness import HERE, Scenario, wait_until
 
 SOURCE = os.path.join(HERE, "..", "..")
 SERVER = ["/usr/bin/python3", "-B", os.path.join(HERE, "..", "fake", "pymodbus_server.py")]
-SHIPPED = {"chint-dtsu666", "eastron-sdm120", "eastron-sdm630", "epever-tracer", "pzem-016", "senseair-s8", "sungrow-sg",
-           "waveshare-relay-8ch", "xy-md02"}
+SHIPPED = {"chint-dtsu666", "cwt-soil-npk", "deye-hybrid-3p", "deye-string", "eastron-sdm120", "eastron-sdm630",
+           "epever-tracer", "goodwe-et", "growatt", "growatt-sph", "huawei-luna2000", "huawei-meter", "huawei-sun2000",
+           "idm-navigator", "lg-therma-v", "pzem-016", "renke-wind-direction", "renke-wind-speed", "seeed-s-soil", "senseair-s8",
+           "sofar-g3", "solax-hybrid", "solis-4g", "stiebel-wpm", "sungrow-sg", "tuf-2000m", "victron-gx-battery",
+           "victron-gx-grid", "victron-gx-pvinverter", "victron-gx-solarcharger", "victron-gx-system", "victron-gx-tank",
+           "victron-gx-temperature", "victron-gx-vebus", "waveshare-relay-8ch", "wb-mr6c", "wb-msw3", "xy-md02"}
 MAP = """
 site: "v"
 broker: "mqtt://127.0.0.1:1"
