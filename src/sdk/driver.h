@@ -90,6 +90,8 @@ struct bf_ask {
 	int64_t timeout_us; /* 0 = the device's */
 	unsigned kind;      /* of the message that answers; a sound one of another kind is passed over */
 	bool any;           /* or whichever comes first */
+	bool unanswered;    /* nothing answers these bytes (they wake a meter up): the next step follows at once, after
+			       its pause, with a NULL answer */
 };
 
 struct bf_driver {
@@ -153,9 +155,10 @@ struct bf_driver {
 
 	/*
 	 * A conversation by steps from 0, for devices that want more than a request: answer is what the step before
-	 * brought, NULL at the first.  An answer may be told as a message (its metrics are read) or be a step only: the
-	 * core reads whatever metrics its kind has.  NULL: the core sends the request of each message.
-	 * 1 with *ret_ask: send and wait; 0: the conversation is over; -EBADMSG: it can't go on from that answer.
+	 * brought, NULL at the first and after one that is not answered.  An answer may be told as a message (its
+	 * metrics are read) or be a step only: the core reads whatever metrics its kind has.  NULL: the core sends the
+	 * request of each message. 1 with *ret_ask: send and wait; 0: the conversation is over; -EBADMSG: it can't go
+	 * on from that answer.
 	 */
 	int (*ask)(
 		const struct bf_device *device, unsigned step, const struct bf_message *answer, struct bf_ask *ret_ask);
