@@ -69,8 +69,8 @@ static bool sound(const uint8_t *frame, size_t n)
 	return frame[n - 2] == sum && frame[n - 1] == sum_of_sums;
 }
 
-static enum bf_find find(const struct bf_device *device, const uint8_t *input, size_t n, uint8_t *body,
-	struct bf_found *ret_found)
+static enum bf_find find(
+	const struct bf_device *device, const uint8_t *input, size_t n, uint8_t *body, struct bf_found *ret_found)
 {
 	(void)body;
 	const struct vane_device *keys = device->keys;
