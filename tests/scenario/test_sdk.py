@@ -170,6 +170,33 @@ class Sdk(Scenario):
         self.assertEqual(done.returncode, 78)
         self.assertIn('unknown driver "vane"', done.stderr)
 
+    def test_keys_of_groups_and_of_messages_are_told(self):
+        folder = self.example()
+        with open(os.path.join(folder, "vane.c"), "r+", encoding="utf-8") as f:
+            text = f.read().replace('{"records"', '{"mast.top.records"').replace(
+                "	.metric_keys =", "	.message_keys = device_keys,\n	.message_size = sizeof(struct vane_device),\n	.metric_keys =")
+            f.seek(0)
+            f.write(text)
+        self.make(folder)
+        self.env["BUSFERRY_DRIVERS"] = folder
+        self.assertEqual([key["key"] for key in self.drivers()["vane"]["message_keys"]], ["mast.top.records"])
+        self.assertRegex(self.busferry("drivers").stdout,
+                         r"(?m)^  keys of a message\n    mast\.top\.records The most .* \(default 16\)$")
+        once = self.busferry("check", "--explain", "mast.top.records")
+        self.assertRegex(once.stdout, r"^mast\.top\.records\n  The most(.|\n)*  in       a device, a message\n  driver   vane\n$")
+        for key in ("vane.mast.top.records", "mast.top", "mast", "records", "top.records"):
+            self.assertEqual(self.busferry("check", "--explain", key).stdout, once.stdout, key)
+        self.assertIn("  in       a message\n", self.busferry("check", "--explain", "message.mast.top.records").stdout)
+        self.assertNotIn("a device", self.busferry("check", "--explain", "message.mast.top.records").stdout)
+        keys = json.loads(self.busferry("check", "--explain", "mast.top", "--json").stdout)["keys"]
+        self.assertEqual([(key["key"], key["group"]) for key in keys],
+                         [("mast.top.records", "device"), ("mast.top.records", "message")])
+        for wrong in ("mast.top.recrods", "mats.top.records"):
+            done = self.busferry("check", "--explain", wrong)
+            self.assertEqual((done.returncode, done.stdout), (64, ""))
+            self.assertIn('(did you mean "mast.top.records"?)', done.stderr)
+        self.assertEqual(self.busferry("check", "--explain", "mast.").returncode, 64)
+
     def test_the_same_source_built_in(self):
         folder = self.example("vane")
         self.addCleanup(self.installed.build, "-DBUSFERRY_EXTRA_DRIVERS=")
