@@ -34,6 +34,9 @@ bool explain_row_at(size_t at, struct explain_row *ret)
 		ret->group = "a device";
 		if ((ret->key = key_at(driver->device_keys, &at)) != NULL)
 			return true;
+		ret->group = "a message";
+		if ((ret->key = key_at(driver->message_keys, &at)) != NULL)
+			return true;
 		ret->group = "a metric";
 		if ((ret->key = key_at(driver->metric_keys, &at)) != NULL)
 			return true;

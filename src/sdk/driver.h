@@ -6,7 +6,8 @@
  * and each device is used by one thread only.
  *
  * A driver is a constant of type struct bf_driver: bf_driver_NAME in drivers/NAME/ when it is built in, bf_driver in a
- * module (.so) that is found at run time.
+ * module (.so) that is found at run time.  BF_DRIVER(NAME) = { … }; is either, so one source serves for both: the flags
+ * of busferry-driver.pc define BF_DRIVER_MODULE.
  */
 #ifndef BF_SDK_DRIVER_H
 #define BF_SDK_DRIVER_H
@@ -165,5 +166,15 @@ struct bf_driver {
 };
 
 #define BF_INPUT_MAX 16384
+
+#ifdef BF_DRIVER_MODULE
+#define BF_DRIVER(name_)                                                                                               \
+	extern const struct bf_driver bf_driver __attribute__((visibility("default")));                                \
+	const struct bf_driver bf_driver
+#else
+#define BF_DRIVER(name_)                                                                                               \
+	extern const struct bf_driver bf_driver_##name_;                                                               \
+	const struct bf_driver bf_driver_##name_
+#endif
 
 #endif
