@@ -27,14 +27,23 @@
 #define TICK_MESSAGES  200    /* … but what they tell together is a few milliseconds of a broker's time */
 #define ALIVE_US       20000000
 
+/* What a bus said after its last step.  Apart from the buses, which are large: a step looks at all of these and at few
+ * of those. */
+struct waiting {
+	int64_t wake_at;
+	int fd;
+	short events; /* 0 = it waits for none */
+	bool finished;
+};
+
 struct poller {
 	const struct clock *clock;
 	struct reading_sink *sink;
 	struct bus *buses;
-	int64_t *wake_at;
-	struct pollfd *fds; /* [0] is the stop eventfd, then the buses that wait, in fd_bus */
+	struct waiting *waiting; /* of each bus */
+	struct pollfd *fds;      /* [0] is the stop eventfd, then the buses that wait, in fd_bus */
 	size_t *fd_bus;
-	size_t n_buses, n_fds;
+	size_t n_buses, n_fds, n_unfinished;
 	int stop_fd;
 	bool scheduled;
 	struct thread thread;
@@ -101,7 +110,7 @@ int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt
 	poller->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int rc = poller->stop_fd < 0 ? -errno : 0;
 	poller->buses = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->buses));
-	poller->wake_at = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->wake_at));
+	poller->waiting = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->waiting));
 	poller->fd_bus = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->fd_bus));
 	poller->fds = arena_array(&poller->arena, plan->n_buses + 1, sizeof(*poller->fds));
 	size_t before[2] = {0, 0};
@@ -153,6 +162,7 @@ static void poller_schedule(struct poller *poller, int64_t now_us)
 	size_t n = 0, first = 0;
 	int64_t tick_us = poller_tick(poller);
 	poller->scheduled = true;
+	poller->n_unfinished = poller->n_buses;
 	for (size_t i = 0; i < poller->n_buses; i++)
 		n += poller->buses[i].told->n_devices;
 	for (size_t i = 0; i < poller->n_buses; i++) {
@@ -162,6 +172,19 @@ static void poller_schedule(struct poller *poller, int64_t now_us)
 	}
 }
 
+static void poller_step_bus(struct poller *poller, size_t index, bool ready, int64_t now_us)
+{
+	struct bus *bus = &poller->buses[index];
+	struct waiting *waiting = &poller->waiting[index];
+	waiting->wake_at = bus_step(bus, ready, now_us);
+	waiting->fd = bus->line->fd;
+	waiting->events = bus_events(bus);
+	bool finished = bus_finished(bus);
+	poller->n_unfinished += waiting->finished;
+	poller->n_unfinished -= finished;
+	waiting->finished = finished;
+}
+
 int64_t poller_step(struct poller *poller, int64_t now_us)
 {
 	if (!poller->scheduled)
@@ -169,27 +192,23 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 	atomic_store_explicit(&poller->alive_until, now_us + ALIVE_US, memory_order_relaxed);
 	for (size_t f = 1; f < poller->n_fds; f++)
 		if (poller->fds[f].revents)
-			poller->wake_at[poller->fd_bus[f - 1]] =
-				bus_step(&poller->buses[poller->fd_bus[f - 1]], true, now_us);
+			poller_step_bus(poller, poller->fd_bus[f - 1], true, now_us);
 	int64_t wake = now_us + SLEEP_MAX_US;
-	bool finished = true;
 	size_t n = 1;
 	for (size_t i = 0; i < poller->n_buses; i++) {
-		struct bus *bus = &poller->buses[i];
-		if (poller->wake_at[i] <= now_us)
-			poller->wake_at[i] = bus_step(bus, false, now_us);
-		if (poller->wake_at[i] < wake)
-			wake = poller->wake_at[i];
-		finished = finished && bus_finished(bus);
-		short events = bus_events(bus);
-		if (events) {
+		const struct waiting *waiting = &poller->waiting[i];
+		if (waiting->wake_at <= now_us)
+			poller_step_bus(poller, i, false, now_us);
+		if (waiting->wake_at < wake)
+			wake = waiting->wake_at;
+		if (waiting->events) {
 			poller->fd_bus[n - 1] = i;
-			poller->fds[n++] = (struct pollfd){.fd = bus->line->fd, .events = events};
+			poller->fds[n++] = (struct pollfd){.fd = waiting->fd, .events = waiting->events};
 		}
 	}
 	poller->n_fds = n;
 	poller->sink->rest(poller->sink);
-	if (finished)
+	if (poller->n_unfinished == 0)
 		atomic_store_explicit(&poller->finished, 1, memory_order_relaxed);
 	return wake;
 }
