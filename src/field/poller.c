@@ -27,15 +27,24 @@
 #define TICK_MESSAGES  200    /* … but what they tell together is a few milliseconds of a broker's time */
 #define ALIVE_US       20000000
 
+/* What a wire said after its last step.  Apart from the wires, which are large: a step looks at all of these and at few
+ * of those. */
+struct waiting {
+	int64_t wake_at;
+	int fd;
+	short events; /* 0 = it waits for none */
+	bool finished;
+};
+
 struct poller {
 	const struct plan *plan;
 	const struct clock *clock;
 	struct reading_sink *sink;
 	struct wire *wires;
-	int64_t *wake_at;
-	struct pollfd *fds; /* [0] is the stop eventfd, then the wires that wait, in fd_wire */
+	struct waiting *waiting; /* of each wire */
+	struct pollfd *fds;      /* [0] is the stop eventfd, then the wires that wait, in fd_wire */
 	size_t *fd_wire;
-	size_t n_wires, n_fds;
+	size_t n_wires, n_fds, n_unfinished;
 	int stop_fd;
 	bool scheduled;
 	struct thread thread;
@@ -90,7 +99,7 @@ int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt
 	poller->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int rc = poller->stop_fd < 0 ? -errno : 0;
 	poller->wires = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->wires));
-	poller->wake_at = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->wake_at));
+	poller->waiting = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->waiting));
 	poller->fd_wire = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->fd_wire));
 	poller->fds = arena_array(&poller->arena, plan->n_buses + 1, sizeof(*poller->fds));
 	size_t before[2] = {0, 0};
@@ -144,6 +153,7 @@ static void poller_schedule(struct poller *poller, int64_t now_us)
 	size_t n = 0, first = 0;
 	int64_t tick_us = poller_tick(poller);
 	poller->scheduled = true;
+	poller->n_unfinished = poller->n_wires;
 	for (size_t i = 0; i < poller->n_wires; i++)
 		n += poller->wires[i].told->n_devices;
 	for (size_t i = 0; i < poller->n_wires; i++) {
@@ -153,6 +163,19 @@ static void poller_schedule(struct poller *poller, int64_t now_us)
 	}
 }
 
+static void poller_step_wire(struct poller *poller, size_t index, bool ready, int64_t now_us)
+{
+	struct wire *wire = &poller->wires[index];
+	struct waiting *waiting = &poller->waiting[index];
+	waiting->wake_at = wire_step(wire, ready, now_us);
+	waiting->fd = wire_fd(wire);
+	waiting->events = wire_events(wire);
+	bool finished = wire_finished(wire);
+	poller->n_unfinished += waiting->finished;
+	poller->n_unfinished -= finished;
+	waiting->finished = finished;
+}
+
 int64_t poller_step(struct poller *poller, int64_t now_us)
 {
 	if (!poller->scheduled)
@@ -160,27 +183,23 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 	atomic_store_explicit(&poller->alive_until, now_us + ALIVE_US, memory_order_relaxed);
 	for (size_t f = 1; f < poller->n_fds; f++)
 		if (poller->fds[f].revents)
-			poller->wake_at[poller->fd_wire[f - 1]] =
-				wire_step(&poller->wires[poller->fd_wire[f - 1]], true, now_us);
+			poller_step_wire(poller, poller->fd_wire[f - 1], true, now_us);
 	int64_t wake = now_us + SLEEP_MAX_US;
-	bool finished = true;
 	size_t n = 1;
 	for (size_t i = 0; i < poller->n_wires; i++) {
-		struct wire *wire = &poller->wires[i];
-		if (poller->wake_at[i] <= now_us)
-			poller->wake_at[i] = wire_step(wire, false, now_us);
-		if (poller->wake_at[i] < wake)
-			wake = poller->wake_at[i];
-		finished = finished && wire_finished(wire);
-		short events = wire_events(wire);
-		if (events) {
+		const struct waiting *waiting = &poller->waiting[i];
+		if (waiting->wake_at <= now_us)
+			poller_step_wire(poller, i, false, now_us);
+		if (waiting->wake_at < wake)
+			wake = waiting->wake_at;
+		if (waiting->events) {
 			poller->fd_wire[n - 1] = i;
-			poller->fds[n++] = (struct pollfd){.fd = wire_fd(wire), .events = events};
+			poller->fds[n++] = (struct pollfd){.fd = waiting->fd, .events = waiting->events};
 		}
 	}
 	poller->n_fds = n;
 	poller->sink->rest(poller->sink);
-	if (finished)
+	if (poller->n_unfinished == 0)
 		atomic_store_explicit(&poller->finished, 1, memory_order_relaxed);
 	return wake;
 }
