@@ -8,7 +8,6 @@
  * Invariant: a profile is read once for each map, however many devices use it; its tree lives in the scratch arena.
  */
 #include "app/compile.h"
-#include "field/registry.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -251,14 +250,13 @@ bool compile_profile(
 	ret_plan->site = "profile";
 	struct tree *buses = group(NULL, "buses", profile, &compile.scratch);
 	struct tree *floors = group(NULL, "floors", profile, &compile.scratch);
-	const struct bf_driver *driver = registry_find(profile->transport);
-	bool stream = driver && driver->way == BF_WAY_STREAM;
+	bool stream = profile_is_stream(profile);
 	text(group(buses, "wire", profile, &compile.scratch), stream ? "port" : "tcp",
 		stream ? "tcp://localhost:1" : "localhost", &compile.scratch);
 	text(group(floors, "device", profile, &compile.scratch), "profile", profile->id, &compile.scratch);
 	compile_buses(&compile, buses);
 	compile_rules(&compile, NULL);
-	compile_floors(&compile, floors, 10000000);
+	compile_floors(&compile, floors, stream ? 0 : 10000000); /* all that comes is told */
 	compile_topics_check(&compile);
 	bool probed = profile->probe && !stream && ret_plan->n_devices && probe(&compile, profile, ret_probe);
 	ret_plan->buses = compile.buses;

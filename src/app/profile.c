@@ -160,13 +160,22 @@ static const struct tree *split(
 	return own;
 }
 
+static bool names_stream(const char *transport)
+{
+	const struct bf_driver *driver = registry_find(transport);
+	return driver && driver->way == BF_WAY_STREAM;
+}
+
+bool profile_is_stream(const struct profile *profile)
+{
+	return names_stream(profile->transport);
+}
+
 static bool is_stream(const struct tree *root)
 {
 	const struct tree *head = tree_get(root, "profile");
 	const struct tree *transport = head && head->type == TREE_GROUP ? tree_get(head, "transport") : NULL;
-	const struct bf_driver *driver =
-		transport && transport->type == TREE_TEXT ? registry_find(transport->text) : NULL;
-	return driver && driver->way == BF_WAY_STREAM;
+	return transport && transport->type == TREE_TEXT && names_stream(transport->text);
 }
 
 static void check_head(const struct map_profile *head, const struct map_profile_file *top, const struct tree *root,

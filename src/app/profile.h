@@ -15,6 +15,7 @@
 #include "app/tree.h"
 #include "base/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct profile {
@@ -35,6 +36,9 @@ struct profile {
  * tree could be made of it; -ENOENT, -EACCES … when it can't be opened (one fault says so; nothing either).
  */
 int profile_read(const char *file, struct arena *arena, struct faults *faults, struct profile *ret_profile);
+
+/* Is it for a driver of streams? */
+bool profile_is_stream(const struct profile *profile);
 
 /* The file of that profile.  0; -ENOENT. */
 int profile_find(const char *id, struct arena *arena, const char **ret_file);
