@@ -177,11 +177,11 @@ struct bf_shape compile_register_shape(struct compile *compile, const struct com
 	const struct tree *at, const struct map_register_metric *map);
 
 /*
- * compile_stream.c: devices that send messages.  Its messages, init and stop; and the shape of one of its metrics
- * (false when a fault was told).
+ * compile_stream.c: devices that send messages.  Its messages, init and stop (sound: its own keys are); and the shape
+ * of one of its metrics (false when a fault was told).
  */
 const struct plan_stream *compile_stream_device(struct compile *compile, const struct tree *at,
-	const struct bf_driver *driver, const struct map_stream *map, struct bf_device *seen);
+	const struct bf_driver *driver, const struct map_stream *map, bool sound, struct bf_device *seen);
 bool compile_stream_metric(struct compile *compile, const struct compile_device *device, const struct tree *at,
 	const struct map_stream_metric *map, const void *keys, bool sound, struct plan_metric *metric);
 

@@ -97,7 +97,7 @@ static uint32_t metrics(struct compile *compile, const struct compile_device *in
 }
 
 /* Reads the group by the tables of the core and of its driver. */
-static void read_keys(struct compile *compile, const struct tree *at, const struct bf_driver *driver, struct keys *keys)
+static bool read_keys(struct compile *compile, const struct tree *at, const struct bf_driver *driver, struct keys *keys)
 {
 	static const struct bf_key none[] = {{0}};
 	bool stream = driver->way == BF_WAY_STREAM;
@@ -109,8 +109,8 @@ static void read_keys(struct compile *compile, const struct tree *at, const stru
 		{driver->device_keys ? driver->device_keys : none, keys->own}};
 	if (stream)
 		parts[1] = (struct schema_part){schema_stream, &keys->stream};
-	schema_read(what, at, parts, 3, arena, compile->faults);
 	compile_profile_missing(compile, at);
+	return schema_read(what, at, parts, 3, arena, compile->faults);
 }
 
 static void add(struct compile *compile, const struct tree *at, const struct plan_device *entry)
@@ -141,7 +141,7 @@ static void device(struct compile *compile, const struct compile_level *level, c
 	if (stream)
 		at = flat_messages(at, &compile->scratch);
 	struct keys keys = {0};
-	read_keys(compile, at, driver, &keys);
+	bool sound = read_keys(compile, at, driver, &keys);
 	const struct map_device *map = &keys.map;
 	const char *path = path_of(compile, level, at, map->topic, true);
 	if (!path)
@@ -170,7 +170,7 @@ static void device(struct compile *compile, const struct compile_level *level, c
 		.every_us = map->every_us == BF_UNSET ? level->every_us : map->every_us,
 	};
 	if (stream)
-		entry.stream = compile_stream_device(compile, at, driver, &keys.stream, &into.seen);
+		entry.stream = compile_stream_device(compile, at, driver, &keys.stream, sound, &into.seen);
 	add(compile, at, &entry);
 	uint32_t n_metrics = metrics(compile, &into, at, profile);
 	compile->devices[into.index].n_metrics = n_metrics;

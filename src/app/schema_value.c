@@ -308,8 +308,8 @@ static void read_bytes(struct schema_reader *reader)
 	int n = bf_bytes_parse(reader->value->text, bytes, sizeof(bytes));
 	if (n < 0) {
 		fault(reader, n == -EINVAL ? "write pairs of hexadecimal digits: \"42 4D\"" : NULL,
-			n == -EINVAL ? "\"%s\" is \"%s\", that is no row of bytes"
-				     : "\"%s\" is \"%s\", that is more than 256 bytes",
+			n == -EINVAL ? "\"%s\" is \"%.40s\", that is no row of bytes"
+				     : "\"%s\" is \"%.40s…\", that is more than 256 bytes",
 			reader->key->name, reader->value->text);
 		return;
 	}
