@@ -5,8 +5,8 @@
  * sound message behind a false beginning is found.  When the line is silent the beginning of a message is given up in
  * the same way.
  *
- * Silence: a sensor that sends by itself is missed after `every`, its time-out, or one and a half times the longest gap
- * between its messages of late, whichever is longest.
+ * Silence: a sensor that sends by itself is missed after `every`, its time-out, or one and a half times the usual gap
+ * between its messages, whichever is longest.
  */
 #include "field/source.h"
 #include "field/convert.h"
@@ -18,6 +18,7 @@
 #define BATCH        64
 #define INPUT_MIN    256
 #define STALE_POLLS  3
+#define GAP_MAX_US   3600000000
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
@@ -124,16 +125,24 @@ static void change_availability(struct telling *telling, enum availability to)
 		telling->batch.availability = to;
 }
 
+/* A gap is usual when two in a row are alike: one alone may be an outage.  What was long ago is forgotten. */
+static void learn_gap(struct source *source, int64_t gap_us)
+{
+	bool alike = gap_us <= 2 * source->last_gap_us && source->last_gap_us <= 2 * gap_us;
+	if (gap_us <= source->gap_us)
+		source->gap_us -= (source->gap_us - gap_us) / 64;
+	else if (alike && gap_us <= GAP_MAX_US)
+		source->gap_us = gap_us;
+	source->last_gap_us = gap_us;
+}
+
 static void heard(struct telling *telling, struct source *source, int64_t now_us)
 {
 	int64_t lasted = 0, gap_us = now_us - source->heard_at;
 	bump(source->counts.answers);
 	bump(source->bus->answers);
 	atomic_store_explicit(&source->counts.answered_at, now_us, memory_order_relaxed);
-	if (gap_us > source->gap_us && source->missed == 0)
-		source->gap_us = gap_us;
-	else
-		source->gap_us -= (source->gap_us - gap_us) / 64; /* what was long ago is forgotten */
+	learn_gap(source, gap_us);
 	source->heard_at = now_us;
 	source->missed = 0;
 	source->damaged = 0;
@@ -334,6 +343,11 @@ static int64_t patience(const struct source *source)
 	return usual_us > us ? usual_us : us;
 }
 
+static int64_t warm_at(const struct source *source)
+{
+	return source->opened_at + source->told->stream->ignore_first_us;
+}
+
 /* Metrics that messages do not have any more, though these come. */
 static void tell_stale(struct telling *telling, int64_t wall_ms, int64_t now_us)
 {
@@ -341,7 +355,7 @@ static void tell_stale(struct telling *telling, int64_t wall_ms, int64_t now_us)
 	for (uint32_t i = 0; i < source->told->n_metrics; i++) {
 		const struct plan_metric *metric = metric_of(source, i);
 		struct source_metric *state = &source->metrics[i];
-		int64_t limit_us = patience(source), seen_at = state->seen_at ? state->seen_at : source->opened_at;
+		int64_t limit_us = patience(source), seen_at = state->seen_at ? state->seen_at : warm_at(source);
 		if (metric->event || metric->every_us == PLAN_EVERY_START || state->stale)
 			continue;
 		if (metric->every_us > limit_us)

@@ -38,11 +38,12 @@ struct source {
 	size_t n, size;
 	struct source_metric *metrics;
 	struct source_kind *kinds;
-	bool asked;                          /* some kind has a request, or the driver asks */
-	int64_t opened_at, heard_at, gap_us; /* gap: the longest silence between messages of late */
-	int64_t every_us;                    /* the shortest of all */
-	unsigned missed;                     /* polls in a row without a message */
-	uint64_t damaged;                    /* since the last sound one */
+	bool asked; /* some kind has a request, or the driver asks */
+	int64_t opened_at, heard_at;
+	int64_t gap_us, last_gap_us; /* between messages: the usual one, the last one */
+	int64_t every_us;            /* the shortest of all */
+	unsigned missed;             /* polls in a row without a message */
+	uint64_t damaged;            /* since the last sound one */
 	struct complaint silence;
 	struct device_counts counts;
 	struct bus_counts *bus; /* of its port */
