@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define STEPS_MAX 100000
+#define ROUND_US  10000000
 
 struct script {
 	struct stream_port port;
@@ -132,6 +133,20 @@ static bool is_asked(const struct plan_device *device)
 	return asked;
 }
 
+/*
+ * Metrics without an interval are asked for whenever the wire has time, so that a message of which there was an answer
+ * may come before one that was not asked for yet.  With one they are asked for in the order of the messages.
+ */
+static struct plan_metric *in_turn(const struct plan *plan, struct arena *arena)
+{
+	struct plan_metric *metrics = arena_array(arena, plan->n_metrics, sizeof(*metrics));
+	memcpy(metrics, plan->metrics, plan->n_metrics * sizeof(*metrics));
+	for (size_t i = 0; i < plan->n_metrics; i++)
+		if (metrics[i].every_us == 0)
+			metrics[i].every_us = ROUND_US;
+	return metrics;
+}
+
 /* Until the last item was read, and looked at. */
 static void play(struct stage *stage, struct stream *stream)
 {
@@ -158,6 +173,8 @@ void vector_stream_replay(const struct plan *plan, const struct vector *vector, 
 	told.ignore_first_us = 0;
 	device.stream = &told;
 	played.devices = &device;
+	if (asked)
+		played.metrics = in_turn(plan, &arena);
 	struct stage stage = {.clock = {.mono_us = stage_now, .wall_ms = stage_wall},
 		.sink = {.take = stage_take, .rest = stage_rest},
 		.script = {.port = {.ops = &script_ops, .fd = -1},

@@ -127,22 +127,36 @@ static int list(bool as_json, struct json *json)
 	return rc;
 }
 
-static void place_text(const struct plan_metric *metric, char text[static 64])
+/* The message that has the metric, of a device that sends messages; else NULL. */
+static const char *message_of(const struct plan *plan, const struct plan_metric *metric)
 {
-	int n = snprintf(text, 40, "%s %u", space_words[metric->place.space], metric->place.at);
+	const struct plan_stream *stream = plan->devices[metric->device].stream;
+	return stream ? stream->messages[metric->message].name : NULL;
+}
+
+static void place_text(const struct plan *plan, const struct plan_metric *metric, char text[static 64])
+{
+	const char *message = message_of(plan, metric);
+	int n = message ? snprintf(text, 40, "%.20s", message[0] ? message : "each message")
+			: snprintf(text, 40, "%s %u", space_words[metric->place.space], metric->place.at);
 	if (metric->n_bits == 1)
 		snprintf(text + n, 24, " bit %u", metric->bit);
 	else if (metric->n_bits)
 		snprintf(text + n, 24, " bits %u-%u", metric->bit, metric->bit + metric->n_bits - 1u);
 }
 
-static void json_metric(struct json *json, const struct plan_metric *metric)
+static void json_metric(struct json *json, const struct plan *plan, const struct plan_metric *metric)
 {
+	const char *message = message_of(plan, metric);
 	json_object(json, NULL);
 	json_text(json, "name", metric->name);
-	json_text(json, "table", space_words[metric->place.space]);
-	json_int(json, "start", metric->place.at);
-	json_int(json, "count", metric->place.count);
+	if (message) {
+		json_text(json, "message", message);
+	} else {
+		json_text(json, "table", space_words[metric->place.space]);
+		json_int(json, "start", metric->place.at);
+		json_int(json, "count", metric->place.count);
+	}
 	json_text(json, "type", bf_type_name(metric->shape.type));
 	if (metric->n_bits) {
 		json_int(json, "bit", metric->bit);
@@ -179,11 +193,43 @@ static void json_expected(struct json *json, const struct tree *item)
 	}
 }
 
+/* "7e00fc", as a text of the object or an item of the list. */
+static void json_bytes(struct json *json, const char *name, const struct bf_bytes *bytes)
+{
+	char *text = calloc(2, bytes->n + 1);
+	for (size_t i = 0; text && i < bytes->n; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes->at[i]);
+	json_text(json, name, text ? text : "");
+	free(text);
+}
+
+static void json_messages(struct json *json, const struct plan *plan)
+{
+	const struct plan_stream *stream = plan->n_devices ? plan->devices[0].stream : NULL;
+	if (!stream)
+		return;
+	json_array(json, "messages");
+	for (size_t i = 0; i < stream->n_messages; i++) {
+		json_object(json, NULL);
+		json_text(json, "name", stream->messages[i].name);
+		if (stream->messages[i].request.n)
+			json_bytes(json, "request", &stream->messages[i].request);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
 static void json_vector(struct json *json, const struct vector *vector)
 {
 	json_object(json, NULL);
 	json_text(json, "name", vector->name);
 	json_text(json, "origin", vector->origin);
+	if (vector->n_input) {
+		json_array(json, "input");
+		for (size_t i = 0; i < vector->n_input; i++)
+			json_bytes(json, NULL, &vector->input[i]);
+		json_array_end(json);
+	}
 	json_array(json, "registers");
 	for (size_t i = 0; i < vector->n_cells; i++) {
 		const struct vector_cells *run = &vector->cells[i];
@@ -215,9 +261,11 @@ static int show_json(const struct loaded *loaded, struct json *json)
 		json_text(json, "note", profile->note);
 	if (profile->line)
 		json_text(json, "line", profile->line);
+	json_text(json, "transport", profile->transport);
+	json_messages(json, &loaded->plan);
 	json_array(json, "metrics");
 	for (size_t i = 0; i < loaded->plan.n_metrics; i++)
-		json_metric(json, &loaded->plan.metrics[i]);
+		json_metric(json, &loaded->plan, &loaded->plan.metrics[i]);
 	json_array_end(json);
 	json_array(json, "vectors");
 	for (size_t i = 0; i < loaded->n_vectors; i++)
@@ -236,14 +284,14 @@ static void show(const struct loaded *loaded)
 		printf("  note      %s\n", profile->note);
 	if (profile->line)
 		printf("  line      %s\n", profile->line);
-	if (loaded->plan.n_devices && profile->defaults->n)
+	if (loaded->plan.n_devices && profile->defaults->n && !device->stream)
 		printf("  quirks    at most %u registers a request%s\n", device->max_registers,
 			device->max_gap == 0 ? ", no unused one among them" : "");
 	printf("\n  %-26s %-22s %-8s %s\n", "metric", "place", "type", "unit");
 	for (size_t i = 0; i < loaded->plan.n_metrics; i++) {
 		const struct plan_metric *metric = &loaded->plan.metrics[i];
 		char place[64];
-		place_text(metric, place);
+		place_text(&loaded->plan, metric, place);
 		printf("  %-26s %-22s %-8s %s\n", metric->name, place, bf_type_name(metric->shape.type),
 			metric->unit ? metric->unit : "");
 	}
