@@ -76,6 +76,9 @@ static const struct bf_key metric_keys[] = {
 		"Name of a pair, OBIS code (\"1-0:1.8.0\" or \"1.8.0\") or path in JSON (\"h.x\", \"list.0\")"},
 	{"bracket", BF_KEY_INT, METRIC(bracket), 0, COLUMNS_MAX, NULL, NULL, 0,
 		"Which of the values in brackets of an OBIS code, from 0; the last one without it"},
+	{"in", BF_KEY_TEXT, METRIC(in), 0, 0, NULL, NULL, 0,
+		"The unit in which the value of an OBIS code is wanted: kW and MW are converted, in another unit it is "
+		"no value"},
 	{"pattern", BF_KEY_TEXT, METRIC(pattern), 0, 0, NULL, NULL, 0,
 		"POSIX extended regular expression; the value is its first group"},
 	{"type", BF_KEY_CHOICE, METRIC(type), 0, 0, "dec", "dec|int|hex|text|hex_text|bool|nmea_angle|nmea_speed", 0,
@@ -184,6 +187,8 @@ static int shape_place(const struct text_device *keys, const struct text_metric 
 	static const char *const names[] = {"column", "key"};
 	bool column = metric->column != BF_UNSET, key = metric->key != NULL;
 	char why[100];
+	if (metric->in && (keys->keys != TEXT_OBIS || metric->type != TEXT_DEC || metric->pattern))
+		return refuse(complaint, "in", "is of numbers with an OBIS code");
 	if (metric->pattern && (column || key))
 		return refuse(
 			complaint, column ? "column" : "key", "is given beside \"pattern\": a metric has one place");

@@ -62,7 +62,7 @@ struct text_message {
 
 struct text_metric {
 	int column, step, sign, letter, bracket; /* BF_UNSET = not given, but step */
-	const char *key, *pattern;
+	const char *key, *pattern, *in;
 	int type;
 };
 
@@ -133,8 +133,11 @@ size_t text_place_columns(const struct text_device *keys, struct text_span conte
 int text_place_pair(const struct text_device *keys, struct text_span content, const char *key, size_t column,
 	struct text_span *ret_span);
 
-/* A value of a data set without its unit; bracket from 0, BF_UNSET = the last. */
-int text_obis_find(struct text_span content, const char *key, int bracket, struct text_span *ret_span);
+/* A value of a data set without its unit, which goes to *ret_unit; bracket from 0, BF_UNSET = the last. */
+int text_obis_find(
+	struct text_span content, const char *key, int bracket, struct text_span *ret_span, struct text_span *ret_unit);
+/* What a number in that unit must be multiplied or, below 0, divided by to be in the wanted one; 0 = it is another. */
+double text_obis_factor(struct text_span unit, const char *wanted);
 
 /* Is the whole of it one JSON object? */
 bool text_json_sound(struct text_span content);

@@ -23,18 +23,21 @@ struct keyed {
 	size_t end;  /* of the input, behind the check; 0 = not there yet */
 };
 
-/* Where the record at `from` ends, or n. */
+/* Where the record at `from` ends, or n.  It ends with LF; a CR in it is not its own: it was cut short. */
 static size_t behind_record(const uint8_t *input, size_t from, size_t n)
 {
-	const uint8_t *end = memchr(input + from, '\n', n - from);
-	return end ? (size_t)(end + 1 - input) : n;
+	while (from < n && input[from] != '\r' && input[from] != '\n')
+		from++;
+	return from < n && input[from] == '\n' ? from + 1 : from;
 }
 
 /* Does the body end with the last line's key and the character behind it?  Where that line begins, or 0. */
 static size_t last_line(const struct text_device *keys, const uint8_t *body, size_t n)
 {
+	if (!text_is(text_split(keys), body[n - 1]))
+		return 0;
 	size_t n_key = strlen(keys->block_end_key);
-	if (n < n_key + 2 || !text_is(text_split(keys), body[n - 1]))
+	if (n < n_key + 2)
 		return 0;
 	size_t at = n - 1 - n_key;
 	bool begins = body[at - 1] == '\n' || body[at - 1] == '\r';
@@ -126,12 +129,19 @@ enum bf_find text_keyed_find(
 	size_t longest = text_longest(keys), from = 0;
 	if (text_is(keys->ignore, input[0])) {
 		size_t end = behind_record(input, 0, n);
-		return end < n || input[n - 1] == '\n' || n >= longest ? text_skip(ret_found, end) : BF_FIND_MORE;
+		bool ended = end < n || input[n - 1] == '\n';
+		return ended || n >= longest ? text_skip(ret_found, end) : BF_FIND_MORE;
 	}
 	while (from < n && input[from] != '\r' && input[from] != '\n' && !text_is(keys->ignore, input[from]))
 		from++;
 	if (from > 0)
 		return text_skip(ret_found, from);
+	/* Of several line ends the last one belongs to the block, and is in its sum. */
+	while (from < n && (input[from] == '\r' || input[from] == '\n'))
+		from++;
+	size_t own = from > 1 && input[from - 2] == '\r' && input[from - 1] == '\n' ? 2 : 1;
+	if (from < n && from > own)
+		return text_skip(ret_found, from - own);
 	if (n > longest)
 		n = longest;
 	struct keyed block = unpack(keys, input, n, body, 0);
@@ -150,7 +160,11 @@ enum bf_find text_keyed_find(
 		remember(keys, memory, content);
 		return text_told(device, content, block.end, ret_found);
 	}
+	/* Where the check byte was lost, what seems to be one is the end of line with which the next block begins. */
+	uint8_t check = body[block.n - 1];
+	size_t to = check == '\r' || check == '\n' ? block.end - 1 : block.end;
 	size_t second = second_begin(keys, memory, &block);
-	size_t to = second ? unpack(keys, input, n, body, second).end : block.end;
+	if (second)
+		to = unpack(keys, input, n, body, second).end;
 	return begun ? text_damaged(memory, to) : text_skip(ret_found, to);
 }

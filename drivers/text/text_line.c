@@ -41,12 +41,12 @@ enum bf_find text_skip(struct bf_found *found, size_t n)
 /* Does the part of the message that `match` names look as it says? */
 static bool matches(const struct text_device *keys, const struct text_message *match, struct text_span content)
 {
-	struct text_span span = content;
+	struct text_span span = content, unit;
 	char text[BF_STRING_MAX + 1], plain[BF_STRING_MAX + 1];
 	if (match->columns != BF_UNSET && text_place_columns(keys, content) != (size_t)match->columns)
 		return false;
 	if (match->key) {
-		int err = keys->keys == TEXT_OBIS   ? text_obis_find(content, match->key, BF_UNSET, &span)
+		int err = keys->keys == TEXT_OBIS   ? text_obis_find(content, match->key, BF_UNSET, &span, &unit)
 			  : keys->keys == TEXT_JSON ? text_json_find(content, match->key, &span)
 						    : text_place_pair(keys, content, match->key, 1, &span);
 		if (err < 0)

@@ -4,7 +4,8 @@
  * last value of one stands in brackets on a line of its own.
  *
  * The value that is wanted is the last one unless the metric says which: in front of it stand a time, or in old gas
- * data sets a status and a unit.  Behind its "*" stands the unit.
+ * data sets a status and a unit.  Behind its "*" stands the unit, and meters differ in it: one writes the same register
+ * in kWh, another in Wh.  So a metric may say in which it wants its value, and one in a unit of another kind is none.
  * An address of the map may leave out what meters leave out or not: "1.8.0" is also "1-0:1.8.0" and "1-0:1.8.0*255";
  * but never "1.8.0*01", which is a reading of the past.
  * Pure; any thread.
@@ -61,7 +62,8 @@ static struct text_span values(struct text_span content, size_t *at, int bracket
 	return wanted;
 }
 
-int text_obis_find(struct text_span content, const char *key, int bracket, struct text_span *ret_span)
+int text_obis_find(
+	struct text_span content, const char *key, int bracket, struct text_span *ret_span, struct text_span *ret_unit)
 {
 	for (size_t i = 0; i < content.n;) {
 		size_t from = i;
@@ -75,11 +77,32 @@ int text_obis_find(struct text_span content, const char *key, int bracket, struc
 		struct text_span value = values(content, &i, bracket);
 		if (!value.at || address.n == 0 || !same(address, key))
 			continue;
-		const char *unit = memchr(value.at, '*', value.n);
-		if (unit)
-			value.n = (size_t)(unit - value.at);
-		*ret_span = value;
+		const char *star = memchr(value.at, '*', value.n);
+		size_t n = star ? (size_t)(star - value.at) : value.n;
+		*ret_unit = text_trim((struct text_span){value.at + n + (star != NULL), value.n - n - (star != NULL)});
+		*ret_span = (struct text_span){value.at, n};
 		return 0;
 	}
 	return -ENOENT;
+}
+
+/* The power of thousand of a unit with k or M in front of W, V, A, v; takes the letter away. */
+static int prefix(const char **unit, size_t *n)
+{
+	if (*n < 2 || (**unit != 'k' && **unit != 'M') || !strchr("WVAv", (*unit)[1]))
+		return 0;
+	int power = **unit == 'k' ? 1 : 2;
+	++*unit;
+	--*n;
+	return power;
+}
+
+double text_obis_factor(struct text_span unit, const char *wanted)
+{
+	size_t n = strlen(wanted);
+	int power = prefix(&unit.at, &unit.n) - prefix(&wanted, &n);
+	if (unit.n != n || memcmp(unit.at, wanted, n) != 0)
+		return 0;
+	static const double factors[] = {-1e6, -1e3, 1, 1e3, 1e6};
+	return factors[power + 2];
 }

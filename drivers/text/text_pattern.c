@@ -4,8 +4,9 @@
  * A driver has no memory of its own for each metric, and a compiled pattern can't be thrown away with the plan; so
  * patterns are compiled when the map is checked and kept to the end of the process, one for each text that was ever
  * used: as many as somebody has written by hand.  The list only grows at its head, by one atomic exchange, and what is
- * on it never changes.  glibc's regexec allocates while it works and takes a lock of the pattern: a device with
- * patterns is the one kind that is not free of allocation while it runs.
+ * on it never changes.  A message is copied to the stack for its terminating NUL; a NUL within it ends what a pattern
+ * sees.  glibc's regexec allocates while it works and takes a lock of the pattern: a device with patterns is the one
+ * kind that is not free of allocation while it runs.
  * Invariant: each pattern on the list is compiled.  Any thread.
  */
 #include "text.h"
@@ -55,12 +56,15 @@ int text_pattern_compile(const char *text, char *why, size_t why_size)
 
 int text_pattern_find(const char *text, struct text_span content, struct text_span *ret_span)
 {
-	char why[8];
+	char why[8], plain[BF_INPUT_MAX + 1];
 	int err = text_pattern_compile(text, why, sizeof(why));
 	if (err < 0)
 		return err;
-	regmatch_t match[2] = {{.rm_so = 0, .rm_eo = (regoff_t)content.n}};
-	err = regexec(&known(text)->compiled, content.at, 2, match, REG_STARTEND);
+	regmatch_t match[2];
+	size_t n = content.n < BF_INPUT_MAX ? content.n : BF_INPUT_MAX;
+	memcpy(plain, content.at, n);
+	plain[n] = '\0';
+	err = regexec(&known(text)->compiled, plain, 2, match, 0);
 	if (err)
 		return err == REG_NOMATCH ? -ENOENT : -ENOMEM;
 	regmatch_t found = match[1].rm_so >= 0 ? match[1] : match[0];

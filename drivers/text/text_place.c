@@ -20,7 +20,10 @@ const char *text_split(const struct text_device *keys)
 
 bool text_is(const char *set, uint8_t c)
 {
-	return set && c && strchr(set, c);
+	for (; set && *set; set++)
+		if ((uint8_t)*set == c)
+			return true;
+	return false;
 }
 
 int text_nibble(uint8_t c)

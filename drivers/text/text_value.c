@@ -11,7 +11,7 @@
 #include <strings.h>
 
 static int find(const struct text_device *keys, const struct text_metric *metric, unsigned index,
-	struct text_span content, struct text_span *ret_span)
+	struct text_span content, struct text_span *ret_span, struct text_span *ret_unit)
 {
 	if (metric->pattern)
 		return text_pattern_find(metric->pattern, content, ret_span);
@@ -20,7 +20,7 @@ static int find(const struct text_device *keys, const struct text_metric *metric
 	case TEXT_PAIRS:
 		return text_place_pair(keys, content, metric->key, column, ret_span);
 	case TEXT_OBIS:
-		return text_obis_find(content, metric->key, metric->bracket, ret_span);
+		return text_obis_find(content, metric->key, metric->bracket, ret_span, ret_unit);
 	case TEXT_JSON:
 		return text_json_find(content, metric->key, ret_span);
 	default:
@@ -165,13 +165,19 @@ int text_value(const struct bf_device *device, const void *metric, unsigned inde
 {
 	const struct text_device *keys = device->keys;
 	const struct text_metric *of = metric;
-	struct text_span content = {(const char *)message->bytes, message->n}, span;
-	int err = find(keys, of, index, content, &span);
+	struct text_span content = {(const char *)message->bytes, message->n}, span, unit = {NULL, 0};
+	int err = find(keys, of, index, content, &span, &unit);
 	if (err < 0)
 		return err == -ENOENT ? -ENOENT : -EDOM;
 	if (keys->keys == TEXT_JSON && !of->pattern) {
 		if (*span.at == '"' ? text_json_text(span, text, &span) < 0 : text_is("{[n", (uint8_t)*span.at))
 			return -EDOM;
 	}
-	return read_as(keys, of, content, text_trim(span), text, ret_value);
+	double factor = of->in ? text_obis_factor(unit, of->in) : 1;
+	if (factor == 0)
+		return -EDOM;
+	err = read_as(keys, of, content, text_trim(span), text, ret_value);
+	if (err == 0 && ret_value->kind == BF_FLOAT64)
+		ret_value->f64 = factor < 0 ? ret_value->f64 / -factor : ret_value->f64 * factor;
+	return err;
 }
