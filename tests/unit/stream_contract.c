@@ -164,11 +164,11 @@ static long look(struct trial *trial, const uint8_t *bytes, size_t n)
 	struct bf_found found = {0}, again = {0};
 	memcpy(input, bytes, n);
 	enum bf_find what = driver->find(&trial->device, input, n, body, &found);
+	if (memcmp(input, bytes, n) != 0)
+		return broken(trial, "find() writes to its input") - 1;
 	if (driver->memory_size == 0 &&
 		(driver->find(&trial->device, input, n, body, &again) != what || again.n != found.n))
 		return broken(trial, "find() says something else when it is asked again") - 1;
-	if (memcmp(input, bytes, n) != 0)
-		return broken(trial, "find() writes to its input") - 1;
 	switch (what) {
 	case BF_FIND_MORE:
 		return n == trial->room;
