@@ -38,6 +38,7 @@ struct readings {
 
 struct trial {
 	const struct contract *contract;
+	bool checked; /* as the contract says, but for a golden input that a weak check can't tell from another */
 	struct bf_device device;
 	struct guarded input, body, text;
 	size_t longest, room; /* of a message; of the input, as the core has it */
@@ -261,17 +262,17 @@ static bool try_cuts(struct trial *trial, const uint8_t *golden, size_t n)
 	for (size_t kept = 0; kept < n; kept++) {
 		if (!feed(trial, golden, kept, 0, n))
 			return false;
-		if (trial->contract->checked && !all_golden(trial))
+		if (trial->checked && !all_golden(trial))
 			return broken(trial, "a reading of a message that is cut off after %zu bytes", kept);
 	}
 	return true;
 }
 
-/* A weak check may let something pass now and then: one in fifty of what is damaged, and it is damaged n times or more.
- */
+/* A weak check may let something pass now and then: two, and one for each twenty bytes, of each of which ten damages
+ * are tried.  A byte that it does not look at shows all the same. */
 static bool slips(struct trial *trial, size_t n)
 {
-	return trial->contract->weak && ++trial->n_slips <= n / 50 + 1;
+	return trial->contract->weak && ++trial->n_slips <= n / 20 + 2;
 }
 
 static bool try_damage(struct trial *trial, const uint8_t *golden, size_t n)
@@ -288,7 +289,7 @@ static bool try_damage(struct trial *trial, const uint8_t *golden, size_t n)
 		memcpy(bytes, golden, n);
 		bytes[at] ^= mask;
 		fine = feed(trial, bytes, n, 0, n);
-		if (fine && trial->contract->checked && !all_golden(trial) && !slips(trial, n))
+		if (fine && trial->checked && !all_golden(trial) && !slips(trial, n))
 			fine = broken(trial, "a reading of a damaged message: byte %zu is %02x instead of %02x", at,
 				bytes[at], golden[at]);
 	}
@@ -310,7 +311,7 @@ static bool try_behind(
 	memcpy(bytes + size, golden, n);
 	size += trial->contract->weak ? n : 0;
 	bool fine = feed(trial, bytes, size, 0, size);
-	if (fine && trial->contract->checked && !ends_golden(trial))
+	if (fine && trial->checked && !ends_golden(trial))
 		fine = broken(trial, "what is sound is not found behind %zu bytes of %s", n_before, what);
 	free(bytes);
 	return fine;
@@ -346,7 +347,7 @@ static bool try_noise_alone(struct trial *trial, const uint8_t *golden, size_t n
 	for (size_t i = 0; i < NOISE; i++)
 		bytes[i] = (uint8_t)random_next(trial);
 	bool fine = feed(trial, bytes, NOISE, 0, 64);
-	if (fine && trial->contract->checked &&
+	if (fine && trial->checked &&
 		trial->now.n > (trial->contract->weak ? NOISE_LUCK * trial->contract->n_metrics : 0))
 		fine = broken(trial, "%zu readings of noise", trial->now.n);
 	for (size_t i = 0; i < NOISE / 8; i++)
@@ -354,6 +355,21 @@ static bool try_noise_alone(struct trial *trial, const uint8_t *golden, size_t n
 	fine = fine && feed(trial, bytes, NOISE / 8, 0, 64);
 	free(bytes);
 	return fine;
+}
+
+/* A sensor that begins its messages with FF and checks them with eight bits may well send what reads in two ways; a
+ * vector that shows such a case is split only, and must not crash anything. */
+static bool look_at_golden(struct trial *trial, const uint8_t *golden, size_t n)
+{
+	if (trial->golden.n == 0)
+		return broken(trial, "the golden input gives no reading");
+	if (!feed(trial, golden, n, 0, n))
+		return false;
+	if (trial->contract->weak && !try_behind(trial, golden, 0, golden, n, "")) {
+		trial->broken[0] = '\0';
+		trial->checked = false;
+	}
+	return true;
 }
 
 static void trial_begin(struct trial *trial)
@@ -385,7 +401,7 @@ static void trial_end(struct trial *trial)
 bool contract_holds(
 	const struct contract *contract, const uint8_t *golden, size_t n_golden, char ret_broken[static CONTRACT_SIZE])
 {
-	struct trial trial = {.contract = contract, .broken = ret_broken, .seed = 4711};
+	struct trial trial = {.contract = contract, .checked = contract->checked, .broken = ret_broken, .seed = 4711};
 	ret_broken[0] = '\0';
 	trial_begin(&trial);
 	bool fine = trial.longest >= 1 && trial.longest <= BF_INPUT_MAX;
@@ -394,11 +410,9 @@ bool contract_holds(
 	fine = fine && feed(&trial, golden, n_golden, 0, n_golden);
 	trial.golden = trial.now;
 	trial.now = (struct readings){0};
-	if (fine && trial.golden.n == 0)
-		fine = broken(&trial, "the golden input gives no reading");
-	fine = fine && try_splits(&trial, golden, n_golden) && try_cuts(&trial, golden, n_golden) &&
-	       try_damage(&trial, golden, n_golden) && try_among_noise(&trial, golden, n_golden) &&
-	       try_noise_alone(&trial, golden, n_golden);
+	fine = fine && look_at_golden(&trial, golden, n_golden) && try_splits(&trial, golden, n_golden) &&
+	       try_cuts(&trial, golden, n_golden) && try_damage(&trial, golden, n_golden) &&
+	       try_among_noise(&trial, golden, n_golden) && try_noise_alone(&trial, golden, n_golden);
 	trial_end(&trial);
 	return fine;
 }
