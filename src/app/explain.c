@@ -169,3 +169,14 @@ void explain_default(const struct bf_key *key, char text[static EXPLAIN_SIZE])
 	bool bare = key->type == BF_KEY_BOOL || key->type == BF_KEY_INT || key->type == BF_KEY_NUMBER;
 	add(text, bare ? "%s" : "\"%s\"", key->fallback);
 }
+
+void explain_required(const struct bf_key *key, char text[static EXPLAIN_SIZE])
+{
+	const char *point = strrchr(key->name, '.');
+	text[0] = '\0';
+	if (!(key->flags & BF_KEY_REQUIRED))
+		return;
+	add(text, "must be given");
+	if (point)
+		add(text, " in \"%.*s\"", (int)(point - key->name), key->name);
+}

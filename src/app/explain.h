@@ -30,4 +30,7 @@ void explain_type(const struct bf_key *key, char text[static EXPLAIN_SIZE]);
 /* What it is when it is not given, as it would stand in the map; empty when there is no such thing. */
 void explain_default(const struct bf_key *key, char text[static EXPLAIN_SIZE]);
 
+/* Whether it must be given: empty, "must be given", or where only: "must be given in \"repeat\"". */
+void explain_required(const struct bf_key *key, char text[static EXPLAIN_SIZE]);
+
 #endif

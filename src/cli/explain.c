@@ -61,8 +61,10 @@ static bool of_group(const struct explain_row *row, const char *text, const char
 	while (group > text && group[-1] != '.')
 		group--;
 	size_t n = (size_t)(end - group);
-	const char *word = explain_group_word(row->group), *other = group_word(group, n);
-	return (strlen(word) == n && strncmp(word, group, n) == 0) || (other && strcmp(word, other) == 0) ||
+	const char *word = explain_group_word(row->group), *other = group_word(group, n), *last = strrchr(word, ' ');
+	last = last ? last + 1 : word; /* "stream metric" is also a metric */
+	return (strlen(word) == n && strncmp(word, group, n) == 0) ||
+	       (strlen(last) == n && strncmp(last, group, n) == 0) || (other && strcmp(last, other) == 0) ||
 	       (row->driver && strlen(row->driver) == n && strncmp(row->driver, group, n) == 0);
 }
 
@@ -78,12 +80,13 @@ static bool wanted(const struct explain_row *row, const struct asked *asked)
 
 static void print_row(const struct explain_row *row, const char *groups)
 {
-	char type[EXPLAIN_SIZE], fallback[EXPLAIN_SIZE];
+	char type[EXPLAIN_SIZE], fallback[EXPLAIN_SIZE], required[EXPLAIN_SIZE];
 	explain_type(row->key, type);
 	explain_default(row->key, fallback);
+	explain_required(row->key, required);
 	printf("%s\n  %s\n  type     %s\n", row->key->name, row->key->help, type);
-	if (row->key->flags & BF_KEY_REQUIRED)
-		puts("  default  none, it must be given");
+	if (required[0])
+		printf("  default  none, it %s\n", required);
 	else
 		printf("  default  %s\n", fallback[0] ? fallback : "not set");
 	printf("  in       %s\n", groups);

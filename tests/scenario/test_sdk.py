@@ -7,14 +7,16 @@ Everything is made with the compiler and the sanitizer of the build under test, 
 import glob
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
 import tempfile
+import tty
 import unittest
 
 import harness
-from harness import HERE, SANITIZE, Scenario
+from harness import HERE, SANITIZE, Scenario, wait_until
 
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 CC = os.environ.get("BUSFERRY_CC", "cc")
@@ -140,6 +142,36 @@ class Sdk(Scenario):
         self.assertIn("  from %s\n" % module, told)
         self.assertIn("modbus - ", told)
         self.assertIn("driver   vane", self.busferry("check", "--explain", "vane.records").stdout)
+
+    def test_its_readings(self):
+        folder = self.example()
+        self.make(folder, "install")
+        self.env["BUSFERRY_PROFILES"] = folder
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        tty.setraw(slave)
+        with open(os.path.join(folder, "map.conf"), encoding="utf-8") as f:
+            text = f.read().replace("/dev/ttyUSB0", os.ttyname(slave)).replace('"10s"', '"0s"')
+        os.close(slave)
+        conf = self.write("m.conf", text + 'buffer: { path: ":none:" }\n')
+        check = self.busferry("check", "-c", conf, "--topics")
+        self.assertEqual((check.returncode, check.stderr), (0, ""))
+        self.assertIn("home/roof/weather/wind_speed ", check.stdout)
+
+        gateway = self.start([self.installed.program, "run", "-c", conf, "--stdout"], "gateway", env=self.env)
+        sound = bytes.fromhex("A9 04 57 22 00 44 13 01 52 B3 04 54 CC FF AA 28")
+        damaged = sound[:2] + b"\x58" + sound[3:]
+
+        def told():
+            os.write(master, b"\xa9\x10noise" + damaged + sound)
+            return "temperature {" in gateway.text()
+        wait_until(told, "the readings of the example")
+        readings = {line.split(" ", 1)[0]: json.loads(line.split(" ", 1)[1]) for line in gateway.text().splitlines()
+                    if line.startswith("home/roof/weather/") and "availability" not in line}
+        self.assertEqual({topic.rsplit("/", 1)[1]: (reading["value"], reading["unit"]) for topic, reading in readings.items()},
+                         {"wind_speed": (3.4, "m/s"), "wind_direction": (275, "°"), "rain": (240.6, "mm"),
+                          "temperature": (-5.2, "°C")})
+        self.assertEqual(gateway.stop(), 0)
 
     def test_the_folder_of_the_environment_comes_instead(self):
         folder = self.example()

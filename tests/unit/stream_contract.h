@@ -22,9 +22,9 @@ struct contract {
 	struct bf_device device; /* its memory is made here */
 	const struct contract_metric *metrics;
 	size_t n_metrics;
-	bool checked;         /* a message has a check: what is damaged gives no other reading */
-	uint8_t blind;        /* bits of a byte that the check does not see, such as the parity's */
-	unsigned noise_lucky; /* readings that its check lets 64 kB of noise have */
+	bool checked;  /* a message has a check: what is damaged gives no other reading */
+	bool weak;     /* of eight bits or fewer: of what looks like a message, one in 256 is taken for sound */
+	uint8_t blind; /* bits of a byte that the check does not see, such as the parity's */
 };
 
 #define CONTRACT_SIZE 512

@@ -1,65 +1,49 @@
 /*
- * A stage for streams: a toy driver whose messages are four bytes, a port that is a script, a clock, and a sink that
- * writes down what it is told.
- *
- * A message: AA, kind, value, kind + value.  Value FE: nothing is said of the metric; FF: there is none.
+ * A stream of one device in virtual time, on a port that is a script: it plays golden input, falls silent, or goes
+ * away.
  */
-#ifndef UNIT_STREAM_STAGE_H
-#define UNIT_STREAM_STAGE_H
+#ifndef TEST_STREAM_STAGE_H
+#define TEST_STREAM_STAGE_H
 
 #include "field/stream.h"
 
 #include <stdbool.h>
 
-#define SECOND ((int64_t)1000000)
+enum stage_mode {
+	STAGE_PLAYS,  /* the items again and again, as the device would send them */
+	STAGE_SILENT, /* nothing comes */
+	STAGE_NOISY,  /* bytes come, but none is of a message */
+	STAGE_GONE,   /* and can't be opened */
+};
 
-struct stage {
+struct stage_metric {
+	bool told;
+	enum quality quality; /* the last one */
+};
+
+struct stream_stage {
 	struct clock clock;
 	struct reading_sink sink;
 	struct stream_port port;
-	int64_t now_us;
-	int opens;            /* what open returns */
-	int writes;           /* what write returns; 0 = it is taken */
-	uint8_t coming[4096]; /* to be read */
-	size_t n_coming;
-	bool gone;       /* read says so */
-	char sent[1024]; /* what was written: hex, a line an item, and "@baud" */
-	char told[8192]; /* what the sink was told */
-	struct plan plan;
-	struct plan_bus bus;
-	struct plan_device devices[3];
-	struct plan_stream streams[3];
-	struct plan_metric metrics[12];
-	struct bf_message_told messages[3][4];
-	uint32_t on_bus[3];
 	struct stream stream;
 	struct arena arena;
-	int64_t wake_at;
+	struct plan plan;
+	struct plan_device device;
+	enum stage_mode mode;
+	const struct bf_bytes *items;
+	size_t n_items, next, at;
+	bool asked, open;        /* it has to be asked; the item is there to be read */
+	uint64_t n_greetings;    /* that are still to be written */
+	int64_t now_us, item_at; /* item_at: when the next one comes by itself */
+	struct stage_metric *metrics;
+	enum availability availability;
 };
 
-extern const struct bf_driver toy;        /* its devices send or are asked by requests */
-extern const struct bf_driver toy_talker; /* leads a conversation: "01" at the line's speed, then "02" at 9600 */
+/* A stage for the only device of a plan; the items outlive it. */
+struct stream_stage *stage_make(const struct plan *plan, const struct bf_bytes *items, size_t n_items);
+void stage_free(struct stream_stage *stage);
 
-/* One more device with n_kinds messages, each with one metric of that interval: m0, m1, … */
-struct plan_device *stage_device(
-	struct stage *stage, const struct bf_driver *driver, unsigned n_kinds, int64_t every_us);
-
-/* Kind k of device d is asked with these bytes. */
-void stage_request(struct stage *stage, unsigned d, unsigned kind, const char *hex);
-
-/* After the devices: the stream, closed, at second 100. */
-void stage_open(struct stage *stage, bool once);
-void stage_close(struct stage *stage);
-
-/* Goes on until that instant, each step when the stream wants it. */
-void stage_until(struct stage *stage, int64_t us);
-
-/* Bytes come now. */
-void stage_come(struct stage *stage, const void *bytes, size_t n);
-void stage_message(struct stage *stage, unsigned kind, unsigned value);
-
-/* What was told since the last call: "d0+ d0.m0=5 d0.m1=timeout d0. " (+ online, - offline, . the round is over). */
-const char *stage_told(struct stage *stage);
-const char *stage_sent(struct stage *stage);
+/* Runs it for so long. */
+void stage_run(struct stream_stage *stage, enum stage_mode mode, int64_t us);
 
 #endif

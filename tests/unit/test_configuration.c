@@ -40,12 +40,13 @@ static void print_cell(FILE *to, const char *text)
 
 static void print_row(FILE *to, const struct bf_key *key)
 {
-	char type[EXPLAIN_SIZE], fallback[EXPLAIN_SIZE];
+	char type[EXPLAIN_SIZE], fallback[EXPLAIN_SIZE], required[EXPLAIN_SIZE];
 	explain_type(key, type);
 	explain_default(key, fallback);
+	explain_required(key, required);
 	fprintf(to, "| `%s` | ", key->name);
 	print_cell(to, type);
-	fprintf(to, " | %s | ", key->flags & BF_KEY_REQUIRED ? "must be given" : fallback[0] ? fallback : "");
+	fprintf(to, " | %s | ", required[0] ? required : fallback);
 	print_cell(to, key->help);
 	fprintf(to, "%s |\n", key->flags & BF_KEY_NOT_YET ? "; not yet supported" : "");
 }
@@ -118,6 +119,21 @@ static void explained(const struct bf_key *key, const char *type, const char *fa
 	assert_string_equal(is, fallback);
 }
 
+static void required(const char *name, unsigned flags, const char *expected)
+{
+	char is[EXPLAIN_SIZE];
+	explain_required(&(struct bf_key){.name = name, .flags = flags}, is);
+	assert_string_equal(is, expected);
+}
+
+static void test_what_must_be_given(void **state)
+{
+	(void)state;
+	required("site", BF_KEY_REQUIRED, "must be given");
+	required("frame.check.kind", BF_KEY_REQUIRED, "must be given in \"frame.check\"");
+	required("frame.check.kind", 0, "");
+}
+
 static void test_types_and_defaults(void **state)
 {
 	(void)state;
@@ -145,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_reference_is_current),
 		cmocka_unit_test(test_each_key_says_what_it_is),
+		cmocka_unit_test(test_what_must_be_given),
 		cmocka_unit_test(test_types_and_defaults),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* Streams: what is found in what comes, what of it is told and when; who is asked; silence, damage, ports that go. */
-#include "stream_stage.h"
+#include "toy_stream.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -137,7 +137,7 @@ static void test_those_that_break_it_are_found_out(void **state)
 		{credulous_find, "a reading of a damaged message"},
 		{greedy_find, "find() takes 14 of 13 bytes"},
 		{forgetful_find, "find() says something else when it is asked again"},
-		{impatient_find, "other readings when the bytes are split"},
+		{impatient_find, "other readings byte by byte"},
 		{scribbling_find, "find() writes to its input"},
 	};
 	char broken[CONTRACT_SIZE];
