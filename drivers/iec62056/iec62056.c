@@ -159,15 +159,16 @@ static enum bf_find find(
 		ret_found->n++;
 	if (ret_found->n > 0)
 		return BF_FIND_SKIP;
-	const uint8_t *end = memchr(input, ETX, n), *again = memchr(input + 1, STX, n - 1);
-	if (again && (!end || again < end)) {
-		ret_found->n = (size_t)(again - input);
-		return BF_FIND_DAMAGED;
-	}
-	if (!end || end + 1 == input + n)
+	size_t end = 1;
+	while (end < n && input[end] != ETX && input[end] != STX)
+		end++;
+	if (end + 1 >= n)
 		return BF_FIND_MORE;
-	ret_found->n = (size_t)(end + 2 - input);
-	if (bf_xor8(input + 1, ret_found->n - 2) != end[1])
+	ret_found->n = end;
+	if (input[end] == STX) /* it begins anew */
+		return BF_FIND_DAMAGED;
+	ret_found->n = end + 2;
+	if (bf_xor8(input + 1, end) != input[end + 1])
 		return BF_FIND_DAMAGED;
 	ret_found->message = (struct bf_message){0, input, ret_found->n};
 	return BF_FIND_MESSAGE;
@@ -322,9 +323,7 @@ static int value(const struct bf_device *device, const void *metric, unsigned in
 	return -ENOENT;
 }
 
-extern const struct bf_driver bf_driver_iec62056;
-
-const struct bf_driver bf_driver_iec62056 = {
+BF_DRIVER(iec62056) = {
 	.abi = BF_DRIVER_ABI,
 	.name = "iec62056",
 	.summary = "IEC 62056-21, modes A, B and C: meters with an optical port, asked for a readout",

@@ -352,9 +352,7 @@ static int value(const struct bf_device *device, const void *metric, unsigned in
 	return -ENOENT;
 }
 
-extern const struct bf_driver bf_driver_mbus;
-
-const struct bf_driver bf_driver_mbus = {
+BF_DRIVER(mbus) = {
 	.abi = BF_DRIVER_ABI,
 	.name = "mbus",
 	.summary = "Wired M-Bus (EN 13757-2 and -3): heat, water, gas and electricity meters",
