@@ -307,9 +307,7 @@ static int value(const struct bf_device *device, const void *metric, unsigned in
 	return 0;
 }
 
-extern const struct bf_driver bf_driver_sml;
-
-const struct bf_driver bf_driver_sml = {
+BF_DRIVER(sml) = {
 	.abi = BF_DRIVER_ABI,
 	.name = "sml",
 	.summary = "Smart Message Language 1.04, as German electricity meters push it",

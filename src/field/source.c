@@ -269,17 +269,20 @@ bool source_take(struct source *source, const uint8_t *bytes, size_t n, const st
 	struct bf_message *ret_answer, int64_t wall_ms, int64_t now_us)
 {
 	bool answered = false;
-	while (n > 0 && !answered) {
+	do {
 		size_t part = source->size - source->n < n ? source->size - source->n : n;
-		memcpy(source->input + source->n, bytes, part);
-		source->n += part;
-		bytes += part;
-		n -= part;
+		if (part > 0) {
+			memcpy(source->input + source->n, bytes, part);
+			source->n += part;
+			bytes += part;
+			n -= part;
+		}
 		answered = search(source, wait, ret_answer, wall_ms, now_us);
-	}
+	} while (n > 0 && !answered);
 	/* What stands behind an answer is looked at with what comes next, as looking would spoil the answer. */
 	size_t room = source->size - source->n, rest = n < room ? n : room;
-	memcpy(source->input + source->n, bytes, rest);
+	if (rest > 0)
+		memcpy(source->input + source->n, bytes, rest);
 	source->n += rest;
 	return answered;
 }

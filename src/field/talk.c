@@ -2,7 +2,11 @@
  * Conversations on a stream: see talk.h.
  *
  *   IDLE ──due──► PAUSE ──► SENDING ──► WAIT ──answer──► next step, or IDLE
- *                                        └────time-out──► IDLE
+ *                              │         └────time-out──► IDLE
+ *                              └──nothing answers──► next step
+ *
+ * When bytes have left is reckoned, not known: an answer may come before that.  A step that only waits keeps what came
+ * with the answer before it, since a device that goes on by itself may have been heard in one go.
  *
  * Invariant: outside of a conversation the port has the speed of its line.
  */
@@ -94,7 +98,8 @@ bool talk_is_due(const struct talk *talk, int64_t now_us)
 
 struct source *talk_waits_for(const struct talk *talk)
 {
-	return talk->phase == TALK_WAIT ? &talk->sources[talk->queries[talk->current].source] : NULL;
+	bool waits = talk->phase == TALK_WAIT || (talk->phase == TALK_SENDING && !talk->ask.unanswered);
+	return waits ? &talk->sources[talk->queries[talk->current].source] : NULL;
 }
 
 static int64_t chars_us(const struct talk *talk, size_t n)
@@ -188,9 +193,9 @@ static int change_speed(struct talk *talk)
 static int send(struct talk *talk, int64_t wall_ms, int64_t now_us)
 {
 	struct source *source = &talk->sources[talk->queries[talk->current].source];
-	source_begin(source, false, now_us);
 	talk->sent_at = now_us;
 	if (talk->ask.n) {
+		source_begin(source, false, now_us);
 		int rc = talk->port->ops->write(talk->port, talk->ask.bytes, talk->ask.n);
 		if (rc == -ENODEV)
 			return rc;
@@ -204,15 +209,6 @@ static int send(struct talk *talk, int64_t wall_ms, int64_t now_us)
 	return 0;
 }
 
-static int wait_for_it(struct talk *talk, int64_t now_us)
-{
-	const struct source *source = &talk->sources[talk->queries[talk->current].source];
-	int rc = talk->ask.baud ? change_speed(talk) : 0;
-	talk->phase = TALK_WAIT;
-	talk->at = now_us + (talk->ask.timeout_us ? talk->ask.timeout_us : source->told->timeout_us);
-	return rc;
-}
-
 void talk_take(struct talk *talk, const uint8_t *bytes, size_t n, int64_t wall_ms, int64_t now_us)
 {
 	struct source *source = talk_waits_for(talk);
@@ -223,6 +219,20 @@ void talk_take(struct talk *talk, const uint8_t *bytes, size_t n, int64_t wall_m
 	times_note(&source->counts.answer_times, now_us - talk->sent_at);
 	/* A port that goes now is found by the next step. */
 	(void)advance(talk, &answer, wall_ms, now_us);
+}
+
+/* The bytes have left. */
+static int wait_for_it(struct talk *talk, int64_t wall_ms, int64_t now_us)
+{
+	const struct source *source = &talk->sources[talk->queries[talk->current].source];
+	int rc = talk->ask.baud ? change_speed(talk) : 0;
+	if (talk->ask.unanswered)
+		return rc < 0 ? rc : advance(talk, NULL, wall_ms, now_us);
+	talk->phase = TALK_WAIT;
+	talk->at = now_us + (talk->ask.timeout_us ? talk->ask.timeout_us : source->told->timeout_us);
+	if (talk->ask.n == 0)
+		talk_take(talk, NULL, 0, wall_ms, now_us);
+	return rc;
 }
 
 /* The next bytes of `init`.  Returns when to go on, 0 = all are sent, -ENODEV. */
@@ -282,7 +292,7 @@ int64_t talk_step(struct talk *talk, int64_t wall_ms, int64_t now_us)
 		if (talk->phase == TALK_PAUSE)
 			rc = send(talk, wall_ms, now_us);
 		else if (talk->phase == TALK_SENDING)
-			rc = wait_for_it(talk, now_us);
+			rc = wait_for_it(talk, wall_ms, now_us);
 		else
 			rc = end(talk, false, wall_ms, now_us);
 	}
