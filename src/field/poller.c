@@ -47,6 +47,7 @@ struct poller {
 	size_t n_wires, n_fds, n_unfinished;
 	int stop_fd;
 	bool scheduled;
+	bool asked; /* more of them owe an answer than before the last step */
 	struct thread thread;
 	_Atomic int64_t alive_until;
 	_Atomic int stopping, finished;
@@ -197,6 +198,7 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 			poller->fds[n++] = (struct pollfd){.fd = waiting->fd, .events = waiting->events};
 		}
 	}
+	poller->asked = n > poller->n_fds;
 	poller->n_fds = n;
 	poller->sink->rest(poller->sink);
 	if (poller->n_unfinished == 0)
@@ -216,13 +218,19 @@ static void poller_poll(struct poller *poller, size_t n_fds, int64_t until_us)
 			poller->fds[f].revents = 0;
 }
 
+/*
+ * Several hosts owe an answer: those that come within a moment are collected together, since waking up costs more than
+ * the work.  Most are here when the one that was asked last has answered, before the processor has gone to sleep; if
+ * not, the others are given the whole moment.  A single one is never made to wait.
+ */
 static void poller_wait(struct poller *poller, int64_t stepped_us, int64_t until_us)
 {
 	poller->fds[0] = (struct pollfd){.fd = poller->stop_fd, .events = POLLIN};
-	/* Several hosts owe an answer: those that come within a moment are collected together, since waking up costs
-	 * more than the work. A single one is never made to wait. */
 	if (poller->n_fds > 2 && until_us > stepped_us + GATHER_US) {
-		poller_poll(poller, 1, stepped_us + GATHER_US);
+		struct pollfd first = poller->fds[1];
+		poller->fds[1] = poller->fds[poller->n_fds - 1];
+		poller_poll(poller, poller->asked ? 2 : 1, stepped_us + GATHER_US);
+		poller->fds[1] = first;
 		if (poller->fds[0].revents)
 			return;
 	}
