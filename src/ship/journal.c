@@ -12,10 +12,12 @@
  *
  * Invariant: outside of a function no transaction is open and no statement is in use.  Thread: the store's.
  */
+#include "ship/acked.h"
 #include "ship/journal_inner.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAKE_ROOM_ROUNDS 256
@@ -50,12 +52,44 @@ int journal_reserve(struct journal *journal, uint64_t n, uint64_t *ret_first)
 	return rc;
 }
 
+const char *journal_path(const struct journal *journal)
+{
+	return journal->path;
+}
+
+uint64_t journal_opening(const struct journal *journal)
+{
+	return (uint64_t)journal->opening;
+}
+
 /* The number of rows that went, or -errno. */
 static int erase(struct journal *journal, uint64_t first, uint64_t last)
 {
 	journal_db_bind(journal->statements[ERASE], 1, (int64_t)first);
 	journal_db_bind(journal->statements[ERASE], 2, (int64_t)last);
 	return journal_db_do(journal->statements[ERASE]);
+}
+
+/* In one transaction, so that notes of an opening can't be met by rows of a later one. */
+int journal_begin(struct journal *journal)
+{
+	static const char ask[] = "SELECT coalesce(max(v), 0) FROM meta WHERE k='opening'";
+	struct journal_span *spans = NULL;
+	int64_t more_rows = 0;
+	int rc = journal_db_run(journal->db, "BEGIN IMMEDIATE");
+	if (rc == 0)
+		rc = journal_db_ask(journal->db, ask, &journal->opening);
+	size_t n = rc == 0 ? acked_read(journal->path, (uint64_t)journal->opening, &spans) : 0;
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		rc = erase(journal, spans[i].first, spans[i].last);
+		more_rows -= rc > 0 ? rc : 0;
+	}
+	free(spans);
+	if (rc >= 0)
+		rc = journal_db_run(journal->db, "INSERT OR REPLACE INTO meta VALUES('opening', random() | 1)");
+	if (rc == 0)
+		rc = journal_db_ask(journal->db, ask, &journal->opening);
+	return journal_commit(journal, rc, more_rows);
 }
 
 static int answer_of(struct sqlite3_stmt *statement, int64_t *ret_number)
@@ -254,10 +288,11 @@ static int read_rows(struct journal *journal, struct sqlite3_stmt *statement, ui
 		}
 		if (row.sequence < from)
 			rc = -EBADMSG;
-		if (row.sequence < from || row.sequence > last || !take(user, &row))
+		bool done = acked_has(journal->acked, journal->n_acked, row.sequence);
+		if (row.sequence < from || row.sequence > last || (!done && !take(user, &row)))
 			break;
 		from = row.sequence + 1;
-		n++;
+		n += !done;
 	}
 	journal_db_reset(statement);
 	journal->bad = journal->bad || rc == -EBADMSG;
