@@ -5,7 +5,7 @@
  * wrong payload; with the CRC it is one lost row, counted.  What a CRC can't tell is whether a row lies where it
  * should: rows out of order, or a damaged one that its key does not find, make the file a damaged one.  A page in the
  * place of another leads a search for what follows its rows past all that lies between.  So before rows are given out
- * the order is looked at, from them to a page beyond them, where such a page would end.
+ * the order is looked at, from the row before them to a page beyond them, where such a page would end.
  *
  * When the file is full, room is made by the rule before anything is inserted: an insertion that fails for lack of
  * pages would have to be undone with all else.
@@ -251,6 +251,23 @@ static int order_of_sound(struct journal *journal, uint64_t first, size_t n_max)
 	return rc < 0 ? rc : 0;
 }
 
+/* Does what lies before a sequence end below it?  By a key that is damaged on the way a search ends too far ahead,
+ * where all that follows is in order. */
+static int order_before(struct journal *journal, uint64_t first)
+{
+	struct sqlite3_stmt *before = journal->statements[SELECT_BEFORE];
+	struct journal_row row;
+	bool sound = false;
+	int rc = 0;
+	journal_db_bind(before, 1, (int64_t)first);
+	for (size_t n = 0; n < JOURNAL_PAGE_ROWS && !sound && (rc = journal_db_next(before)) > 0; n++)
+		sound = journal_db_row(before, &row);
+	if (sound && row.sequence >= first)
+		rc = -EBADMSG;
+	journal_db_reset(before);
+	return rc < 0 ? rc : 0;
+}
+
 /* Of n_max rows up to the last, and of a page of those that follow. */
 static int order(struct journal *journal, uint64_t first, uint64_t last, size_t n_max)
 {
@@ -303,7 +320,9 @@ int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t 
 	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged)
 {
 	struct sqlite3_stmt *select = journal->statements[SELECT];
-	int rc = journal->bad ? -EBADMSG : order(journal, first, last, n_max);
+	int rc = journal->bad ? -EBADMSG : order_before(journal, first);
+	if (rc == 0)
+		rc = order(journal, first, last, n_max);
 	journal->bad = journal->bad || rc == -EBADMSG;
 	if (rc < 0)
 		return rc;

@@ -16,6 +16,7 @@ enum journal_statement {
 	ERASE,
 	SELECT,
 	SELECT_IDS,
+	SELECT_BEFORE,
 	SELECT_LATEST,
 	NTH_OLDEST,
 	COUNT,

@@ -53,6 +53,7 @@ static const char *const statement_texts[N_STATEMENTS] = {
 	[ERASE] = "DELETE FROM msg WHERE id BETWEEN ?1 AND ?2 AND +id >= ?1",
 	[SELECT] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id >= ? ORDER BY id",
 	[SELECT_IDS] = "SELECT id FROM msg WHERE id >= ? ORDER BY id",
+	[SELECT_BEFORE] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id < ? ORDER BY id DESC",
 	[SELECT_LATEST] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE flags & 32 ORDER BY id",
 	[NTH_OLDEST] = "SELECT coalesce(max(id),0) FROM (SELECT id FROM msg ORDER BY id LIMIT ?)",
 	[PAGES] = "PRAGMA page_count",

@@ -101,10 +101,11 @@ static uint64_t compare(struct run *run, unsigned since)
 	yard_must(
 		rc == 0 && damaged + found.n_wrong + found.n_foreign + found.n_disorder == 0, "before any cut: %d", rc);
 	for (uint64_t number = 1; number < run->next; number++) {
-		if (!waits(number) || present[number])
+		bool noted = leaving_at[number] != NEVER && gone_at[number] == NEVER;
+		if (present[number] || (!waits(number) && !noted))
 			continue;
 		gone++;
-		leaving_at[number] = since;
+		leaving_at[number] = noted ? leaving_at[number] : since;
 		gone_at[number] = recorder_now();
 	}
 	return gone;
@@ -193,8 +194,7 @@ static void step(struct run *run)
 			if (leaving_at[number] == NEVER)
 				leaving_at[number] = begun;
 	run->n_noted = 0;
-	bool drops = run->workload->kilobytes <= 512; /* of what was noted too, which would have to be told apart */
-	if (n_chosen && !drops && chance_below(&run->chance, 2)) {
+	if (n_chosen && chance_below(&run->chance, 2)) {
 		note(run, chosen, n_chosen);
 		n_spans -= n_chosen;
 	}

@@ -325,6 +325,34 @@ static void a_page_in_the_place_of_another_hides_nothing(void **state)
 	}
 }
 
+/* Nor does a damaged key of an inner page, which sends a search too far. */
+static void a_wrong_key_of_an_inner_page_hides_nothing(void **state)
+{
+	(void)state;
+	for (unsigned trial = 4; trial < 40; trial++) { /* a search begins in the middle */
+		char command[160];
+		unsigned char page[4096];
+		struct journal_found found;
+		snprintf(command, sizeof(command), "rm -f %s/*", folder);
+		assert_int_equal(system(command), 0);
+		struct journal *journal = open_journal(&found);
+		write_rows(journal, 1, 3000, true);
+		journal_close(journal);
+		drop_log();
+		int fd = open(path, O_RDWR);
+		off_t root = 4096;
+		while (pread(fd, page, sizeof(page), root) == sizeof(page) && (page[0] != 5 || page[4] < 41))
+			root += 4096;
+		unsigned cell = (unsigned)(page[12 + 2 * trial] << 8 | page[13 + 2 * trial]);
+		unsigned key = (page[cell + 4] & 0x7fu) << 7 | page[cell + 5]; /* two bytes: 128 .. 16383 */
+		assert_true(key > 128 && key < 3000);
+		page[cell + 4] = 0x81; /* as the first of all */
+		assert_int_equal(pwrite(fd, page, sizeof(page), root), sizeof(page));
+		close(fd);
+		assert_int_equal(read_in_pieces(200), 3000);
+	}
+}
+
 /* Nor does a deletion that begins there take what it is led past. */
 static void a_deletion_by_a_wrong_page_takes_its_rows_only(void **state)
 {
@@ -645,6 +673,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_file_takes_rows_of_any_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_damage_stops_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_page_in_the_place_of_another_hides_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_wrong_key_of_an_inner_page_hides_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_deletion_by_a_wrong_page_takes_its_rows_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_noted_as_done_is_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(notes_of_another_file_do_not_count, set_up, tear_down),
