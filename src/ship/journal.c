@@ -5,17 +5,19 @@
  * wrong payload; with the CRC it is one lost row, counted.  What a CRC can't tell is whether a row lies where it
  * should: rows out of order, or a damaged one that its key does not find, make the file a damaged one.  A page in the
  * place of another leads a search for what follows its rows past all that lies between.  So before rows are given out
- * the order is looked at, from them to a page beyond them, where such a page would end.
+ * the order is looked at, from the row before them to a page beyond them, where such a page would end.
  *
  * When the file is full, room is made by the rule before anything is inserted: an insertion that fails for lack of
  * pages would have to be undone with all else.
  *
  * Invariant: outside of a function no transaction is open and no statement is in use.  Thread: the store's.
  */
+#include "ship/acked.h"
 #include "ship/journal_inner.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAKE_ROOM_ROUNDS 256
@@ -50,12 +52,44 @@ int journal_reserve(struct journal *journal, uint64_t n, uint64_t *ret_first)
 	return rc;
 }
 
+const char *journal_path(const struct journal *journal)
+{
+	return journal->path;
+}
+
+uint64_t journal_opening(const struct journal *journal)
+{
+	return (uint64_t)journal->opening;
+}
+
 /* The number of rows that went, or -errno. */
 static int erase(struct journal *journal, uint64_t first, uint64_t last)
 {
 	journal_db_bind(journal->statements[ERASE], 1, (int64_t)first);
 	journal_db_bind(journal->statements[ERASE], 2, (int64_t)last);
 	return journal_db_do(journal->statements[ERASE]);
+}
+
+/* In one transaction, so that notes of an opening can't be met by rows of a later one. */
+int journal_begin(struct journal *journal)
+{
+	static const char ask[] = "SELECT coalesce(max(v), 0) FROM meta WHERE k='opening'";
+	struct journal_span *spans = NULL;
+	int64_t more_rows = 0;
+	int rc = journal_db_run(journal->db, "BEGIN IMMEDIATE");
+	if (rc == 0)
+		rc = journal_db_ask(journal->db, ask, &journal->opening);
+	size_t n = rc == 0 ? acked_read(journal->path, (uint64_t)journal->opening, &spans) : 0;
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		rc = erase(journal, spans[i].first, spans[i].last);
+		more_rows -= rc > 0 ? rc : 0;
+	}
+	free(spans);
+	if (rc >= 0)
+		rc = journal_db_run(journal->db, "INSERT OR REPLACE INTO meta VALUES('opening', random() | 1)");
+	if (rc == 0)
+		rc = journal_db_ask(journal->db, ask, &journal->opening);
+	return journal_commit(journal, rc, more_rows);
 }
 
 static int answer_of(struct sqlite3_stmt *statement, int64_t *ret_number)
@@ -217,6 +251,23 @@ static int order_of_sound(struct journal *journal, uint64_t first, size_t n_max)
 	return rc < 0 ? rc : 0;
 }
 
+/* Does what lies before a sequence end below it?  By a key that is damaged on the way a search ends too far ahead,
+ * where all that follows is in order. */
+static int order_before(struct journal *journal, uint64_t first)
+{
+	struct sqlite3_stmt *before = journal->statements[SELECT_BEFORE];
+	struct journal_row row;
+	bool sound = false;
+	int rc = 0;
+	journal_db_bind(before, 1, (int64_t)first);
+	for (size_t n = 0; n < JOURNAL_PAGE_ROWS && !sound && (rc = journal_db_next(before)) > 0; n++)
+		sound = journal_db_row(before, &row);
+	if (sound && row.sequence >= first)
+		rc = -EBADMSG;
+	journal_db_reset(before);
+	return rc < 0 ? rc : 0;
+}
+
 /* Of n_max rows up to the last, and of a page of those that follow. */
 static int order(struct journal *journal, uint64_t first, uint64_t last, size_t n_max)
 {
@@ -254,10 +305,11 @@ static int read_rows(struct journal *journal, struct sqlite3_stmt *statement, ui
 		}
 		if (row.sequence < from)
 			rc = -EBADMSG;
-		if (row.sequence < from || row.sequence > last || !take(user, &row))
+		bool done = acked_has(journal->acked, journal->n_acked, row.sequence);
+		if (row.sequence < from || row.sequence > last || (!done && !take(user, &row)))
 			break;
 		from = row.sequence + 1;
-		n++;
+		n += !done;
 	}
 	journal_db_reset(statement);
 	journal->bad = journal->bad || rc == -EBADMSG;
@@ -268,7 +320,9 @@ int journal_read(struct journal *journal, uint64_t first, uint64_t last, size_t 
 	bool (*take)(void *user, const struct journal_row *row), void *user, uint64_t *ret_damaged)
 {
 	struct sqlite3_stmt *select = journal->statements[SELECT];
-	int rc = journal->bad ? -EBADMSG : order(journal, first, last, n_max);
+	int rc = journal->bad ? -EBADMSG : order_before(journal, first);
+	if (rc == 0)
+		rc = order(journal, first, last, n_max);
 	journal->bad = journal->bad || rc == -EBADMSG;
 	if (rc < 0)
 		return rc;

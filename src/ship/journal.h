@@ -49,9 +49,9 @@ struct journal_size {
 
 /*
  * Opens or makes the file.  Whatever lies there, the start is not refused: a file that is damaged, foreign or of a
- * newer version is renamed to PATH.bad-DATE, what is sound in it is taken over. 0 with *ret_journal and *ret_found;
- * -EBUSY another process has it; -EACCES, -ENOENT, -EROFS, -ENOSPC, -EIO or another -errno when nothing can be written
- * there.
+ * newer version is renamed to PATH.bad-DATE, what is sound in it is taken over; and what acked.h says is done is
+ * deleted. 0 with *ret_journal and *ret_found; -EBUSY another process has it; -EACCES, -ENOENT, -EROFS, -ENOSPC, -EIO
+ * or another -errno when nothing can be written there.
  */
 int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journal, struct journal_found *ret_found);
 
@@ -100,12 +100,16 @@ int journal_peek(struct journal *journal, uint64_t first, uint64_t last, size_t 
 
 /*
  * Opens a file that is there and that no gateway has, for looking and for deleting: nothing is made, mended or set
- * aside, nothing is written but by journal_write, and that in place.
+ * aside, nothing is written but by journal_write, and that in place.  What acked.h says is done is not given out.
  * 0; -ENOENT there is none; -EBUSY somebody has it; -EBADMSG it is damaged, foreign or of a newer version; -EACCES,
  * -EROFS or another -errno when it can't be opened for writing, which SQLite needs for its lock.
  */
 int journal_look(const char *path, struct journal **ret_journal);
 
 void journal_size(struct journal *journal, struct journal_size *ret_size);
+
+/* For acked_open: where the file really is, and the number of this opening, which no other one has. */
+const char *journal_path(const struct journal *journal);
+uint64_t journal_opening(const struct journal *journal);
 
 #endif

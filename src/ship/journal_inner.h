@@ -16,6 +16,7 @@ enum journal_statement {
 	ERASE,
 	SELECT,
 	SELECT_IDS,
+	SELECT_BEFORE,
 	SELECT_LATEST,
 	NTH_OLDEST,
 	COUNT,
@@ -31,6 +32,9 @@ struct journal {
 	int64_t max_pages, spare_pages;
 	int64_t rows;
 	struct journal_room room;
+	int64_t opening;            /* drawn by lot in each */
+	struct journal_span *acked; /* when it is only looked at: rows that are done */
+	size_t n_acked;
 	struct journal_span damaged[32]; /* found while reading; erased with the next write */
 	size_t n_damaged;
 	bool bad;   /* the file is damaged, by SQLite or by its rows; nothing works until it is opened anew */
@@ -44,6 +48,9 @@ int journal_append(struct journal *journal, const struct journal_row *rows, size
 
 /* Pages of the file that hold something.  0; -EBADMSG, -errno. */
 int journal_used_pages(struct journal *journal, int64_t *ret_pages);
+
+/* Deletes what was noted as done in the opening before, and begins a new one.  0; -EBADMSG, -errno. */
+int journal_begin(struct journal *journal);
 
 /* Ends the transaction: on disk with so many rows more (less), or undone.  rc, or why it failed. */
 int journal_commit(struct journal *journal, int rc, int64_t more_rows);

@@ -10,6 +10,7 @@
  *         crc)                     CRC-32 of all of the above, so that a row stands alone
  *     meta(k, v)                   'next': the first sequence that nobody has reserved
  *                                  'rows': how many there are, kept within each transaction
+ *                                  'opening': a number for acked.h, another one in each opening
  *     latest                       an index over the few rows of which only the newest of a topic is kept
  *
  * The rule of validity: a row counts only if its CRC fits.  A flipped bit in a SQLite page is otherwise a silently
@@ -27,6 +28,7 @@
  * Thread: the store's.
  */
 #include "base/log.h"
+#include "ship/acked.h"
 #include "ship/journal_inner.h"
 #include "ship/journal_salvage.h"
 
@@ -46,9 +48,12 @@
 
 static const char *const statement_texts[N_STATEMENTS] = {
 	[INSERT] = "INSERT OR IGNORE INTO msg VALUES(?,?,?,?,?,?)",
-	[ERASE] = "DELETE FROM msg WHERE id BETWEEN ? AND ?",
+	/* The second look at the lower end is for a page that lies where another should: a search that ends on it goes
+	 * on from there, and would take all rows up to the upper end. */
+	[ERASE] = "DELETE FROM msg WHERE id BETWEEN ?1 AND ?2 AND +id >= ?1",
 	[SELECT] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id >= ? ORDER BY id",
 	[SELECT_IDS] = "SELECT id FROM msg WHERE id >= ? ORDER BY id",
+	[SELECT_BEFORE] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE id < ? ORDER BY id DESC",
 	[SELECT_LATEST] = "SELECT id,ts,flags,topic,body,crc FROM msg WHERE flags & 32 ORDER BY id",
 	[NTH_OLDEST] = "SELECT coalesce(max(id),0) FROM (SELECT id FROM msg ORDER BY id LIMIT ?)",
 	[PAGES] = "PRAGMA page_count",
@@ -178,7 +183,7 @@ static int open_db(struct journal *journal, const char *path)
 
 /* What the damaged file says of itself. */
 struct last_words {
-	int64_t next, rows, pages; /* 0 = unknown */
+	int64_t next, rows, pages, opening; /* 0 = unknown */
 };
 
 /* The last thing that SQLite can do for it: its log goes into it, if that is of this file. */
@@ -195,6 +200,7 @@ static struct last_words hear_last_words(const char *path)
 		n == 1) {
 		journal_db_ask(db, "SELECT v FROM meta WHERE k='next'", &words.next);
 		journal_db_ask(db, "SELECT v FROM meta WHERE k='rows'", &words.rows);
+		journal_db_ask(db, "SELECT v FROM meta WHERE k='opening'", &words.opening);
 		journal_db_ask(db, "PRAGMA page_count", &words.pages);
 		journal_db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)");
 	}
@@ -226,9 +232,11 @@ static bool rescue_row(void *user, const struct journal_row *row)
 static int fill(struct journal *journal, const struct last_words *words, struct journal_found *found)
 {
 	struct rescue rescue = {.journal = journal};
-	char text[128];
-	snprintf(text, sizeof(text), "PRAGMA synchronous=OFF; UPDATE meta SET v = %lld WHERE k='next'; BEGIN IMMEDIATE",
-		words->next > 0 && words->next < NEXT_MAX ? (long long)words->next : 1);
+	char text[192];
+	snprintf(text, sizeof(text),
+		"PRAGMA synchronous=OFF; UPDATE meta SET v = %lld WHERE k='next';"
+		"INSERT INTO meta VALUES('opening', %lld); BEGIN IMMEDIATE",
+		words->next > 0 && words->next < NEXT_MAX ? (long long)words->next : 1, (long long)words->opening);
 	int rc = journal_db_run(journal->db, text);
 	if (rc < 0)
 		return rc;
@@ -316,7 +324,7 @@ static int ends_of(struct journal *journal, struct journal_found *found)
 static int open_and_look(struct journal *journal, struct journal_found *found)
 {
 	int rc = open_db(journal, journal->path);
-	if (rc == 0 && (rc = ends_of(journal, found)) < 0)
+	if (rc == 0 && ((rc = journal_begin(journal)) < 0 || (rc = ends_of(journal, found)) < 0))
 		close_db(journal);
 	return rc;
 }
@@ -349,6 +357,8 @@ int journal_look(const char *path, struct journal **ret_journal)
 		rc = look(journal->db);
 	if (rc == 0)
 		rc = prepare(journal);
+	if (rc == 0 && journal_db_ask(journal->db, "SELECT v FROM meta WHERE k='opening'", &journal->opening) == 0)
+		journal->n_acked = acked_read(journal->path, (uint64_t)journal->opening, &journal->acked);
 	if (rc < 0) {
 		journal_close(journal);
 		return rc;
@@ -376,7 +386,7 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 		journal_file_mend_header(journal->path);
 		rc = journal_file_is_marked(journal->path) ? -EBADMSG : open_and_look(journal, &found);
 	}
-	if (rc == -EBADMSG && (rc = rebuild(journal, &found)) == 0)
+	if (rc == -EBADMSG && (rc = rebuild(journal, &found)) == 0 && (rc = journal_begin(journal)) == 0)
 		rc = ends_of(journal, &found);
 	umask(mask);
 	if (rc < 0) {
@@ -396,5 +406,6 @@ void journal_close(struct journal *journal)
 	close_db(journal);
 	if (journal->bad && !journal->looks)
 		journal_file_mark(journal->path);
+	free(journal->acked);
 	free(journal);
 }

@@ -148,8 +148,6 @@ bool outbox_may_leave(const struct outbox *outbox, const struct record *record)
 {
 	if (!outbox->journal || record->qos == 0 || !(record->flags & RECORD_BUFFER))
 		return true;
-	if (record->flags & RECORD_STORED && outbox->n_owed >= OUTBOX_OWED_MAX)
-		return false;
 	return !outbox->store_first || record->sequence <= outbox->stored_upto;
 }
 

@@ -14,18 +14,19 @@
 #define SHIP_OUTBOX_INNER_H
 
 #include "base/log.h"
+#include "ship/acked.h"
 #include "ship/journal.h"
 #include "ship/lane.h"
 #include "ship/outbox.h"
 #include "ship/outbox_store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define OUTBOX_SPANS      65536                      /* at most, of sequences that are done and still on disk */
 #define OUTBOX_WINDOW     (4 * (int64_t)1024 * 1024) /* of readings in memory that are on disk as well */
 #define OUTBOX_READ_AHEAD 500                        /* messages */
 #define OUTBOX_OWED       500                        /* deletions that are due at once, whatever the tick */
-#define OUTBOX_OWED_MAX   2000                       /* and with which nothing that is on disk leaves any more */
 
 struct outbox {
 	struct message_sink sink;
@@ -69,7 +70,8 @@ struct outbox {
 	uint64_t evict_stuck_at;          /* stored_upto when nothing more could leave memory */
 	struct journal_span *done_spans;
 	size_t n_spans, max_spans;
-	size_t n_owed; /* rows that are done and whose deletion is not committed: what a kill would repeat */
+	size_t n_owed;               /* rows that are done and whose deletion is not committed */
+	struct acked *_Atomic acked; /* where it is noted that they are; NULL = nowhere */
 };
 
 /* Wakes the publisher; outside of the mutex. */
@@ -80,8 +82,7 @@ uint64_t outbox_waiting(const struct outbox *outbox);
 /* Says that readings were dropped for lack of room; outside of the mutex. */
 void outbox_tell_full(const struct outbox *outbox, uint64_t dropped);
 
-/* With sync "0s" a reading leaves only when it is on disk, as long as there is one; and none leaves that is on disk
- * while too many others are done there and not deleted. */
+/* With sync "0s" a reading leaves only when it is on disk, as long as there is one. */
 bool outbox_may_leave(const struct outbox *outbox, const struct record *record);
 
 /* The record leaves: its row on disk, if it has one, is to be deleted.  Under the mutex. */

@@ -181,10 +181,19 @@ static bool outbox_fits(const struct outbox_room *room, const struct record *rec
 	return !room || (room->qos[record->qos] && (standing || !room->standing_only));
 }
 
+/* Of what was acknowledged. */
+static void outbox_write_notes(struct outbox *outbox)
+{
+	struct acked *acked = atomic_load_explicit(&outbox->acked, memory_order_acquire);
+	if (acked)
+		acked_write(acked);
+}
+
 int outbox_next(struct outbox *outbox, const struct outbox_room *room, void *buffer, struct outbox_message *ret_message)
 {
 	int64_t now_us = room && room->now_us ? room->now_us : clock_now(outbox->clock);
 	struct choice choice;
+	outbox_write_notes(outbox); /* before anything new leaves: what a kill repeats is never more than the window */
 	pthread_mutex_lock(&outbox->mutex);
 	int error = outbox_choose(outbox, now_us, &choice);
 	if (error == 0 && !outbox_fits(room, choice.record, choice.lane == &outbox->standing))
@@ -250,6 +259,8 @@ void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum o
 	pthread_mutex_lock(&outbox->mutex);
 	struct lane *lane;
 	struct record *record = outbox_find(outbox, standing, sequence, &lane);
+	bool stored = record && record->flags & RECORD_STORED;
+	struct acked *acked = stored ? atomic_load_explicit(&outbox->acked, memory_order_acquire) : NULL;
 	size_t n_spans = outbox->n_spans, n_owed = outbox->n_owed;
 	if (record) {
 		outbox_unstore(outbox, record);
@@ -264,6 +275,8 @@ void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum o
 		(n_owed < OUTBOX_OWED && outbox->n_owed >= OUTBOX_OWED);
 	uint64_t dropped = outbox->dropped_full;
 	pthread_mutex_unlock(&outbox->mutex);
+	if (acked)
+		acked_note(acked, sequence);
 	if (store)
 		outbox_store_wake(outbox);
 	if (emptied)
@@ -307,6 +320,7 @@ void outbox_connected(struct outbox *outbox)
 
 void outbox_lost(struct outbox *outbox)
 {
+	outbox_write_notes(outbox);
 	pthread_mutex_lock(&outbox->mutex);
 	outbox->attempted = true;
 	outbox->connected = false;

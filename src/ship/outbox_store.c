@@ -6,8 +6,8 @@
  * while the batch is being written still leads to the deletion of its row.  Only what is committed may leave memory.
  *
  * Losing a deletion costs a duplicate after a restart, never a reading; so a list of deletions that can't grow is
- * allowed to forget.  But while the file works there are never more than OUTBOX_OWED_MAX of them and what is in flight:
- * the store is woken at a quarter of that, and at all of it nothing that is on disk leaves until some are committed.
+ * allowed to forget.  The store is woken when there are OUTBOX_OWED of them; what a kill would lose until they are
+ * committed is noted by the publisher (acked.h), so nothing waits for them.
  */
 #include "ship/outbox_store.h"
 #include "ship/outbox_inner.h"
@@ -115,6 +115,11 @@ void outbox_journal_opened(
 	pthread_mutex_unlock(&outbox->mutex);
 }
 
+void outbox_notes_in(struct outbox *outbox, struct acked *acked)
+{
+	atomic_store_explicit(&outbox->acked, acked, memory_order_release);
+}
+
 /* Writing a row that is there already changes nothing. */
 void outbox_journal_reopened(struct outbox *outbox)
 {
@@ -215,7 +220,6 @@ void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch
 	bool wake = false, tell = false;
 	pthread_mutex_lock(&outbox->mutex);
 	uint64_t before = outbox->dropped_full;
-	bool was_owed_max = outbox->n_owed >= OUTBOX_OWED_MAX;
 	outbox->n_owed -= batch->n_owed;
 	if (room->deleted_upto)
 		outbox_rows_went(outbox, room);
@@ -227,7 +231,6 @@ void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch
 		outbox->disk_full = false;
 		wake = outbox->starved && outbox->store_first;
 	}
-	wake |= outbox->starved && was_owed_max;
 	if (wake)
 		outbox->starved = false;
 	if (outbox->dropped_full != before)

@@ -8,6 +8,8 @@
 #include "ship/journal.h"
 #include "ship/outbox.h"
 
+struct acked;
+
 #define BATCH_ROWS  1000
 #define BATCH_BYTES ((size_t)1024 * 1024)
 #define BATCH_SPANS 1000
@@ -36,6 +38,9 @@ void outbox_number_from(struct outbox *outbox, uint64_t first);
  */
 void outbox_journal_opened(
 	struct outbox *outbox, uint64_t next, uint64_t first, uint64_t last, uint64_t n, bool store_first);
+
+/* What is acknowledged and on disk is noted there, from now on; NULL = nowhere, and the publisher has ended. */
+void outbox_notes_in(struct outbox *outbox, struct acked *acked);
 
 /* It is open again after a failure: what is in memory is written anew, whatever had been. */
 void outbox_journal_reopened(struct outbox *outbox);

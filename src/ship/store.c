@@ -6,8 +6,8 @@
  * ticks every `sync` and takes everything.  Either way at most `sync` of readings is at risk.  With sync 0 it commits
  * whatever has come while it was busy, and readings leave only when they are on disk.
  *
- * What is done on disk is deleted there within a second, or as soon as there is much of it (outbox_owes): what a kill
- * leaves undeleted is published again.
+ * What is done on disk is deleted there within a second, or as soon as there is much of it (outbox_owes): what a power
+ * cut leaves undeleted is published again.  A kill is another matter: see acked.h.
  *
  * A disk that fails stops nothing: readings stay in memory, the journal is opened anew (a failed sync must not be
  * trusted to succeed the second time) after 1, 2, 4 .. 60 s.
@@ -18,6 +18,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "ship/acked.h"
 #include "ship/journal.h"
 #include "ship/outbox_store.h"
 
@@ -41,6 +42,7 @@ struct store {
 	struct outbox *outbox;
 	const struct clock *clock;
 	struct journal *journal;
+	struct acked *acked;                                            /* NULL = none could be made */
 	int (*serve)(struct inquiry *inquiry, struct journal *journal); /* NULL = nobody asks */
 	struct inquiry *inquiry;
 	bool opened_once, no_room;
@@ -86,6 +88,21 @@ static void store_opened_first(struct store *store, const struct journal_found *
 	store->opened_once = true;
 }
 
+/* After the journal.  Without it a kill only repeats more. */
+static void store_open_acked(struct store *store)
+{
+	if (store->acked) {
+		acked_begin(store->acked, journal_opening(store->journal));
+		return;
+	}
+	int error = acked_open(journal_path(store->journal), journal_opening(store->journal), &store->acked);
+	if (error)
+		log_debug("buffer: what is acknowledged can't be noted in %s-acks: %s", store->buffer->path,
+			strerror(-error));
+	else
+		outbox_notes_in(store->outbox, store->acked);
+}
+
 /* early: nothing was put yet. */
 static int store_open(struct store *store, bool early)
 {
@@ -102,6 +119,7 @@ static int store_open(struct store *store, bool early)
 	store_tell_found(store, &found);
 	atomic_fetch_add_explicit(&store->damaged, found.damaged, memory_order_relaxed);
 	store->journal = journal;
+	store_open_acked(store);
 	atomic_store_explicit(&store->durable, 1, memory_order_relaxed);
 	struct journal_size size;
 	journal_size(journal, &size);
@@ -346,6 +364,9 @@ void store_destroy(struct store *store)
 	if (!store)
 		return;
 	journal_close(store->journal);
+	if (store->acked)
+		outbox_notes_in(store->outbox, NULL);
+	acked_close(store->acked);
 	free(store->batch);
 	free(store);
 }

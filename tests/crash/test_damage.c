@@ -3,10 +3,14 @@
  * that is not theirs, or that are no files at all.  The journal opens, or says the documented error; what it gives is
  * exact; what it has lost was on the damaged pages, and is counted where that can be known; it works afterwards.
  *
+ * Beside most of them lie the notes of what is done (ship/acked.h), sound or damaged as well: by them goes what was
+ * noted, and nothing else.
+ *
  *   test_damage [FILES]      or BUSFERRY_DAMAGED_FILES=100000
  */
 #include "yard.h"
 #include "base/log.h"
+#include "ship/acked.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,12 +34,28 @@
 struct base {
 	struct yard_kind kind;
 	int64_t max_bytes;
-	unsigned char *file, *log, present[NUMBERS];
-	size_t file_n, log_n;
+	unsigned char *file, *log, *notes, present[NUMBERS], noted[NUMBERS];
+	size_t file_n, log_n, notes_n;
 	uint64_t n_rows;
 	unsigned n_pages;
 	bool in_log, holes; /* part of it is only there; there are free pages with what was deleted */
 };
+
+enum notes {
+	NOTES_NONE,
+	NOTES_SOUND,
+	NOTES_BITS,
+	NOTES_CUT,
+	NOTES_GARBAGE,
+	NOTES_OTHERS, /* of another file */
+	NOTES_A_FOLDER,
+	NOTES_A_LINK,
+	NOTES_A_FIFO,
+	N_NOTES
+};
+
+static const char *const note_names[N_NOTES] = {
+	"none", "sound", "bits", "cut off", "garbage", "another's", "a folder", "a link", "a fifo"};
 
 struct trial {
 	const struct base *base;
@@ -45,6 +65,7 @@ struct trial {
 	size_t file_n, log_n;
 	unsigned page; /* that was destroyed; 0 = other damage */
 	bool log_hit;  /* rows of the log are lost, and others come back */
+	enum notes notes;
 	bool not_ours;
 	int error; /* the documented one that is expected */
 };
@@ -92,6 +113,25 @@ static void put_rows(struct journal *journal, const struct base *base, uint64_t 
 	}
 }
 
+/* Some of the rows are done: a span, and here and there one. */
+static void note_some(struct base *base, const struct yard *yard, const struct journal *journal, struct chance *chance)
+{
+	struct acked *acked = NULL;
+	char path[128];
+	yard_must(acked_open(journal_path(journal), journal_opening(journal), &acked) == 0, "base");
+	unsigned first = 1 + chance_below(chance, 150);
+	for (unsigned number = 1; number < NUMBERS; number++) {
+		if ((number < first || number > first + 40) && chance_below(chance, 50))
+			continue;
+		base->noted[number] = 1;
+		acked_note(acked, number);
+	}
+	acked_write(acked);
+	acked_close(acked);
+	snprintf(path, sizeof(path), "%s-acks", yard->path);
+	base->notes = slurp(path, &base->notes_n);
+}
+
 static void make_base(struct base *base, unsigned number, struct yard *yard)
 {
 	static const unsigned payloads[4][3] = {{20, 200, 1400}, {100, 160, 1400}, {0, 900, 600}, {200, 3000, 200}};
@@ -123,6 +163,7 @@ static void make_base(struct base *base, unsigned number, struct yard *yard)
 		base->file = slurp(yard->path, &base->file_n);
 		base->log = slurp(yard->wal, &base->log_n);
 	}
+	note_some(base, yard, journal, &chance);
 	struct yard_found found = {.kind = &base->kind, .present = base->present, .n_max = NUMBERS};
 	yard_must(yard_read(journal, &found, &damaged) == 0 && found.n_wrong + damaged == 0, "base");
 	base->n_rows = found.n;
@@ -296,6 +337,33 @@ static void damage_log(struct trial *trial, enum damage kind)
 	}
 }
 
+static void lay_out_notes(struct trial *trial, const struct base *bases)
+{
+	const struct base *base =
+		trial->notes == NOTES_OTHERS ? &bases[(trial->base - bases + 1) % N_BASES] : trial->base;
+	unsigned char bytes[65536];
+	char path[128];
+	size_t n = base->notes_n < sizeof(bytes) ? base->notes_n : sizeof(bytes);
+	snprintf(path, sizeof(path), "%s-acks", trial->yard->path);
+	memcpy(bytes, base->notes, n);
+	if (trial->notes == NOTES_GARBAGE)
+		garbage(trial, bytes, n = chance_below(trial->chance, 2000));
+	if (trial->notes == NOTES_CUT)
+		n = chance_below(trial->chance, 600);
+	for (unsigned i = trial->notes == NOTES_BITS ? chance_between(trial->chance, 1, 30) : 0; i > 0; i--)
+		flip(trial, bytes, 512);
+	bool lies = true;
+	if (trial->notes == NOTES_A_FOLDER)
+		lies = mkdir(path, 0700) == 0;
+	else if (trial->notes == NOTES_A_LINK)
+		lies = symlink("/etc/passwd", path) == 0;
+	else if (trial->notes == NOTES_A_FIFO)
+		lies = mkfifo(path, 0600) == 0;
+	else if (trial->notes != NOTES_NONE)
+		spill(path, bytes, n);
+	yard_must(lies, "can't lay the notes out");
+}
+
 /* Lays the files out, with something else in their place for some kinds. */
 static void lay_out(struct trial *trial, enum damage kind)
 {
@@ -323,7 +391,7 @@ static void lay_out(struct trial *trial, enum damage kind)
 
 struct tally {
 	unsigned files, rescues, twice, log_lost;
-	uint64_t rows, kept, counted, returned;
+	uint64_t rows, kept, counted, returned, noted;
 	double least_kept[N_DAMAGES];
 };
 
@@ -372,7 +440,7 @@ static void audit(struct trial *trial, enum damage kind, struct tally *tally)
 	static unsigned char present[NUMBERS];
 	const struct base *base = trial->base;
 	struct yard_found found = {.kind = &base->kind, .present = present, .n_max = NUMBERS};
-	uint64_t damaged = 0, kept = 0, returned = 0;
+	uint64_t damaged = 0, kept = 0, returned = 0, lost = 0, n_noted = 0, n_left = 0;
 	struct journal *journal = open_and_read(trial, &found, &damaged, tally);
 	tally->files++;
 	if (!journal)
@@ -382,25 +450,33 @@ static void audit(struct trial *trial, enum damage kind, struct tally *tally)
 	for (uint64_t number = 1; number < NUMBERS; number++) {
 		kept += base->present[number] && present[number];
 		returned += !base->present[number] && present[number];
+		bool noted = base->noted[number] && trial->notes && trial->notes <= NOTES_CUT;
+		lost += base->present[number] && !present[number] && !noted;
+		n_noted += base->present[number] && base->noted[number];
+		n_left += base->present[number] && base->noted[number] && present[number];
 	}
-	uint64_t lost = base->n_rows - kept;
+	uint64_t gone = base->n_rows - kept;
 	tally->rows += base->n_rows;
 	tally->kept += kept;
 	tally->counted += damaged;
 	tally->returned += returned;
 	tally->log_lost += trial->log_hit && lost > 0;
-	double share = (double)kept / (double)base->n_rows;
+	tally->noted += n_noted - n_left;
+	double share = 1 - (double)lost / (double)base->n_rows;
 	if (!trial->not_ours && share < tally->least_kept[kind])
 		tally->least_kept[kind] = share;
 	/* A few bits may have hit the counter of rows. */
-	yard_must(trial->not_ours || trial->log_hit || base->holes || kind == BITS || damaged <= lost,
-		"%" PRIu64 " counted as damaged, %" PRIu64 " lost", damaged, lost);
+	yard_must(trial->not_ours || trial->log_hit || base->holes || kind == BITS || damaged <= gone,
+		"%" PRIu64 " counted as damaged, %" PRIu64 " lost", damaged, gone);
 	if (trial->page && !trial->log_hit && !base->in_log)
 		yard_must(lost <= rows_of_page(base), "%" PRIu64 " rows lost with page %u", lost, trial->page);
-	if (kind == GROWN || (kind == BIT && lost == 0))
+	if (kind == GROWN || (kind == BIT && gone == 0))
 		yard_must(lost == 0 && damaged == 0, "%" PRIu64 " lost, %" PRIu64 " counted", lost, damaged);
 	if (trial->log_hit && !base->in_log)
 		yard_must(lost == 0, "%" PRIu64 " lost, though the log had nothing", lost);
+	/* With another's log it can't be known which opening it was. */
+	if (kind == GROWN || (trial->log_hit && !base->in_log && kind != LOG_ALIEN))
+		yard_must(trial->notes != NOTES_SOUND || n_left == 0, "%" PRIu64 " are there that are done", n_left);
 	yard_is_sound(journal, TRIED);
 	journal_close(journal);
 }
@@ -421,12 +497,15 @@ static void trial_of(unsigned number, struct base *bases, struct yard *yard, str
 	trial.log_n = trial.base->log_n;
 	memcpy(file, trial.base->file, trial.file_n);
 	memcpy(log, trial.base->log, trial.log_n);
-	yard_case("file %u: %s, base %u", number, names[kind], (unsigned)(trial.base - bases));
+	trial.notes = chance_below(&chance, 3) ? chance_below(&chance, NOTES_BITS + 1) : chance_below(&chance, N_NOTES);
+	yard_case("file %u: %s, base %u, notes: %s", number, names[kind], (unsigned)(trial.base - bases),
+		note_names[trial.notes]);
 	if (kind >= LOG_BIT && kind <= LOG_ALIEN)
 		damage_log(&trial, kind);
 	else if (kind <= OTHER_DATABASE)
 		damage_file(&trial, kind);
 	lay_out(&trial, kind);
+	lay_out_notes(&trial, bases);
 	audit(&trial, kind, tally);
 }
 
@@ -448,13 +527,14 @@ int main(int argc, char **argv)
 		trial_of(i, bases, &yard, &tally);
 	yard_remove(&yard);
 	printf("damage: %u files of %u kinds, all opened, 0 wrong payloads; %" PRIu64 " of %" PRIu64
-	       " rows kept, %" PRIu64 " counted as damaged, %" PRIu64
+	       " rows kept, %" PRIu64 " were done, %" PRIu64 " counted as damaged, %" PRIu64
 	       " came back, %u rescues; least kept: a bit %.4f, a page %.4f, cut %.4f\n",
-		tally.files, N_DAMAGES, tally.kept, tally.rows, tally.counted, tally.returned, tally.rescues,
-		tally.least_kept[BIT], tally.least_kept[GARBAGE_PAGE], tally.least_kept[CUT]);
+		tally.files, N_DAMAGES, tally.kept, tally.rows, tally.noted, tally.counted, tally.returned,
+		tally.rescues, tally.least_kept[BIT], tally.least_kept[GARBAGE_PAGE], tally.least_kept[CUT]);
 	for (unsigned i = 0; i < N_BASES; i++) {
 		free(bases[i].file);
 		free(bases[i].log);
+		free(bases[i].notes);
 	}
 	free(foreign_database);
 	free(foreign_log);

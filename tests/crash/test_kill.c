@@ -5,6 +5,9 @@
  * What was due: when a step of the store that began at an instant is over, everything put `sync` before that instant is
  * on disk, unless it was acknowledged; with "0s" everything put before it, and everything that had been handed to the
  * publisher.  Both instants are the process's own, so a machine that is busy makes the test no stricter and no laxer.
+ *
+ * What is sent again: of what was acknowledged in a life no more is still there after it than could be in flight.  And
+ * the test of that test: in one life of eight the notes of it (ship/acked.h) are taken away, and there must be more.
  * The clock of the process runs faster than the machine's, so that a `sync` of a second fits into a short life.
  *
  *   test_kill [KILLS]      or BUSFERRY_KILLS=10000
@@ -34,7 +37,7 @@
 #define FAST     40
 #define HEADROOM 512 /* numbers that a file must have left for another life */
 
-enum fate { PUT = 1, HANDED = 2, ACKNOWLEDGED = 4 };
+enum fate { PUT = 1, HANDED = 2, ACKNOWLEDGED = 4, IN_THIS_LIFE = 8 };
 
 /* What the process notes as it goes: the number of a reading is its place. */
 struct notes {
@@ -152,7 +155,7 @@ static void take(struct hand *hand)
 
 static void acknowledge(struct hand *hand, size_t i)
 {
-	notes->fate[hand->numbers[i]] |= ACKNOWLEDGED;
+	notes->fate[hand->numbers[i]] |= ACKNOWLEDGED | IN_THIS_LIFE;
 	outbox_done(outbox, false, hand->sequences[i], OUTBOX_ACKNOWLEDGED);
 	hand->n--;
 	hand->sequences[i] = hand->sequences[hand->n];
@@ -185,10 +188,10 @@ static void *run_publisher(void *user)
 				outbox_connected(outbox);
 			connected = now;
 		}
-		if (connected)
-			take(&hand);
 		for (size_t n = hand.n ? chance_below(&chance, (unsigned)hand.n + 1) : 0; connected && n > 0; n--)
 			acknowledge(&hand, chance_below(&chance, hand.n > 4 ? 4 : (unsigned)hand.n));
+		if (connected)
+			take(&hand);
 	}
 	return NULL;
 }
@@ -243,7 +246,7 @@ static bool meet(void *user, const struct journal_row *row)
 
 struct tally {
 	unsigned kills;
-	uint64_t due, rows, put, acknowledged, written, steps;
+	uint64_t due, rows, put, acknowledged, written, steps, again, most_again, again_without_notes;
 };
 
 /* Is one of this life due to be on disk, when nothing was dropped? */
@@ -260,14 +263,37 @@ static bool is_due(uint32_t number)
 
 static unsigned char expected[NUMBERS]; /* from earlier lives: was on disk at the last audit */
 
-static void audit_file(struct tally *tally, uint32_t first)
+static bool count(void *user, const struct journal_row *row)
+{
+	(void)row;
+	++*(uint64_t *)user;
+	return true;
+}
+
+/* Whoever looks on sees what the next opening will keep. */
+static uint64_t look(void)
+{
+	struct journal *journal = NULL;
+	uint64_t n = 0, damaged = 0;
+	int rc = journal_look(yard.path, &journal);
+	if (rc == -ENOENT || rc == -EBADMSG) /* it was killed before it had made one */
+		return 0;
+	yard_must(rc == 0, "look: %d", rc);
+	rc = journal_peek(journal, 0, INT64_MAX, SIZE_MAX, count, &n, &damaged);
+	yard_must(rc >= 0 && (uint64_t)rc == n, "peek: %d", rc);
+	journal_close(journal);
+	return n;
+}
+
+static void audit_file(struct tally *tally, uint32_t first, bool noted)
 {
 	static unsigned char present[NUMBERS];
 	struct audit audit = {.present = present};
 	struct journal *journal = NULL;
 	struct journal_found found;
-	uint64_t damaged = 0, lost = 0, lost_newer = 0;
+	uint64_t damaged = 0, lost = 0, lost_newer = 0, again = 0;
 	memset(present, 0, sizeof(present));
+	uint64_t n_looked_at = look();
 	int rc = journal_open(yard.path, buffer.max_size, &journal, &found);
 	yard_must(rc == 0 && !found.set_aside && found.damaged == 0, "open: %d", rc);
 	int n;
@@ -276,6 +302,7 @@ static void audit_file(struct tally *tally, uint32_t first)
 	yard_must(n == 0 && damaged + audit.wrong + audit.disorder == 0,
 		"%d, %" PRIu64 " damaged, %" PRIu64 " wrong, %" PRIu64 " out of order", n, damaged, audit.wrong,
 		audit.disorder);
+	yard_must(audit.n == n_looked_at, "%" PRIu64 " kept, %" PRIu64 " seen before", audit.n, n_looked_at);
 	bool newer = false; /* is there an older one that is still there? */
 	for (uint32_t number = 1; number < notes->n_put; number++) {
 		bool due = number >= first ? is_due(number) : expected[number] && !(notes->fate[number] & ACKNOWLEDGED);
@@ -284,8 +311,17 @@ static void audit_file(struct tally *tally, uint32_t first)
 		lost += due && !present[number];
 		lost_newer += due && !present[number] && newer;
 		expected[number] = present[number];
+		again += present[number] && notes->fate[number] & IN_THIS_LIFE;
+		notes->fate[number] &= (unsigned char)~IN_THIS_LIFE;
 	}
 	tally->rows += audit.n;
+	if (noted) {
+		tally->again += again;
+		tally->most_again = again > tally->most_again ? again : tally->most_again;
+		yard_must(again <= WINDOW, "%" PRIu64 " acknowledged ones are still there", again);
+	} else {
+		tally->again_without_notes += again;
+	}
 	bool may_drop = setting->kilobytes < 1000;
 	yard_must(may_drop || notes->dropped == 0, "dropped %" PRIu64, (uint64_t)notes->dropped);
 	yard_must(may_drop || lost == 0, "%" PRIu64 " lost", lost);
@@ -318,7 +354,13 @@ static void kill_one(uint64_t seed, struct tally *tally)
 	tally->written += notes->written;
 	tally->steps += notes->steps;
 	notes->written = notes->steps = 0;
-	audit_file(tally, first);
+	bool noted = chance_below(&chance, 8);
+	if (!noted) {
+		char notes_path[128];
+		snprintf(notes_path, sizeof(notes_path), "%s-acks", yard.path);
+		unlink(notes_path);
+	}
+	audit_file(tally, first, noted);
 }
 
 /* One file: its lives, one after the other. */
@@ -361,8 +403,14 @@ int main(int argc, char **argv)
 	yard_remove(&yard);
 	yard_must(n_kills < 300 || (tally.due > n_kills && tally.acknowledged > n_kills && tally.written > n_kills),
 		"it has done too little to prove anything");
+	yard_must(n_kills < 300 || tally.again_without_notes > tally.again,
+		"without notes no more would come again: %" PRIu64 ", %" PRIu64, tally.again_without_notes,
+		tally.again);
 	printf("kills: %u in %u settings, %" PRIu64 " readings put, %" PRIu64 " acknowledged, %" PRIu64
-	       " rows written, %" PRIu64 " found, %" PRIu64 " were due: lost 0, out of order 0\n",
-		tally.kills, N_SETTINGS, tally.put, tally.acknowledged, tally.written, tally.rows, tally.due);
+	       " rows written, %" PRIu64 " found, %" PRIu64
+	       " were due: lost 0, out of order 0; acknowledged and still there "
+	       "%" PRIu64 ", at most %" PRIu64 " of a life; control without notes %" PRIu64 "\n",
+		tally.kills, N_SETTINGS, tally.put, tally.acknowledged, tally.written, tally.rows, tally.due,
+		tally.again, tally.most_again, tally.again_without_notes);
 	return 0;
 }

@@ -1,13 +1,15 @@
 /*
  * Power cuts: workloads are recorded write by write, and at random instants the file is made as a cut could have left
  * it.  What was committed and not begun to be deleted must be there, once, with its exact bytes; nothing else may be;
- * the file must work.
+ * the file must work.  Half of what is deleted is noted as done first (ship/acked.h), and deleted by the next step, or
+ * by the next opening: a cut may leave any part of the notes too.
  *
  * And the test of the test: with a disk that swallows syncs the same audit must find losses.
  *
  *   test_power [POINTS]      or BUSFERRY_POWER_CUTS=100000
  */
 #include "recorder.h"
+#include "ship/acked.h"
 #include "yard.h"
 
 #include <errno.h>
@@ -20,6 +22,7 @@
 
 #define NUMBERS 20000u
 #define NEVER   UINT32_MAX
+#define SPANS   8
 
 struct workload {
 	const char *name;
@@ -72,6 +75,9 @@ struct run {
 	struct yard_kind kind;
 	struct chance chance;
 	struct journal *journal;
+	struct acked *acked;
+	struct journal_span noted[SPANS]; /* and not deleted */
+	size_t n_noted;
 	uint64_t next, oldest;
 	unsigned hurt_at; /* when a page was destroyed */
 };
@@ -95,10 +101,11 @@ static uint64_t compare(struct run *run, unsigned since)
 	yard_must(
 		rc == 0 && damaged + found.n_wrong + found.n_foreign + found.n_disorder == 0, "before any cut: %d", rc);
 	for (uint64_t number = 1; number < run->next; number++) {
-		if (!waits(number) || present[number])
+		bool noted = leaving_at[number] != NEVER && gone_at[number] == NEVER;
+		if (present[number] || (!waits(number) && !noted))
 			continue;
 		gone++;
-		leaving_at[number] = since;
+		leaving_at[number] = noted ? leaving_at[number] : since;
 		gone_at[number] = recorder_now();
 	}
 	return gone;
@@ -126,6 +133,14 @@ static size_t choose_done(struct run *run, struct journal_span *spans)
 	return n;
 }
 
+static void open_notes(struct run *run)
+{
+	acked_close(run->acked);
+	run->acked = NULL;
+	int rc = acked_open(journal_path(run->journal), journal_opening(run->journal), &run->acked);
+	yard_must(rc == 0, "open of the notes: %d", rc);
+}
+
 /* Opens it until it can be read; what was lost with the destroyed page is noted. */
 static void rescue(struct run *run)
 {
@@ -143,14 +158,27 @@ static void rescue(struct run *run)
 		journal_close(run->journal);
 	}
 	compare(run, run->hurt_at);
+	open_notes(run);
+}
+
+/* What was chosen is acknowledged; its rows are left to the next step, or to the next opening. */
+static void note(struct run *run, const struct journal_span *spans, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (uint64_t number = spans[i].first; number <= spans[i].last; number++)
+			acked_note(run->acked, number);
+		acked_write(run->acked);
+		run->noted[run->n_noted++] = spans[i];
+	}
 }
 
 static void step(struct run *run)
 {
 	static char bytes[1000][YARD_ROW_BYTES];
 	static struct journal_row rows[1000];
-	struct journal_span spans[8];
-	size_t n_spans = choose_done(run, spans);
+	struct journal_span spans[2 * SPANS], *chosen = spans + run->n_noted;
+	memcpy(spans, run->noted, run->n_noted * sizeof(spans[0]));
+	size_t n_chosen = choose_done(run, chosen), n_spans = run->n_noted + n_chosen;
 	size_t n = chance_between(&run->chance, run->workload->batch_least, run->workload->batch_most);
 	if (n_spans && chance_below(&run->chance, 3) == 0)
 		n = 0;
@@ -165,6 +193,11 @@ static void step(struct run *run)
 		for (uint64_t number = spans[i].first; number <= spans[i].last; number++)
 			if (leaving_at[number] == NEVER)
 				leaving_at[number] = begun;
+	run->n_noted = 0;
+	if (n_chosen && chance_below(&run->chance, 2)) {
+		note(run, chosen, n_chosen);
+		n_spans -= n_chosen;
+	}
 	uint64_t dropped = 0;
 	int rc = journal_write(run->journal, spans, n_spans, rows, n, !run->workload->drop_newest, &dropped);
 	if (rc == -EBADMSG && run->workload->salvage) { /* a destroyed page that only a write comes by */
@@ -191,6 +224,16 @@ static void open_again(struct run *run)
 	run->journal = NULL;
 	int rc = journal_open(run->yard->path, max_bytes(run->workload), &run->journal, &found);
 	yard_must(rc == 0, "open: %d", rc);
+	open_notes(run);
+	if (run->n_noted == 0)
+		return;
+	compare(run, recorder_now());
+	for (size_t i = 0; i < run->n_noted; i++)
+		for (uint64_t number = run->noted[i].first; number <= run->noted[i].last; number++) {
+			yard_must(!present[number], "%" PRIu64 " was noted as done, and is there", number);
+			gone_at[number] = gone_at[number] == NEVER ? recorder_now() : gone_at[number];
+		}
+	run->n_noted = 0;
 }
 
 /* A page of the file is destroyed; what was on it is lost, all else must survive the rescue whenever it is cut. */
@@ -228,6 +271,8 @@ static void carry_out(struct run *run, bool swallow_syncs)
 		step(run);
 	}
 	recorder_end();
+	acked_close(run->acked);
+	run->acked = NULL;
 	journal_close(run->journal);
 	run->journal = NULL;
 }

@@ -1,6 +1,7 @@
 /*
  * The journal: rows survive, order holds, limits drop by the rule, and no file can stop the start.
  */
+#include "ship/acked.h"
 #include "ship/journal.h"
 #include "ship/journal_file.h"
 
@@ -324,6 +325,184 @@ static void a_page_in_the_place_of_another_hides_nothing(void **state)
 	}
 }
 
+/* Nor does a damaged key of an inner page, which sends a search too far. */
+static void a_wrong_key_of_an_inner_page_hides_nothing(void **state)
+{
+	(void)state;
+	for (unsigned trial = 4; trial < 40; trial++) { /* a search begins in the middle */
+		char command[160];
+		unsigned char page[4096];
+		struct journal_found found;
+		snprintf(command, sizeof(command), "rm -f %s/*", folder);
+		assert_int_equal(system(command), 0);
+		struct journal *journal = open_journal(&found);
+		write_rows(journal, 1, 3000, true);
+		journal_close(journal);
+		drop_log();
+		int fd = open(path, O_RDWR);
+		off_t root = 4096;
+		while (pread(fd, page, sizeof(page), root) == sizeof(page) && (page[0] != 5 || page[4] < 41))
+			root += 4096;
+		unsigned cell = (unsigned)(page[12 + 2 * trial] << 8 | page[13 + 2 * trial]);
+		unsigned key = (page[cell + 4] & 0x7fu) << 7 | page[cell + 5]; /* two bytes: 128 .. 16383 */
+		assert_true(key > 128 && key < 3000);
+		page[cell + 4] = 0x81; /* as the first of all */
+		assert_int_equal(pwrite(fd, page, sizeof(page), root), sizeof(page));
+		close(fd);
+		assert_int_equal(read_in_pieces(200), 3000);
+	}
+}
+
+/* Nor does a deletion that begins there take what it is led past. */
+static void a_deletion_by_a_wrong_page_takes_its_rows_only(void **state)
+{
+	(void)state;
+	for (unsigned trial = 0; trial < 10; trial++) {
+		char command[160];
+		unsigned char page[4096];
+		off_t leaves[100];
+		struct journal_found found;
+		uint64_t dropped;
+		snprintf(command, sizeof(command), "rm -f %s/*", folder);
+		assert_int_equal(system(command), 0);
+		struct journal *journal = open_journal(&found);
+		write_rows(journal, 1, 2000, true);
+		journal_close(journal);
+		drop_log();
+		int fd = open(path, O_RDWR);
+		size_t n = leaves_of(fd, leaves, 100);
+		assert_true(n > 20);
+		assert_int_equal(pread(fd, page, sizeof(page), leaves[2 + trial]), sizeof(page));
+		assert_int_equal(pwrite(fd, page, sizeof(page), leaves[n - 3 - trial / 3]), sizeof(page));
+		close(fd);
+		journal = open_journal(&found);
+		for (uint64_t sequence = 1000; sequence < 2000; sequence += 20) {
+			struct journal_span done = {sequence, sequence};
+			int rc = journal_write(journal, &done, 1, NULL, 0, true, &dropped);
+			assert_true(rc == 0 || rc == -EBADMSG);
+		}
+		journal_close(journal);
+		assert_true(read_in_pieces(500) >= 2000 - 50 - 70);
+	}
+}
+
+/* Notes of what is done, in the opening at hand. */
+static void note(const struct journal *journal, uint64_t first, uint64_t last)
+{
+	struct acked *acked = NULL;
+	assert_int_equal(acked_open(journal_path(journal), journal_opening(journal), &acked), 0);
+	for (uint64_t sequence = first; sequence <= last; sequence++)
+		acked_note(acked, sequence);
+	acked_write(acked);
+	acked_close(acked);
+}
+
+static struct reader look_at_all(void)
+{
+	struct journal *journal = NULL;
+	struct reader reader = {0};
+	uint64_t damaged = 0;
+	assert_int_equal(journal_look(path, &journal), 0);
+	assert_true(journal_peek(journal, 1, INT64_MAX, 1000000, read_row, &reader, &damaged) >= 0);
+	assert_int_equal(reader.wrong + damaged, 0);
+	journal_close(journal);
+	return reader;
+}
+
+static void what_is_noted_as_done_is_gone(void **state)
+{
+	(void)state;
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	uint64_t damaged = 0;
+	write_rows(journal, 1, 1000, true);
+	note(journal, 1, 300);
+	journal_close(journal);
+	assert_int_equal(look_at_all().n, 700); /* and changes nothing */
+	assert_int_equal(look_at_all().n, 700);
+	journal = open_journal(&found);
+	assert_false(found.set_aside);
+	assert_int_equal(found.first, 301);
+	assert_int_equal(found.last, 1000);
+	assert_int_equal(found.rows, 700);
+	assert_int_equal(read_all(journal, &damaged).n, 700);
+	note(journal, 1, 1000); /* all that is there */
+	journal_close(journal);
+	assert_int_equal(look_at_all().n, 0);
+	journal = open_journal(&found);
+	assert_int_equal(found.rows, 0);
+	assert_int_equal(found.first, 0);
+	write_rows(journal, 1, 10, true); /* nobody does that, but they would be safe: it is another opening */
+	journal_close(journal);
+	journal = open_journal(&found);
+	assert_int_equal(found.rows, 10);
+	journal_close(journal);
+}
+
+static void notes_of_another_file_do_not_count(void **state)
+{
+	(void)state;
+	struct journal_found found;
+	char other[128], command[640];
+	snprintf(other, sizeof(other), "%s/other.db", folder);
+	struct journal *journal = NULL;
+	assert_int_equal(journal_open(other, MEGA, &journal, &found), 0);
+	write_rows(journal, 1, 100, true);
+	journal_close(journal);
+	journal = open_journal(&found);
+	write_rows(journal, 1, 100, true);
+	note(journal, 1, 100);
+	journal_close(journal);
+	snprintf(command, sizeof(command), "mv %s %s; mv %s-wal %s-wal", other, path, other, path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(look_at_all().n, 100);
+	journal = open_journal(&found);
+	assert_int_equal(found.rows, 100);
+	journal_close(journal);
+}
+
+static void what_is_noted_as_done_is_not_rescued(void **state)
+{
+	(void)state;
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	uint64_t damaged = 0;
+	write_rows(journal, 1, 1000, true);
+	note(journal, 101, 1000);
+	journal_close(journal);
+	journal_file_mark(path);
+	journal = open_journal(&found);
+	assert_true(found.set_aside);
+	assert_int_equal(found.damaged, 0);
+	assert_int_equal(found.rows, 100);
+	assert_int_equal(read_all(journal, &damaged).last, 100);
+	journal_close(journal);
+}
+
+/* As an older version leaves it: without the number of an opening. */
+static void a_file_without_openings_is_fine(void **state)
+{
+	(void)state;
+	struct journal_found found;
+	struct journal *journal = open_journal(&found);
+	write_rows(journal, 1, 10, true);
+	note(journal, 1, 5);
+	journal_close(journal);
+	sqlite3 *db = NULL;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "DELETE FROM meta WHERE k='opening'", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(look_at_all().n, 10);
+	journal = open_journal(&found);
+	assert_false(found.set_aside);
+	assert_int_equal(found.rows, 10);
+	note(journal, 1, 5);
+	journal_close(journal);
+	journal = open_journal(&found);
+	assert_int_equal(found.rows, 5);
+	journal_close(journal);
+}
+
 /* As an older map had more room for it: the newest are kept. */
 static void a_damaged_file_is_rescued_into_a_smaller_one(void **state)
 {
@@ -494,6 +673,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_file_takes_rows_of_any_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_damage_stops_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_page_in_the_place_of_another_hides_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_wrong_key_of_an_inner_page_hides_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_deletion_by_a_wrong_page_takes_its_rows_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_noted_as_done_is_gone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(notes_of_another_file_do_not_count, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_noted_as_done_is_not_rescued, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_without_openings_is_fine, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_damaged_file_is_rescued_into_a_smaller_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_file_with_rows_in_its_log_replaces_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(looking_at_a_damaged_file_changes_nothing, set_up, tear_down),

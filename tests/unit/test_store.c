@@ -802,11 +802,19 @@ static void a_backlog_is_read_on_while_present_readings_come(void **state)
 	stage_clear(&stage);
 }
 
-/* What a kill in the middle of a drain repeats is bounded, however fast the broker and slow the disk. */
-static void a_kill_while_draining_repeats_no_more_than_is_owed(void **state)
+static void take_and_acknowledge(struct stage *stage, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		take(stage);
+		acknowledge(stage);
+	}
+}
+
+/* What a kill in the middle of a drain repeats is what is in flight, however fast the broker and slow the disk. */
+static void a_kill_while_draining_repeats_what_is_in_flight(void **state)
 {
 	(void)state;
-	const unsigned n_owed_max = 2000, n_all = 9000;
+	const unsigned n_all = 9000;
 	struct stage stage;
 	struct outbox_counts counts;
 	stage_set(&stage, S, 23);
@@ -814,27 +822,109 @@ static void a_kill_while_draining_repeats_no_more_than_is_owed(void **state)
 		put(&stage, 20);
 	tick(&stage, 2 * S);
 	connect(&stage);
-	unsigned n_before = 0;
-	for (unsigned turn = 0; turn < 4; turn++) {
-		for (unsigned i = 0; i < n_all; i++) { /* the disk is busy with its sync meanwhile */
+	for (unsigned turn = 0; turn < 3; turn++) {
+		for (unsigned i = 0; i < 40; i++)
 			take(&stage);
+		take_and_acknowledge(&stage, turn ? 300 : 4000); /* the disk is busy with its sync meanwhile */
+		assert_true(turn || outbox_owes(stage.outbox));
+		take(&stage);
+		uint64_t n_in_flight = stage.n_in_flight, n_unwritten = turn; /* acknowledged since the last one left */
+		for (unsigned i = 0; i < turn; i++)
 			acknowledge(&stage);
-		}
 		outbox_counts(stage.outbox, &counts);
-		assert_true(counts.done - n_before <= n_owed_max);
-		assert_true(counts.done > n_before);
-		n_before = (unsigned)counts.done;
-		outbox_fd_clear(stage.outbox);
-		assert_true(outbox_owes(stage.outbox));
-		store_step(stage.store, virtual_us); /* no time passes: they are due at once */
-		assert_false(outbox_owes(stage.outbox));
-		struct pollfd woken = {.fd = outbox_fd(stage.outbox), .events = POLLIN};
-		assert_int_equal(poll(&woken, 1, 0), 1);
+		uint64_t waiting = counts.waiting;
+		assert_int_equal(counts.in_flight + n_unwritten, n_in_flight);
+		stage_kill(&stage);
+		stage_open(&stage);
+		outbox_counts(stage.outbox, &counts);
+		assert_int_equal(counts.waiting, waiting + n_unwritten);
+		stage.model->newest = 0;
+		connect(&stage);
+		tick(&stage, 0);
 	}
+	stage_clear(&stage);
+}
+
+/* Readings of which only the newest waits leave gaps, and what is put while others drain is far ahead. */
+static void a_kill_while_draining_repeats_nothing_over_gaps(void **state)
+{
+	(void)state;
+	struct stage stage;
+	struct outbox_counts counts;
+	stage_set(&stage, S, 29);
+	stage.buffer.live_first = true;
+	stage_kill(&stage);
+	stage_open(&stage);
+	struct message_sink *sink = outbox_sink(stage.outbox);
+	for (unsigned i = 0; i < 6000; i++) {
+		struct message message = {.topic = i % 3 ? "t/latest" : "t/all",
+			.payload = "1",
+			.payload_n = 1,
+			.time_ms = fake_wall(NULL),
+			.qos = (uint8_t)(1 + i % 2),
+			.buffer = true,
+			.latest_only = i % 3};
+		assert_int_equal(sink->put(sink, &message), 0);
+		if (i % 500 == 499)
+			tick(&stage, 2 * S);
+	}
+	outbox_lost(stage.outbox); /* all of that is the backlog */
+	connect(&stage);
+	uint64_t sequences[16];
+	struct outbox_message message;
+	for (unsigned i = 0; i < 100; i++) { /* the younger of each turn first */
+		size_t n = 0;
+		if (i % 10 == 0)
+			sink->put(sink, &(struct message){.topic = "t/all",
+						.payload = "2",
+						.payload_n = 1,
+						.time_ms = fake_wall(NULL),
+						.qos = 1,
+						.buffer = true});
+		while (n < 16 && outbox_next(stage.outbox, NULL, message_buffer, &message) == 0)
+			sequences[n++] = message.sequence;
+		while (n > 0)
+			outbox_done(stage.outbox, false, sequences[--n], OUTBOX_ACKNOWLEDGED);
+	}
+	assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
+	outbox_counts(stage.outbox, &counts);
+	uint64_t waiting = counts.waiting;
 	stage_kill(&stage);
 	stage_open(&stage);
 	outbox_counts(stage.outbox, &counts);
-	assert_int_equal(counts.waiting, n_all - n_before); /* none of them again */
+	assert_true(waiting > 100);
+	assert_int_equal(counts.waiting, waiting);
+	stage_clear(&stage);
+}
+
+/* The file is opened anew in the middle of it: what was noted before, meanwhile and after is gone. */
+static void what_is_acknowledged_stays_gone_over_a_disk_that_fails(void **state)
+{
+	(void)state;
+	struct stage stage;
+	struct store_status status;
+	signal(SIGXFSZ, SIG_IGN);
+	stage_set(&stage, S, 31);
+	for (unsigned i = 0; i < 1000; i++)
+		put(&stage, 20);
+	tick(&stage, 2 * S);
+	connect(&stage);
+	take_and_acknowledge(&stage, 300);
+	limit_files(1);
+	put(&stage, 20);
+	tick(&stage, 2 * S);
+	store_status(stage.store, &status);
+	assert_false(status.durable);
+	take_and_acknowledge(&stage, 300);
+	limit_files(RLIM_INFINITY);
+	tick(&stage, 70 * S);
+	store_status(stage.store, &status);
+	assert_true(status.durable);
+	take_and_acknowledge(&stage, 100);
+	take(&stage);
+	stage_kill(&stage);
+	stage_open(&stage);
+	assert_int_equal(counts_of(&stage).waiting, 1001 - 700);
 	stage_clear(&stage);
 }
 
@@ -857,7 +947,9 @@ int main(void)
 		cmocka_unit_test(a_disk_that_fails_stops_nothing),
 		cmocka_unit_test(latest_waits_once_over_a_restart),
 		cmocka_unit_test(a_backlog_is_read_on_while_present_readings_come),
-		cmocka_unit_test(a_kill_while_draining_repeats_no_more_than_is_owed),
+		cmocka_unit_test(a_kill_while_draining_repeats_what_is_in_flight),
+		cmocka_unit_test(a_kill_while_draining_repeats_nothing_over_gaps),
+		cmocka_unit_test(what_is_acknowledged_stays_gone_over_a_disk_that_fails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

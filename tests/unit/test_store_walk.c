@@ -58,8 +58,8 @@ static bool is_latest(unsigned topic)
 
 struct entry {
 	int64_t put_us, gone_us;
-	uint64_t sequence; /* while in flight */
-	unsigned topic;
+	uint64_t sequence;          /* while in flight */
+	unsigned topic, acked_turn; /* acked_turn: when it was acknowledged, 0 = not */
 	uint8_t qos;
 	bool gone, in_flight, tried, handed, replayed, again, maybe, old /* of a process before */;
 };
@@ -72,6 +72,7 @@ struct walk {
 	struct outbox *outbox;
 	struct store *store;
 	bool connected, attempted, kills;
+	unsigned turn;                     /* of the publisher: what was acknowledged before it is noted */
 	unsigned n, first, born, boundary; /* of entries; all before first are gone */
 	uint64_t n_refused, n_past;        /* put without being taken; handed over of the past in this connection */
 	int64_t connected_us;
@@ -196,12 +197,13 @@ static bool expects_retain(const struct walk *walk, unsigned taken)
 static bool take(struct walk *walk)
 {
 	struct outbox_message message;
+	walk->turn++;
 	if (outbox_next(walk->outbox, NULL, buffer, &message) < 0)
 		return false;
 	unsigned i = (unsigned)strtoul(message.message.payload, NULL, 10);
 	assert_true(walk->connected && i < walk->n);
 	struct entry *entry = &walk->entries[i];
-	bool came_back = entry->maybe && entry->gone; /* its deletion was lost in a kill */
+	bool came_back = entry->maybe && entry->gone; /* its deletion was lost in a kill, and no note of it */
 	assert_true((!entry->gone || came_back) && !entry->in_flight);
 	check_order(walk, i);
 	assert_string_equal(message.message.topic, topics[entry->topic]);
@@ -223,6 +225,7 @@ static bool take(struct walk *walk)
 	}
 	entry->tried = entry->handed = entry->in_flight = true;
 	entry->gone = entry->maybe = false;
+	entry->acked_turn = 0;
 	entry->sequence = message.sequence;
 	return true;
 }
@@ -246,6 +249,7 @@ static void acknowledge(struct walk *walk, unsigned k)
 	if (!entry)
 		return;
 	outbox_done(walk->outbox, false, entry->sequence, OUTBOX_ACKNOWLEDGED);
+	entry->acked_turn = walk->turn + 1;
 	end(entry);
 	while (walk->first < walk->n && walk->entries[walk->first].gone && !walk->entries[walk->first].maybe &&
 		virtual_us - walk->entries[walk->first].gone_us > 20 * S)
@@ -311,8 +315,11 @@ static void begin_anew(struct walk *walk, bool killed)
 			end(newer > entry ? entry : newer); /* in flight it waited beside the newest */
 		entry->old = true;
 		entry->handed = entry->in_flight = false;
+		bool noted = entry->gone && entry->acked_turn && entry->acked_turn <= walk->turn;
 		if (entry->qos == 0)
 			entry->gone = true;
+		else if (noted)
+			entry->maybe = false;
 		else if (killed && (entry->gone ? virtual_us - entry->gone_us < 8 * S : entry->put_us > sure_us))
 			entry->maybe = true;
 		else if (killed && is_latest(entry->topic) && !entry->gone)
