@@ -15,9 +15,12 @@ set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 include(CheckPIESupported)
 check_pie_supported()
 
+set(BUSFERRY_DRIVERS_INSTALLED "${CMAKE_INSTALL_FULL_LIBDIR}/busferry/drivers")
+
 add_library(busferry_flags INTERFACE)
 target_compile_definitions(busferry_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64 _TIME_BITS=64
   BUSFERRY_VERSION="${PROJECT_VERSION}"
+  BUSFERRY_DRIVERS_INSTALLED="${BUSFERRY_DRIVERS_INSTALLED}"
   BUSFERRY_PROFILES_INSTALLED="${CMAKE_INSTALL_FULL_DATADIR}/busferry/profiles"
   BUSFERRY_PROFILES_SOURCE="${BUSFERRY_PROFILES_SOURCE}")
 target_compile_options(busferry_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wformat=2

@@ -143,9 +143,7 @@ static int place(const void *device, const void *metric, struct bf_shape *shape,
 	return 0;
 }
 
-extern const struct bf_driver bf_driver_modbus;
-
-const struct bf_driver bf_driver_modbus = {
+BF_DRIVER(modbus) = {
 	.abi = BF_DRIVER_ABI,
 	.name = "modbus",
 	.summary = "Modbus RTU and TCP: coils, discrete inputs, input and holding registers",

@@ -81,10 +81,12 @@ struct compile_level {
 struct compile_device {
 	uint32_t index;
 	const struct map_device *map;
+	const struct map_registers *registers; /* NULL = a stream */
+	const struct map_stream *stream;       /* NULL = registers */
+	struct bf_device seen;                 /* by the driver of a stream */
 	const struct bf_driver *driver;
 	const void *keys; /* of the driver */
 	int64_t every_us;
-	uint16_t max_registers;
 };
 
 /* compile.c: an empty plan and what it takes to fill it; then its arrays into its arena, and the rest freed. */
@@ -127,7 +129,18 @@ void compile_bus_lists(struct compile *compile);
 void compile_bus_profile(struct compile *compile, uint32_t bus, const struct profile *profile);
 void compile_bus_settle(struct compile *compile);
 const struct tree *compile_bus_at(const struct compile *compile, uint32_t index); /* the group that tells of it */
+
+/* The driver that the group of a bus, or a device with a port of its own, names; NULL = none. */
+const struct bf_driver *compile_bus_driver(const struct compile *compile, int bus);
+
+/* A device with this driver is on the bus (-1: on none).  Tells what can't be together. */
+void compile_bus_way(struct compile *compile, int bus, const struct tree *device, const struct bf_driver *driver);
+
+/* compile_driver.c: the driver of a device; one by its name, or the default one after telling that there is none. */
 const struct bf_driver *compile_driver_default(void);
+const struct bf_driver *compile_driver_named(struct compile *compile, const struct tree *at, const char *name);
+const struct bf_driver *compile_driver_of(
+	struct compile *compile, const struct tree *device, const struct profile *profile, int bus);
 
 /* The link in the folder that leads to the same file as the port, or NULL. */
 const char *compile_by_id(const char *folder, const char *port, struct arena *arena);
@@ -156,6 +169,21 @@ void compile_profile_missing(struct compile *compile, const struct tree *device)
 
 /* compile_metric.c: one metric, or one for each of its bits. */
 void compile_metric(struct compile *compile, const struct compile_device *device, const struct tree *at);
+
+/* compile_register.c: what a metric has that lies in registers.  False when a fault was told. */
+bool compile_register(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const struct map_register_metric *map, const void *keys, bool sound, struct plan_metric *metric);
+struct bf_shape compile_register_shape(struct compile *compile, const struct compile_device *device,
+	const struct tree *at, const struct map_register_metric *map);
+
+/*
+ * compile_stream.c: devices that send messages.  Its messages, init and stop; and the shape of one of its metrics
+ * (false when a fault was told).
+ */
+const struct plan_stream *compile_stream_device(struct compile *compile, const struct tree *at,
+	const struct bf_driver *driver, const struct map_stream *map, struct bf_device *seen);
+bool compile_stream_metric(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const struct map_stream_metric *map, const void *keys, bool sound, struct plan_metric *metric);
 
 /* compile_values.c: the keys of a metric that say what its values are: enum, bits, invalid, deadband. */
 void compile_enum(struct compile *compile, const struct tree *at, const struct tree *words, struct plan_metric *metric);

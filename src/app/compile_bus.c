@@ -7,7 +7,6 @@
  * Invariant: bus_facts[i] belongs to buses[i]; the first n_named are those of the group `buses`.
  */
 #include "app/compile.h"
-#include "field/registry.h"
 #include "model/line_text.h"
 
 #include <dirent.h>
@@ -23,7 +22,9 @@
 #define DEVICE_SERVER "tcp://"
 
 struct compile_bus {
-	const struct tree *at; /* the group that tells of it */
+	const struct tree *at;          /* the group that tells of it */
+	const struct bf_driver *driver; /* that is named there; NULL = none */
+	const struct tree *way_by;      /* the first device, by which the way of the bus goes; NULL = none yet */
 	bool named;
 	bool line_given;
 	const struct profile *line_by; /* the first profile on it that has a line */
@@ -128,29 +129,6 @@ const struct tree *compile_bus_at(const struct compile *compile, uint32_t index)
 	return compile->bus_facts[index].at;
 }
 
-const struct bf_driver *compile_driver_default(void)
-{
-	const struct bf_driver *driver = registry_find(DRIVER_DEFAULT);
-	return driver ? driver : registry_at(0);
-}
-
-static const struct bf_driver *driver_of(struct compile *compile, const struct tree *at, const char *name)
-{
-	const struct bf_driver *driver = name ? registry_find(name) : compile_driver_default();
-	if (!driver) {
-		const char *names[64] = {0};
-		for (size_t i = 0; registry_at(i) && i < 63; i++)
-			names[i] = registry_at(i)->name;
-		const char *near = faults_did_you_mean(name, names);
-		compile_fault(compile, at, "driver",
-			near ? arena_format(&compile->scratch, "did you mean \"%s\"?", near)
-			     : "busferry drivers lists them",
-			"unknown driver \"%s\"", name);
-		driver = compile_driver_default();
-	}
-	return driver;
-}
-
 static void line_of(struct compile *compile, const struct tree *at, const char *text, struct plan_bus *bus)
 {
 	if (line_text_parse(text, &bus->line) < 0) {
@@ -176,11 +154,13 @@ static void named_bus(struct compile *compile, const struct tree *at)
 	struct map_bus map;
 	struct schema_part part = {schema_bus, &map};
 	schema_read(what, at, &part, 1, &compile->scratch, compile->faults);
-	struct plan_bus bus = {.driver = driver_of(compile, at, map.driver)};
+	struct plan_bus bus = {0};
+	const struct bf_driver *driver = map.driver ? compile_driver_named(compile, at, map.driver) : NULL;
 	line_of(compile, at, map.line, &bus);
 	bool sound = wire(compile, at, &map, &bus);
 	size_t index = add(compile, at, at->name, &map, &bus), other;
 	compile->bus_facts[index].named = true;
+	compile->bus_facts[index].driver = driver;
 	if (!sound)
 		return;
 	has_no_effect(compile, at, &bus);
@@ -222,7 +202,8 @@ static int own_bus(struct compile *compile, const struct tree *device, const str
 	schema_read("bus", NULL, &part, 1, &compile->scratch, compile->faults);
 	map.port = own->port;
 	map.tcp = own->tcp;
-	struct plan_bus bus = {.driver = driver_of(compile, device, own->driver)};
+	struct plan_bus bus = {0};
+	const struct bf_driver *driver = own->driver ? compile_driver_named(compile, device, own->driver) : NULL;
 	line_of(compile, device, own->line ? own->line : map.line, &bus);
 	if (!wire(compile, device, &map, &bus))
 		return -1;
@@ -237,7 +218,9 @@ static int own_bus(struct compile *compile, const struct tree *device, const str
 		const char *name = slash   ? slash + 1
 				   : usual ? bus.host
 					   : arena_format(&compile->scratch, "%s:%u", bus.host, (unsigned)bus.tcp_port);
-		return (int)add(compile, device, name, &map, &bus);
+		index = add(compile, device, name, &map, &bus);
+		compile->bus_facts[index].driver = driver;
+		return (int)index;
 	}
 	const struct plan_bus *there = &compile->buses[other];
 	const struct compile_bus *facts = &compile->bus_facts[other];
@@ -246,12 +229,37 @@ static int own_bus(struct compile *compile, const struct tree *device, const str
 			"this is the port of bus \"%s\"", there->name);
 		return -1;
 	}
-	if (!same_line(&there->line, &bus.line) || there->driver != bus.driver || there->wire != bus.wire)
+	if (!same_line(&there->line, &bus.line) || facts->driver != driver || there->wire != bus.wire)
 		compile_fault(compile, device, own->line ? "line" : key,
 			arena_format(&compile->scratch, "set otherwise at %s:%u:%u", facts->at->key.file,
 				facts->at->key.line, facts->at->key.column),
 			"one port with two lines or drivers");
 	return (int)other;
+}
+
+const struct bf_driver *compile_bus_driver(const struct compile *compile, int bus)
+{
+	return bus < 0 ? NULL : compile->bus_facts[bus].driver;
+}
+
+void compile_bus_way(struct compile *compile, int index, const struct tree *device, const struct bf_driver *driver)
+{
+	struct plan_bus *bus = index < 0 ? NULL : &compile->buses[index];
+	struct compile_bus *facts = index < 0 ? NULL : &compile->bus_facts[index];
+	if (!bus)
+		return;
+	if (driver->way == BF_WAY_STREAM && bus->wire == WIRE_TCP)
+		compile_fault(compile, device, NULL, "a serial device server is port: \"tcp://host:port\"",
+			"the driver \"%s\" needs a serial port, the bus \"%s\" is Modbus TCP", driver->name, bus->name);
+	else if (facts->way_by && bus->way != driver->way)
+		compile_fault(compile, device, NULL,
+			arena_format(&compile->scratch, "\"%s\" at %s:%u:%u is of the other kind", facts->way_by->name,
+				facts->way_by->key.file, facts->way_by->key.line, facts->way_by->key.column),
+			"devices that are asked for registers and others can't share the bus \"%s\"", bus->name);
+	if (!facts->way_by) {
+		facts->way_by = device;
+		bus->way = driver->way;
+	}
 }
 
 void compile_bus_profile(struct compile *compile, uint32_t bus, const struct profile *profile)

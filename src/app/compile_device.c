@@ -7,6 +7,7 @@
  * Invariant: the metrics of a device stand together in the plan, because they are read before the next device is.
  */
 #include "app/compile.h"
+#include "app/flat.h"
 #include "model/message.h"
 #include "model/topic.h"
 
@@ -50,6 +51,10 @@ static void check_address(struct compile *compile, const struct tree *at, const 
 	const struct plan_bus *bus, struct plan_device *device)
 {
 	bool serial = bus->wire != WIRE_TCP;
+	if (device->driver->way == BF_WAY_STREAM) { /* what it means there is the driver's */
+		device->address = map->address == BF_UNSET ? 0 : (uint8_t)map->address;
+		return;
+	}
 	if (map->address == BF_UNSET) {
 		if (serial && !tree_get(at, "address"))
 			compile_fault(compile, at, NULL, "write address: 1 (1 to 247)",
@@ -62,6 +67,14 @@ static void check_address(struct compile *compile, const struct tree *at, const 
 			map->address);
 	device->address = (uint8_t)map->address;
 }
+
+/* All that the map says of a device. */
+struct keys {
+	struct map_device map;
+	struct map_registers registers;
+	struct map_stream stream;
+	void *own; /* the driver's */
+};
 
 /* All of them; the number that came of it. */
 static uint32_t metrics(struct compile *compile, const struct compile_device *into, const struct tree *at,
@@ -83,6 +96,35 @@ static uint32_t metrics(struct compile *compile, const struct compile_device *in
 	return (uint32_t)n;
 }
 
+/* Reads the group by the tables of the core and of its driver. */
+static void read_keys(struct compile *compile, const struct tree *at, const struct bf_driver *driver, struct keys *keys)
+{
+	static const struct bf_key none[] = {{0}};
+	bool stream = driver->way == BF_WAY_STREAM;
+	struct arena *arena = stream ? compile->keep : &compile->scratch;
+	char what[128];
+	snprintf(what, sizeof(what), "device \"%.100s\"", at->name);
+	keys->own = arena_alloc(compile->keep, driver->device_size ? driver->device_size : 1);
+	struct schema_part parts[] = {{schema_device, &keys->map}, {schema_registers, &keys->registers},
+		{driver->device_keys ? driver->device_keys : none, keys->own}};
+	if (stream)
+		parts[1] = (struct schema_part){schema_stream, &keys->stream};
+	schema_read(what, at, parts, 3, arena, compile->faults);
+	compile_profile_missing(compile, at);
+}
+
+static void add(struct compile *compile, const struct tree *at, const struct plan_device *entry)
+{
+	size_t n = compile->plan->n_devices++;
+	if (strlen(entry->topic) + strlen("/availability") > MESSAGE_TOPIC_MAX)
+		compile_fault(compile, at, NULL, NULL, "the topic of device \"%s\" is longer than %d bytes", at->name,
+			MESSAGE_TOPIC_MAX);
+	compile->devices = compile_grow(compile->devices, n, &compile->devices_size, sizeof(*entry));
+	compile->device_at = compile_grow(compile->device_at, n, &compile->device_at_size, sizeof(at));
+	compile->devices[n] = *entry;
+	compile->device_at[n] = at;
+}
+
 static void device(struct compile *compile, const struct compile_level *level, const struct tree *told)
 {
 	struct plan *plan = compile->plan;
@@ -91,56 +133,49 @@ static void device(struct compile *compile, const struct compile_level *level, c
 	int bus = compile_bus_of(compile, at, at->name);
 	/* without a bus the rest is checked as if it were on one; the plan is of no use then */
 	static const struct plan_bus nowhere = {.wire = WIRE_TCP, .name = "?", .timeout_us = 1000000};
+	const struct bf_driver *driver = compile_driver_of(compile, at, profile, bus);
+	bool stream = driver->way == BF_WAY_STREAM;
+	compile_bus_way(compile, bus, at, driver);
 	struct plan_bus on = bus >= 0 ? compile->buses[bus] : nowhere;
-	if (!on.driver)
-		on.driver = compile_driver_default();
 
-	char what[128];
-	snprintf(what, sizeof(what), "device \"%.100s\"", at->name);
-	struct map_device map;
-	void *keys = arena_alloc(compile->keep, on.driver->device_size);
-	struct schema_part parts[] = {{schema_device, &map}, {on.driver->device_keys, keys}};
-	schema_read(what, at, parts, 2, &compile->scratch, compile->faults);
-	compile_profile_missing(compile, at);
-
-	const char *path = path_of(compile, level, at, map.topic, true);
+	if (stream)
+		at = flat_messages(at, &compile->scratch);
+	struct keys keys = {0};
+	read_keys(compile, at, driver, &keys);
+	const struct map_device *map = &keys.map;
+	const char *path = path_of(compile, level, at, map->topic, true);
 	if (!path)
 		path = COMPILE_NAMELESS;
-	size_t n = plan->n_devices;
 	struct plan_device entry = {
 		.topic = arena_format(compile->keep, "%s/%s", plan->site, path),
 		.path = arena_text(compile->keep, path),
-		.name = arena_text(compile->keep, map.name ? map.name : at->name),
+		.name = arena_text(compile->keep, map->name ? map->name : at->name),
 		.bus = bus >= 0 ? (uint32_t)bus : 0,
-		.keys = keys,
+		.driver = driver,
+		.keys = keys.own,
 		.first_metric = (uint32_t)plan->n_metrics,
-		.timeout_us = map.timeout_us == BF_UNSET ? on.timeout_us : map.timeout_us,
-		.max_registers = (uint16_t)map.max_registers,
-		.max_gap = map.max_gap == BF_UNSET ? PLAN_ADAPTIVE : map.max_gap,
+		.timeout_us = map->timeout_us == BF_UNSET ? on.timeout_us : map->timeout_us,
+		.max_registers = (uint16_t)(stream ? 0 : keys.registers.max_registers),
+		.max_gap = stream || keys.registers.max_gap == BF_UNSET ? PLAN_ADAPTIVE : keys.registers.max_gap,
 	};
-	check_address(compile, at, &map, &on, &entry);
-	if (strlen(entry.topic) + strlen("/availability") > MESSAGE_TOPIC_MAX)
-		compile_fault(compile, at, NULL, NULL, "the topic of device \"%s\" is longer than %d bytes", at->name,
-			MESSAGE_TOPIC_MAX);
-
-	compile->devices = compile_grow(compile->devices, n, &compile->devices_size, sizeof(entry));
-	compile->device_at = compile_grow(compile->device_at, n, &compile->device_at_size, sizeof(at));
-	compile->devices[n] = entry;
-	compile->device_at[n] = at;
-	plan->n_devices++;
-
+	check_address(compile, at, map, &on, &entry);
 	struct compile_device into = {
-		.index = (uint32_t)n,
-		.map = &map,
-		.driver = on.driver,
-		.keys = keys,
-		.every_us = map.every_us == BF_UNSET ? level->every_us : map.every_us,
-		.max_registers = entry.max_registers,
+		.index = (uint32_t)plan->n_devices,
+		.map = map,
+		.registers = stream ? NULL : &keys.registers,
+		.stream = stream ? &keys.stream : NULL,
+		.seen = {.keys = keys.own, .address = entry.address},
+		.driver = driver,
+		.keys = keys.own,
+		.every_us = map->every_us == BF_UNSET ? level->every_us : map->every_us,
 	};
+	if (stream)
+		entry.stream = compile_stream_device(compile, at, driver, &keys.stream, &into.seen);
+	add(compile, at, &entry);
 	uint32_t n_metrics = metrics(compile, &into, at, profile);
-	compile->devices[n].n_metrics = n_metrics;
-	if (map.enabled == 0 || bus < 0 || n_metrics == 0) { /* checked, but not part of the plan */
-		plan->n_devices = n;
+	compile->devices[into.index].n_metrics = n_metrics;
+	if (map->enabled == 0 || bus < 0 || n_metrics == 0) { /* checked, but not part of the plan */
+		plan->n_devices = into.index;
 		plan->n_metrics = entry.first_metric;
 	} else if (profile) {
 		compile_bus_profile(compile, entry.bus, profile);

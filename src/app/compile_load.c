@@ -45,7 +45,7 @@ static void leave_out_placeless(struct plan *plan)
 		uint32_t from = device->first_metric, end = from + device->n_metrics;
 		device->first_metric = n;
 		for (uint32_t m = from; m < end; m++)
-			if (plan->metrics[m].place.count)
+			if (plan->metrics[m].place.count || plan->metrics[m].keys)
 				plan->metrics[n++] = plan->metrics[m];
 		device->n_metrics = n - device->first_metric;
 	}
@@ -184,5 +184,6 @@ void compile_load_check(struct compile *compile)
 {
 	leave_out_placeless(compile->plan);
 	for (uint32_t i = 0; i < compile->plan->n_buses; i++)
-		check(compile, i);
+		if (compile->plan->buses[i].way == BF_WAY_REGISTERS)
+			check(compile, i);
 }

@@ -20,53 +20,8 @@ static bool number_type(enum bf_type type)
 	return type != BF_TYPE_STRING && type != BF_TYPE_BOOL;
 }
 
-/* The shape before the driver has seen it. */
-static struct bf_shape shape_of(struct compile *compile, const struct compile_device *device, const struct tree *at,
-	const struct map_metric *map)
-{
-	struct bf_shape shape = {
-		.type = map->type == BF_UNSET ? BF_TYPE_U16 : (enum bf_type)map->type,
-		.words = (enum bf_order)(map->words == BF_UNSET ? device->map->words : map->words),
-		.bytes = (enum bf_order)(map->bytes == BF_UNSET ? device->map->bytes : map->bytes),
-	};
-	if (shape.type == BF_TYPE_STRING) {
-		if (map->length == BF_UNSET && !tree_get(at, "length"))
-			compile_fault(compile, at, "type", "write length: 16 for 16 bytes in 8 registers",
-				"a string needs a \"length\"");
-		shape.length = (uint16_t)(map->length == BF_UNSET ? 2 : map->length);
-	} else if (map->length != BF_UNSET) {
-		compile_fault(compile, at, "length", "write type: \"string\"", "\"length\" is for strings only");
-	}
-	return shape;
-}
-
-/* Where it lies, by its driver.  False when a fault was told. */
-static bool place_of(struct compile *compile, const struct compile_device *device, const struct tree *at,
-	const struct map_metric *map, const void *keys, bool sound, struct plan_metric *metric)
-{
-	struct bf_complaint complaint = {0};
-	enum bf_type type = metric->shape.type;
-	int err = device->driver->place(device->keys, keys, &metric->shape, &metric->place, &complaint);
-	const char *hint = complaint.hint[0] ? complaint.hint : NULL;
-	if (err < 0 && complaint.key)
-		compile_fault(compile, at, complaint.key, hint, "\"%s\" %s", complaint.key, complaint.what);
-	else if (err < 0 && sound) /* else the place is what has been told already */
-		compile_fault(compile, at, NULL, hint, "metric \"%s\" %s", at->name, complaint.what);
-	if (err < 0)
-		return false;
-	if (metric->shape.type != type && map->type != BF_UNSET)
-		compile_fault(compile, at, "type", "leave it out", "a single bit is \"%s\", not \"%s\"",
-			bf_type_name(metric->shape.type), bf_type_name(type));
-	bool registers = metric->place.space == BF_SPACE_INPUT || metric->place.space == BF_SPACE_HOLDING;
-	if (registers && metric->place.count > device->max_registers)
-		compile_fault(compile, at, type == BF_TYPE_STRING ? "length" : "type", NULL,
-			"a value of %u registers would be split: \"max_registers\" of the device is %u",
-			metric->place.count, device->max_registers);
-	return true;
-}
-
-static void scale(
-	struct compile *compile, const struct tree *at, const struct map_metric *map, struct plan_metric *metric)
+static void scale(struct compile *compile, const struct tree *at, const struct map_metric *map, bool from_elsewhere,
+	struct plan_metric *metric)
 {
 	static const char *const keys[] = {
 		"scale", "offset", "decimals", "scale_from", "min", "max", "max_step", "monotonic"};
@@ -89,7 +44,7 @@ static void scale(
 	int by_scale = bf_decimals_of(metric->scale), by_offset = bf_decimals_of(metric->offset);
 	if (map->decimals != BF_UNSET)
 		metric->decimals = map->decimals;
-	else if (metric->scaled && map->scale_from.kind == BF_SCALAR_NONE)
+	else if (metric->scaled && !from_elsewhere)
 		metric->decimals = by_scale > by_offset ? by_scale : by_offset;
 	else
 		metric->decimals = -1;
@@ -102,51 +57,6 @@ static void scale(
 	metric->monotonic = map->monotonic == 1;
 	if (map->min > map->max)
 		compile_fault(compile, at, "min", NULL, "\"min\" is more than \"max\"");
-}
-
-/* The place that the key names, in the notation of the driver, as if the metric itself lay there. */
-static bool place_of_key(struct compile *compile, const struct compile_device *device, const struct tree *at,
-	const char *key, const struct plan_metric *metric, struct bf_place *ret_place)
-{
-	const struct bf_key *row = device->driver->metric_keys;
-	while (row->name && !tree_get(at, row->name))
-		row++;
-	if (!row->name)
-		return false;
-	struct tree *alone = tree_add(NULL, TREE_GROUP, NULL, &compile->scratch);
-	struct tree *setting = tree_copy(alone, tree_get(at, key), &compile->scratch);
-	setting->name = row->name;
-	void *keys = arena_alloc(&compile->scratch, device->driver->metric_size);
-	struct schema_part part = {device->driver->metric_keys, keys};
-	struct bf_shape shape = {.type = metric->shape.type == BF_TYPE_BOOL ? BF_TYPE_BOOL : BF_TYPE_U16};
-	struct bf_complaint complaint = {0};
-	if (!schema_read(key, alone, &part, 1, &compile->scratch, compile->faults))
-		return false;
-	if (device->driver->place(device->keys, keys, &shape, ret_place, &complaint) == 0)
-		return true;
-	compile_fault(compile, at, key,
-		arena_format(&compile->scratch, "it is in the same table as the metric, \"%s\"", row->name),
-		"\"%s\" %s", key, complaint.what);
-	return false;
-}
-
-static void scale_from(struct compile *compile, const struct compile_device *device, const struct tree *at,
-	const struct map_metric *map, struct plan_metric *metric)
-{
-	if (map->scale_from.kind == BF_SCALAR_NONE || metric->shape.type == BF_TYPE_BOOL) /* which was told */
-		return;
-	if (!place_of_key(compile, device, at, "scale_from", metric, &metric->scale_place))
-		return;
-	const struct bf_place *place = &metric->place;
-	unsigned from = metric->scale_place.at, low = place->at, high = low + place->count;
-	low = from < low ? from : low;
-	high = from + 1 > high ? from + 1 : high;
-	if (high - low > device->max_registers)
-		compile_fault(compile, at, "scale_from", NULL,
-			"\"scale_from\" is too far away: one read from it to the value takes %u registers, %u is the "
-			"most",
-			high - low, device->max_registers);
-	metric->scale_from = true;
 }
 
 static void append(struct compile *compile, const struct tree *at, const struct plan_metric *metric)
@@ -215,6 +125,76 @@ static void unit(
 			"Home Assistant would reject the unit \"%s\"", map->unit);
 }
 
+/* All that the map says of a metric. */
+struct metric_keys {
+	struct map_metric map;
+	struct map_register_metric registers;
+	struct map_stream_metric stream;
+	void *own; /* the driver's */
+};
+
+/* What the driver of a stream keeps lives as long as the plan. */
+static bool read_keys(
+	struct compile *compile, const struct compile_device *device, const struct tree *at, struct metric_keys *keys)
+{
+	char what[128];
+	snprintf(what, sizeof(what), "metric \"%.100s\"", at->name);
+	struct arena *arena = device->stream ? compile->keep : &compile->scratch;
+	keys->own = arena_alloc(arena, device->driver->metric_size);
+	struct schema_part parts[] = {{schema_metric, &keys->map}, {schema_register_metric, &keys->registers},
+		{device->driver->metric_keys, keys->own}};
+	if (device->stream)
+		parts[1] = (struct schema_part){schema_stream_metric, &keys->stream};
+	return schema_read(what, at, parts, 3, arena, compile->faults);
+}
+
+static bool place(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const struct metric_keys *keys, bool sound, struct plan_metric *metric)
+{
+	metric->shape = compile_register_shape(compile, device, at, &keys->registers);
+	return compile_register(compile, device, at, &keys->registers, keys->own, sound, metric);
+}
+
+/* What its values mean. */
+static void means(
+	struct compile *compile, const struct tree *at, const struct metric_keys *keys, struct plan_metric *metric)
+{
+	const struct map_metric *map = &keys->map;
+	scale(compile, at, map, keys->registers.scale_from.kind != BF_SCALAR_NONE, metric);
+	unit(compile, at, map, metric);
+	if (map->words_of && !map->bits)
+		compile_enum(compile, at, map->words_of, metric);
+	if (map->words_of && map->bits)
+		compile_fault(compile, at, "enum", NULL, "\"enum\" is given beside \"bits\"");
+	if (map->invalid)
+		compile_invalid(compile, at, map->invalid, metric);
+	compile_deadband(compile, at, map, metric);
+}
+
+/* One metric, or one for each of its bits, or one for each time that it stands in the message. */
+static void told(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const struct metric_keys *keys, struct plan_metric *metric)
+{
+	const char *topic = keys->map.topic;
+	int n = device->stream ? keys->stream.repeat : BF_UNSET;
+	if (n != BF_UNSET && keys->map.bits) {
+		compile_fault(compile, at, "bits", NULL, "\"bits\" is given beside \"repeat\"");
+		return;
+	}
+	if (keys->map.bits) {
+		bits(compile, device, &keys->map, at, metric);
+		return;
+	}
+	for (int i = 0; i < (n == BF_UNSET ? 1 : n); i++) {
+		metric->index = (uint16_t)i;
+		const char *own = n == BF_UNSET
+					  ? topic
+					  : arena_format(&compile->scratch, "%s_%d", topic ? topic : at->name, i + 1);
+		name(compile, device, at, &keys->map, own, metric);
+		append(compile, at, metric);
+	}
+}
+
 void compile_metric(struct compile *compile, const struct compile_device *device, const struct tree *at)
 {
 	if (at->type != TREE_GROUP) {
@@ -225,33 +205,19 @@ void compile_metric(struct compile *compile, const struct compile_device *device
 	}
 	/* what is needed for this one only is not kept for ten thousand */
 	struct arena_mark before = arena_mark(&compile->scratch);
-	char what[128];
-	snprintf(what, sizeof(what), "metric \"%.100s\"", at->name);
-	struct map_metric map;
-	void *keys = arena_alloc(&compile->scratch, device->driver->metric_size);
-	struct schema_part parts[] = {{schema_metric, &map}, {device->driver->metric_keys, keys}};
-	bool sound = schema_read(what, at, parts, 2, &compile->scratch, compile->faults);
-
-	struct plan_metric metric = {.device = device->index, .shape = shape_of(compile, device, at, &map)};
-	bool placed = place_of(compile, device, at, &map, keys, sound, &metric);
-	metric.every_us = map.every_us == BF_UNSET ? device->every_us : map.every_us;
-	metric.reduce = (enum plan_reduce)map.reduce;
-	scale(compile, at, &map, &metric);
-	if (placed)
-		scale_from(compile, device, at, &map, &metric);
-	unit(compile, at, &map, &metric);
-	if (map.words_of && !map.bits)
-		compile_enum(compile, at, map.words_of, &metric);
-	if (map.words_of && map.bits)
-		compile_fault(compile, at, "enum", NULL, "\"enum\" is given beside \"bits\"");
-	if (map.invalid)
-		compile_invalid(compile, at, map.invalid, &metric);
-	compile_deadband(compile, at, &map, &metric);
-	if (map.bits) {
-		bits(compile, device, &map, at, &metric);
-	} else {
-		name(compile, device, at, &map, map.topic, &metric);
-		append(compile, at, &metric);
-	}
+	struct metric_keys keys = {0};
+	struct plan_metric metric = {.device = device->index};
+	bool sound = read_keys(compile, device, at, &keys);
+	bool placed = device->stream
+			      ? compile_stream_metric(compile, device, at, &keys.stream, keys.own, sound, &metric)
+			      : place(compile, device, at, &keys, sound, &metric);
+	const struct map_metric *map = &keys.map;
+	metric.every_us = map->every_us == BF_UNSET ? device->every_us : map->every_us;
+	metric.reduce = (enum plan_reduce)map->reduce;
+	if (device->stream && !tree_get(at, "reduce"))
+		metric.reduce = (enum plan_reduce)device->stream->reduce;
+	if (placed || !device->stream)
+		means(compile, at, &keys, &metric);
+	told(compile, device, at, &keys, &metric);
 	arena_release(&compile->scratch, before);
 }

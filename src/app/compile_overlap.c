@@ -97,6 +97,8 @@ void compile_addresses_check(struct compile *compile)
 	size_t other;
 	for (uint32_t i = 0; i < plan->n_devices; i++) {
 		const struct plan_device *device = &compile->devices[i];
+		if (device->stream)
+			continue;
 		uint64_t *group = arena_alloc(&compile->scratch, sizeof(*group));
 		*group = group_of(device);
 		bool first = names_put(&compile->names, SCOPE_DEVICES, (const char *)group, sizeof(*group), i, &other);

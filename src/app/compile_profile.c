@@ -207,14 +207,15 @@ void compile_profile_missing(struct compile *compile, const struct tree *device)
 static bool probe(struct compile *compile, const struct profile *profile, struct plan_metric *ret_probe)
 {
 	struct map_device map;
-	struct schema_part part = {schema_device, &map};
-	schema_read("quirks", profile->defaults, &part, 1, &compile->scratch, compile->faults);
+	struct map_registers registers;
+	struct schema_part parts[] = {{schema_device, &map}, {schema_registers, &registers}};
+	schema_read("quirks", profile->defaults, parts, 2, &compile->scratch, compile->faults);
 	const struct bf_driver *driver = compile_driver_default();
 	struct compile_device into = {
 		.map = &map,
+		.registers = &registers,
 		.driver = driver,
 		.keys = arena_alloc(compile->keep, driver->device_size),
-		.max_registers = (uint16_t)map.max_registers,
 	};
 	size_t before = compile->plan->n_metrics;
 	compile_metric(compile, &into, profile->probe);
@@ -249,13 +250,15 @@ bool compile_profile(
 	ret_plan->site = "profile";
 	struct tree *buses = group(NULL, "buses", profile, &compile.scratch);
 	struct tree *floors = group(NULL, "floors", profile, &compile.scratch);
-	text(group(buses, "wire", profile, &compile.scratch), "tcp", "localhost", &compile.scratch);
+	bool stream = profile_is_stream(profile);
+	text(group(buses, "wire", profile, &compile.scratch), stream ? "port" : "tcp",
+		stream ? "tcp://localhost:1" : "localhost", &compile.scratch);
 	text(group(floors, "device", profile, &compile.scratch), "profile", profile->id, &compile.scratch);
 	compile_buses(&compile, buses);
 	compile_rules(&compile, NULL);
-	compile_floors(&compile, floors, 10000000);
+	compile_floors(&compile, floors, stream ? 0 : 10000000); /* all that comes is told */
 	compile_topics_check(&compile);
-	bool probed = profile->probe && ret_plan->n_devices && probe(&compile, profile, ret_probe);
+	bool probed = profile->probe && !stream && ret_plan->n_devices && probe(&compile, profile, ret_probe);
 	ret_plan->buses = compile.buses;
 	ret_plan->devices = compile.devices;
 	compile_bus_lists(&compile);

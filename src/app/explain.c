@@ -34,6 +34,9 @@ bool explain_row_at(size_t at, struct explain_row *ret)
 		ret->group = "a device";
 		if ((ret->key = key_at(driver->device_keys, &at)) != NULL)
 			return true;
+		ret->group = "a message";
+		if ((ret->key = key_at(driver->message_keys, &at)) != NULL)
+			return true;
 		ret->group = "a metric";
 		if ((ret->key = key_at(driver->metric_keys, &at)) != NULL)
 			return true;
@@ -145,6 +148,12 @@ void explain_type(const struct bf_key *key, char text[static EXPLAIN_SIZE])
 		break;
 	case BF_KEY_SCALAR:
 		add(text, "a number or a text");
+		break;
+	case BF_KEY_BYTES:
+		add(text, "bytes such as \"42 4D\"");
+		break;
+	case BF_KEY_PAIRS:
+		add(text, "a group of names and numbers");
 		break;
 	case BF_KEY_NODE:
 		add_choices(text, key->choices ? key->choices : "group", "a ", "");

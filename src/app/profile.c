@@ -6,7 +6,9 @@
  */
 #include "app/profile.h"
 #include "app/config.h"
+#include "app/flat.h"
 #include "app/schema.h"
+#include "field/registry.h"
 #include "model/line_text.h"
 
 #include <ctype.h>
@@ -136,14 +138,76 @@ static const struct tree *quirks(const struct tree *root, const struct tree *gro
 	return own;
 }
 
+static bool has_key(const struct bf_key *keys, const char *name)
+{
+	for (; keys->name; keys++)
+		if (strcmp(keys->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Beside what every profile has, that of a stream has keys of its device at the top: they go to the defaults, and who
+ * reads the device tells what is wrong with them. */
+static const struct tree *split(
+	const struct tree *root, const struct tree *defaults, struct arena *arena, const struct tree **ret_defaults)
+{
+	struct tree *own = (struct tree *)empty(root, arena), *more = (struct tree *)empty(root, arena);
+	for (const struct tree *setting = defaults->first; setting; setting = setting->next)
+		tree_copy(more, setting, arena);
+	for (const struct tree *setting = root->first; setting; setting = setting->next)
+		tree_copy(has_key(schema_profile_file, setting->name) ? own : more, setting, arena);
+	*ret_defaults = more;
+	return own;
+}
+
+static bool names_stream(const char *transport)
+{
+	const struct bf_driver *driver = registry_find(transport);
+	return driver && driver->way == BF_WAY_STREAM;
+}
+
+bool profile_is_stream(const struct profile *profile)
+{
+	return names_stream(profile->transport);
+}
+
+static bool is_stream(const struct tree *root)
+{
+	const struct tree *head = tree_get(root, "profile");
+	const struct tree *transport = head && head->type == TREE_GROUP ? tree_get(head, "transport") : NULL;
+	return transport && transport->type == TREE_TEXT && names_stream(transport->text);
+}
+
+static void check_head(const struct map_profile *head, const struct map_profile_file *top, const struct tree *root,
+	const char *name, struct faults *faults)
+{
+	struct plan_line line;
+	if (head->id && strcmp(head->id, name) != 0)
+		schema_fault(
+			faults, top->profile, "id", NULL, "the profile \"%s\" is in a file for \"%s\"", head->id, name);
+	if (top->line && line_text_parse(top->line, &line) < 0)
+		schema_fault(faults, root, "line",
+			"write speed, data bits, parity (N, E or O) and stop bits: \"9600 8N1\"", "\"%s\" is no line",
+			top->line);
+	if (!registry_find(head->transport))
+		schema_fault(faults, top->profile, "transport", "busferry drivers lists them", "unknown driver \"%s\"",
+			head->transport);
+	if (!top->metrics && !tree_get(root, "metrics"))
+		schema_fault(faults, root, NULL, "write metrics: …   # What it measures, by name, as in the map",
+			"\"metrics\" is required in the profile");
+}
+
 int profile_read(const char *file, struct arena *arena, struct faults *faults, struct profile *ret_profile)
 {
 	size_t before = faults->n_errors;
-	struct tree *root;
+	struct tree *tree;
 	*ret_profile = (struct profile){0};
-	int err = config_tree(file, "the profile", NULL, arena, faults, &root);
+	int err = config_tree(file, "the profile", NULL, arena, faults, &tree);
 	if (err < 0)
 		return err;
+	const struct tree *root = tree, *defaults = empty(root, arena);
+	if (is_stream(root))
+		root = split(flat_messages(root, arena), defaults, arena, &defaults);
 	struct map_profile_file top;
 	struct map_profile head;
 	struct schema_part parts[] = {{schema_profile_file, &top}, {schema_profile, &head}};
@@ -152,15 +216,7 @@ int profile_read(const char *file, struct arena *arena, struct faults *faults, s
 
 	const char *name = named(file, arena);
 	struct plan_line line;
-	if (head.id && strcmp(head.id, name) != 0)
-		schema_fault(
-			faults, top.profile, "id", NULL, "the profile \"%s\" is in a file for \"%s\"", head.id, name);
-	if (top.line && line_text_parse(top.line, &line) < 0) {
-		schema_fault(faults, root, "line",
-			"write speed, data bits, parity (N, E or O) and stop bits: \"9600 8N1\"", "\"%s\" is no line",
-			top.line);
-		top.line = NULL;
-	}
+	check_head(&head, &top, root, name, faults);
 	*ret_profile = (struct profile){
 		.id = head.id ? head.id : name,
 		.maker = text_of(head.maker),
@@ -168,12 +224,14 @@ int profile_read(const char *file, struct arena *arena, struct faults *faults, s
 		.document = text_of(head.document),
 		.revision = text_of(head.revision),
 		.note = head.note,
-		.line = top.line,
+		.transport = head.transport,
+		.line = top.line && line_text_parse(top.line, &line) == 0 ? top.line : NULL,
 		.file = arena_text(arena, file),
 		.probe = top.probe,
 		.metrics = top.metrics ? top.metrics : empty(root, arena),
 		.vectors = top.vectors ? top.vectors : empty(root, arena),
 	};
-	ret_profile->defaults = quirks(root, top.quirks, arena, faults, &ret_profile->gap_us);
+	const struct tree *by_quirks = quirks(root, top.quirks, arena, faults, &ret_profile->gap_us);
+	ret_profile->defaults = tree_overlay(by_quirks, defaults, arena);
 	return faults->n_errors > before ? -EINVAL : 0;
 }

@@ -15,15 +15,17 @@
 #include "app/tree.h"
 #include "base/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct profile {
 	const char *id, *maker, *device, *document, *revision; /* "" when missing, which was told */
 	const char *note;                                      /* NULL = none */
+	const char *transport;                                 /* the driver that it is for */
 	const char *line;                                      /* of the device as it comes; NULL = not said */
 	const char *file;
 	int64_t gap_us;                       /* the least silence between frames; BF_UNSET = not said */
-	const struct tree *defaults;          /* quirks that are keys of a device; never NULL */
+	const struct tree *defaults;          /* what stands in for keys of a device; never NULL */
 	const struct tree *probe;             /* NULL = none */
 	const struct tree *metrics, *vectors; /* never NULL; empty when missing, which was told */
 };
@@ -34,6 +36,9 @@ struct profile {
  * tree could be made of it; -ENOENT, -EACCES … when it can't be opened (one fault says so; nothing either).
  */
 int profile_read(const char *file, struct arena *arena, struct faults *faults, struct profile *ret_profile);
+
+/* Is it for a driver of streams? */
+bool profile_is_stream(const struct profile *profile);
 
 /* The file of that profile.  0; -ENOENT. */
 int profile_find(const char *id, struct arena *arena, const char **ret_file);

@@ -64,11 +64,12 @@ static int write_file(const struct remember *remember, struct poller *const *pol
 	memcpy(text, LEARNT_HEAD, head + 1);
 	for (size_t p = 0; p < n_pollers; p++) {
 		size_t n;
-		const struct bus *buses = poller_buses(pollers[p], &n);
-		for (size_t b = 0; b < n; b++)
-			for (uint32_t d = 0; d < buses[b].told->n_devices; d++)
-				at += learnt_print(
-					plan, buses[b].devices[d].told, &buses[b].devices[d].refusals, text + at);
+		const struct wire *wires = poller_wires(pollers[p], &n);
+		for (size_t w = 0; w < n; w++)
+			for (uint32_t d = 0; wires[w].bus && d < wires[w].told->n_devices; d++) {
+				const struct device *device = &wires[w].bus->devices[d];
+				at += learnt_print(plan, device->told, &device->refusals, text + at);
+			}
 	}
 	int rc = learnt_save(remember->path, text, at);
 	free(text);
@@ -82,10 +83,10 @@ void remember_keep(struct remember *remember, struct poller *const *pollers, siz
 		return;
 	for (size_t p = 0; p < n_pollers; p++) {
 		size_t n;
-		const struct bus *buses = poller_buses(pollers[p], &n);
-		for (size_t b = 0; b < n; b++)
-			for (uint32_t d = 0; d < buses[b].told->n_devices; d++)
-				n_kept += count_kept(&buses[b].devices[d].refusals);
+		const struct wire *wires = poller_wires(pollers[p], &n);
+		for (size_t w = 0; w < n; w++)
+			for (uint32_t d = 0; wires[w].bus && d < wires[w].told->n_devices; d++)
+				n_kept += count_kept(&wires[w].bus->devices[d].refusals);
 	}
 	if (n_kept == remember->n_kept)
 		return;

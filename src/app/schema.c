@@ -135,14 +135,6 @@ const struct bf_key schema_device[] = {
 	{"every", BF_KEY_DURATION, ROW(map_device, every_us), TIMES, NULL, "start", 0, AS_ABOVE},
 	{"timeout", BF_KEY_DURATION, ROW(map_device, timeout_us), 0.001, 60, NULL, NULL, 0,
 		"The longest wait for its answer; the bus's when not given"},
-	{"words", BF_KEY_CHOICE, ROW(map_device, words), 0, 0, "big", "big|little", 0,
-		"Order of the words of 32 and 64 bit values: \"big\" is ABCD, \"little\" CDAB"},
-	{"bytes", BF_KEY_CHOICE, ROW(map_device, bytes), 0, 0, "big", "big|little", 0,
-		"\"little\" swaps the bytes of each word"},
-	{"max_registers", BF_KEY_INT, ROW(map_device, max_registers), 1, 125, "125", NULL, 0,
-		"The longest block that it answers"},
-	{"max_gap", BF_KEY_INT, ROW(map_device, max_gap), 0, 124, NULL, NULL, 0,
-		"Unused registers that may be read over; by wire time when not given"},
 	{"name", BF_KEY_TEXT, ROW(map_device, name), 0, 0, NULL, NULL, 0, "Its name for people"},
 	{"topic", BF_KEY_TEXT, ROW(map_device, topic), 0, 0, NULL, NULL, 0, "Its part of the topic, if not its key"},
 	{"enabled", BF_KEY_BOOL, ROW(map_device, enabled), 0, 0, "true", NULL, 0, "false leaves it out"},
@@ -156,20 +148,40 @@ const struct bf_key schema_device[] = {
 	{0},
 };
 
+const struct bf_key schema_registers[] = {
+	{"words", BF_KEY_CHOICE, ROW(map_registers, words), 0, 0, "big", "big|little", 0,
+		"Order of the words of 32 and 64 bit values: \"big\" is ABCD, \"little\" CDAB"},
+	{"bytes", BF_KEY_CHOICE, ROW(map_registers, bytes), 0, 0, "big", "big|little", 0,
+		"\"little\" swaps the bytes of each word"},
+	{"max_registers", BF_KEY_INT, ROW(map_registers, max_registers), 1, 125, "125", NULL, 0,
+		"The longest block that it answers"},
+	{"max_gap", BF_KEY_INT, ROW(map_registers, max_gap), 0, 124, NULL, NULL, 0,
+		"Unused registers that may be read over; by wire time when not given"},
+	{0},
+};
+
+const struct bf_key schema_stream[] = {
+	{"messages", BF_KEY_NODE, ROW(map_stream, messages), 0, 0, NULL, NULL, 0,
+		"Its kinds of messages, by name; one without a name when not given"},
+	{"init", BF_KEY_TEXTS, ROW(map_stream, init), 0, 0, NULL, NULL, 0,
+		"Bytes that are sent when the port was opened: \"7E 00 00 02 01 03 F9 7E\""},
+	{"stop", BF_KEY_TEXTS, ROW(map_stream, stop), 0, 0, NULL, NULL, 0, "Bytes that are sent at the end"},
+	{"ignore_first", BF_KEY_DURATION, ROW(map_stream, ignore_first_us), 0, 3600, "0s", NULL, 0,
+		"What comes so soon after the port was opened is not told: the sensor warms up"},
+	{"reduce", BF_KEY_CHOICE, ROW(map_stream, reduce), 0, 0, "last", "last|mean|min|max", 0,
+		"For those of its metrics that do not say"},
+	{0},
+};
+
+const struct bf_key schema_message[] = {
+	{"request", BF_KEY_BYTES, ROW(map_message, request), 0, 0, NULL, NULL, 0,
+		"What asks for it, such as \"FF 01 86 00 00 00 00 00 79\"; without it the message comes by itself"},
+	{0},
+};
+
 const struct bf_key schema_metric[] = {
-	{"type", BF_KEY_CHOICE, ROW(map_metric, type), 0, 0, NULL,
-		"u16|u8|s8|s16|u24|u32|s32|u64|s64|f16|f32|f64|bcd16|bcd32|string|bool", 0,
-		"What the registers hold: u without sign, s with sign, f float, and how many bits; \"u16\" when not "
-		"given"},
-	{"length", BF_KEY_INT, ROW(map_metric, length), 1, 250, NULL, NULL, 0, "Bytes of a string"},
-	{"words", BF_KEY_CHOICE, ROW(map_metric, words), 0, 0, NULL, "big|little", 0,
-		"Order of its words, \"big\" is ABCD, \"little\" CDAB; the device's when not given"},
-	{"bytes", BF_KEY_CHOICE, ROW(map_metric, bytes), 0, 0, NULL, "big|little", 0,
-		"\"little\" swaps the bytes of each word; the device's when not given"},
 	{"scale", BF_KEY_NUMBER, ROW(map_metric, scale), 0, 0, NULL, NULL, 0, "value = raw × scale + offset"},
 	{"offset", BF_KEY_NUMBER, ROW(map_metric, offset), 0, 0, NULL, NULL, 0, "value = raw × scale + offset"},
-	{"scale_from", BF_KEY_SCALAR, ROW(map_metric, scale_from), 0, 0, NULL, NULL, 0,
-		"The register that holds the power of ten, in the same table and written in the same way"},
 	{"decimals", BF_KEY_INT, ROW(map_metric, decimals), 0, 12, NULL, NULL, 0,
 		"Digits behind the point; as many as scale has when not given"},
 	{"unit", BF_KEY_TEXT, ROW(map_metric, unit), 0, 0, NULL, NULL, 0, "The unit, such as \"°C\" or \"kWh\""},
@@ -200,6 +212,31 @@ const struct bf_key schema_metric[] = {
 	{0},
 };
 
+const struct bf_key schema_register_metric[] = {
+	{"type", BF_KEY_CHOICE, ROW(map_register_metric, type), 0, 0, NULL,
+		"u16|u8|s8|s16|u24|u32|s32|u64|s64|f16|f32|f64|bcd16|bcd32|string|bool", 0,
+		"What the registers hold: u without sign, s with sign, f float, and how many bits; \"u16\" when not "
+		"given"},
+	{"length", BF_KEY_INT, ROW(map_register_metric, length), 1, 250, NULL, NULL, 0, "Bytes of a string"},
+	{"words", BF_KEY_CHOICE, ROW(map_register_metric, words), 0, 0, NULL, "big|little", 0,
+		"Order of its words, \"big\" is ABCD, \"little\" CDAB; the device's when not given"},
+	{"bytes", BF_KEY_CHOICE, ROW(map_register_metric, bytes), 0, 0, NULL, "big|little", 0,
+		"\"little\" swaps the bytes of each word; the device's when not given"},
+	{"scale_from", BF_KEY_SCALAR, ROW(map_register_metric, scale_from), 0, 0, NULL, NULL, 0,
+		"The register that holds the power of ten, in the same table and written in the same way"},
+	{0},
+};
+
+const struct bf_key schema_stream_metric[] = {
+	{"message", BF_KEY_TEXT, ROW(map_stream_metric, message), 0, 0, NULL, NULL, 0,
+		"The message that has it; the first one when not given"},
+	{"event", BF_KEY_BOOL, ROW(map_stream_metric, event), 0, 0, "false", NULL, 0,
+		"It is told whenever it comes, and its absence is no fault"},
+	{"repeat.count", BF_KEY_INT, ROW(map_stream_metric, repeat), 1, 256, NULL, NULL, BF_KEY_REQUIRED,
+		"It stands there so often: NAME_1, NAME_2, …"},
+	{0},
+};
+
 const struct schema_group schema_groups[] = {
 	{"the map", schema_top},
 	{"gateway", schema_gateway},
@@ -209,6 +246,11 @@ const struct schema_group schema_groups[] = {
 	{"a bus", schema_bus},
 	{"a level", schema_level},
 	{"a device", schema_device},
+	{"a register device", schema_registers},
+	{"a stream device", schema_stream},
+	{"a message", schema_message},
 	{"a metric", schema_metric},
+	{"a register metric", schema_register_metric},
+	{"a stream metric", schema_stream_metric},
 	{NULL, NULL},
 };

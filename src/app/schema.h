@@ -65,20 +65,46 @@ struct map_device {
 	const char *bus, *driver, *port, *tcp, *line, *profile;
 	const char *name, *topic;
 	int64_t every_us, timeout_us;
-	int address, words, bytes, max_registers, max_gap, enabled;
+	int address, enabled;
 	struct bf_texts only, skip;
 	const struct tree *publish, *metrics;
 };
 
+/* Of a device that is asked for registers. */
+struct map_registers {
+	int words, bytes, max_registers, max_gap;
+};
+
+/* Of a device that sends messages. */
+struct map_stream {
+	struct bf_texts init, stop;
+	int64_t ignore_first_us;
+	int reduce;
+	const struct tree *messages;
+};
+
+struct map_message {
+	struct bf_bytes request;
+};
+
 struct map_metric {
-	int type, length, words, bytes, decimals, monotonic, reduce, qos, retain, payload;
+	int decimals, monotonic, reduce, qos, retain, payload;
 	double scale, offset, min, max, max_step;
-	struct bf_scalar scale_from;
 	const char *unit, *topic;
 	const struct tree *words_of, *bits, *invalid;
 	struct bf_scalar deadband;
 	int64_t heartbeat_us, every_us;
 	const void *not_yet;
+};
+
+struct map_register_metric {
+	int type, length, words, bytes;
+	struct bf_scalar scale_from;
+};
+
+struct map_stream_metric {
+	const char *message;
+	int event, repeat;
 };
 
 /* A profile: the file, its header, its quirks, one of its golden vectors, and a run of cells in one. */
@@ -88,7 +114,7 @@ struct map_profile_file {
 };
 
 struct map_profile {
-	const char *id, *maker, *device, *document, *revision, *note;
+	const char *id, *maker, *device, *document, *revision, *note, *transport;
 };
 
 struct map_quirks {
@@ -97,7 +123,8 @@ struct map_quirks {
 };
 
 struct map_vector {
-	const char *origin;
+	const char *origin, *recording;
+	struct bf_texts input, text;
 	const struct tree *registers, *expect;
 };
 
@@ -106,7 +133,8 @@ struct map_cells {
 };
 
 extern const struct bf_key schema_top[], schema_gateway[], schema_broker[], schema_buffer[], schema_rule[],
-	schema_bus[], schema_level[], schema_device[], schema_metric[], schema_profile_file[], schema_profile[],
+	schema_bus[], schema_level[], schema_device[], schema_registers[], schema_stream[], schema_message[],
+	schema_metric[], schema_register_metric[], schema_stream_metric[], schema_profile_file[], schema_profile[],
 	schema_quirks[], schema_vector[], schema_cells[];
 
 /* All of them with the name of their group, for who lists them ("check --explain", docs); ends with a NULL. */

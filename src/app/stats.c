@@ -29,10 +29,10 @@ void stats_line(struct gateway *gateway, char *text, size_t size)
 	size_t online = 0;
 	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
 		size_t n;
-		const struct bus *buses = poller_buses(gateway_poller(gateway, p), &n);
+		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
 		for (size_t b = 0; b < n; b++)
-			for (uint32_t d = 0; d < buses[b].told->n_devices; d++)
-				online += get(buses[b].devices[d].counts.availability) == AVAILABILITY_ONLINE;
+			for (uint32_t d = 0; d < wires[b].told->n_devices; d++)
+				online += get(wire_device_counts(&wires[b], d)->availability) == AVAILABILITY_ONLINE;
 	}
 	if (gateway_publisher(gateway)) {
 		publisher_status(gateway_publisher(gateway), &status);
@@ -43,25 +43,28 @@ void stats_line(struct gateway *gateway, char *text, size_t size)
 		status.broker_url ? status.broker_url : "a broker", (unsigned long long)counts.waiting);
 }
 
-static void bus_json(struct json *json, const struct bus *bus, int64_t up_us)
+static void wire_json(struct json *json, const struct wire *wire, int64_t up_us)
 {
-	const struct bus_counts *counts = &bus->counts;
+	const struct bus_counts *counts = wire_counts(wire);
+	const struct caution_counts *caution = wire_caution(wire);
 	char share[BF_NUMBER_SIZE];
 	struct bf_value utilisation = {
 		.kind = BF_FLOAT64, .f64 = up_us > 0 ? (double)get(counts->busy_us) / (double)up_us : 0.0};
 	int n = bf_value_print(&utilisation, 3, share);
-	json_object(json, bus->told->name);
+	json_object(json, wire->told->name);
 	json_bool(json, "open", get(counts->open));
 	json_int(json, "requests", get(counts->requests));
 	json_int(json, "answers", get(counts->answers));
 	json_int(json, "timeouts", get(counts->timeouts));
 	json_int(json, "checksum", get(counts->checksum));
 	json_int(json, "exceptions", get(counts->exceptions));
-	json_int(json, "late", get(bus->caution.counts.late));
-	json_int(json, "foreign", get(bus->caution.counts.foreign));
-	json_int(json, "noise", get(bus->caution.counts.noise));
-	json_int(json, "echoes", get(bus->caution.counts.echoes));
-	json_int(json, "canaries", get(bus->caution.counts.canaries));
+	if (caution) {
+		json_int(json, "late", get(caution->late));
+		json_int(json, "foreign", get(caution->foreign));
+		json_int(json, "noise", get(caution->noise));
+		json_int(json, "echoes", get(caution->echoes));
+		json_int(json, "canaries", get(caution->canaries));
+	}
 	json_int(json, "merged", get(counts->merged));
 	json_int(json, "jitter_us_median", times_quantile(&counts->late_by, 500));
 	json_int(json, "jitter_us_p99", times_quantile(&counts->late_by, 990));
@@ -70,10 +73,9 @@ static void bus_json(struct json *json, const struct bus *bus, int64_t up_us)
 	json_object_end(json);
 }
 
-static void device_json(struct json *json, const struct device *device)
+static void device_json(struct json *json, const struct plan_device *device, const struct device_counts *counts)
 {
-	const struct device_counts *counts = &device->counts;
-	json_object(json, device->told->path);
+	json_object(json, device->path);
 	json_text(json, "state", state_word(counts));
 	json_int(json, "requests", get(counts->requests));
 	json_int(json, "answers", get(counts->answers));
@@ -154,18 +156,18 @@ int stats_json(struct gateway *gateway, char *text, size_t size)
 	json_object(&json, "buses");
 	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
 		size_t n;
-		const struct bus *buses = poller_buses(gateway_poller(gateway, p), &n);
+		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
 		for (size_t b = 0; b < n; b++)
-			bus_json(&json, &buses[b], up_us);
+			wire_json(&json, &wires[b], up_us);
 	}
 	json_object_end(&json);
 	json_object(&json, "devices");
 	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
 		size_t n;
-		const struct bus *buses = poller_buses(gateway_poller(gateway, p), &n);
+		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
 		for (size_t b = 0; b < n; b++)
-			for (uint32_t d = 0; d < buses[b].told->n_devices; d++)
-				device_json(&json, &buses[b].devices[d]);
+			for (uint32_t d = 0; d < wires[b].told->n_devices; d++)
+				device_json(&json, wire_device(&wires[b], d), wire_device_counts(&wires[b], d));
 	}
 	json_object_end(&json);
 	if (gateway_publisher(gateway)) {

@@ -1,6 +1,6 @@
 /*
- * Golden vectors: replayed through the very code that reads a device (convert.c) and prints a payload (payload.c), so
- * that what is proven is what a subscriber sees.
+ * Golden vectors: replayed through the very code that reads a device (convert.c, stream.c) and prints a payload
+ * (payload.c), so that what is proven is what a subscriber sees.
  *
  * Why each metric must be expected by some vector: a wrong word order or scale looks like a number all the same, and
  * only a vector makes somebody look.
@@ -62,7 +62,42 @@ static void cells(const struct tree *at, struct arena *arena, struct faults *fau
 	*ret_cells = (struct vector_cells){place, values};
 }
 
-static void read_vector(const struct tree *at, struct arena *arena, struct faults *faults, struct vector *to)
+/* Texts as bytes, or texts of bytes, behind what is there. */
+static void add_input(const struct tree *at, const char *key, const struct bf_texts *texts, struct arena *arena,
+	struct faults *faults, struct vector *to)
+{
+	struct bf_bytes *all = arena_array(arena, to->n_input + texts->n + 1, sizeof(*all));
+	if (to->n_input)
+		memcpy(all, to->input, to->n_input * sizeof(*all));
+	for (size_t i = 0; i < texts->n; i++) {
+		size_t n = strlen(texts->at[i]);
+		uint8_t *bytes = arena_array(arena, n + 1, 1);
+		int got = (int)n;
+		if (strcmp(key, "text") == 0)
+			memcpy(bytes, texts->at[i], n);
+		else
+			got = bf_bytes_parse(texts->at[i], bytes, n);
+		if (got < 0)
+			schema_fault(faults, at, key, "write pairs of hexadecimal digits: \"42 4D\"",
+				"\"%s\" is \"%.40s\", that is no row of bytes", key, texts->at[i]);
+		all[to->n_input++] = (struct bf_bytes){bytes, got < 0 ? 0 : (size_t)got};
+	}
+	to->input = all;
+}
+
+static void read_input(const struct profile *profile, const struct tree *at, const struct map_vector *map,
+	struct arena *arena, struct faults *faults, struct vector *to)
+{
+	(void)profile;
+	add_input(at, "input", &map->input, arena, faults, to);
+	add_input(at, "text", &map->text, arena, faults, to);
+	if (to->n_input == 0)
+		schema_fault(faults, at, NULL, "write input: [ \"42 4D …\" ], text: [ \"…\" ] or recording: \"….rec\"",
+			"the vector \"%s\" has no input", at->name);
+}
+
+static void read_vector(const struct profile *profile, const struct tree *at, struct arena *arena,
+	struct faults *faults, struct vector *to)
 {
 	char what[128];
 	snprintf(what, sizeof(what), "vector \"%.100s\"", at->name);
@@ -76,7 +111,16 @@ static void read_vector(const struct tree *at, struct arena *arena, struct fault
 	if (map.origin && !honest)
 		schema_fault(faults, at, "origin", "write \"document …\", \"capture …\" or \"synthetic …\"",
 			"the origin \"%s\" does not say where the registers come from", map.origin);
-	size_t n = map.registers ? map.registers->n : 0;
+	bool stream = profile_is_stream(profile);
+	if (stream && map.registers)
+		schema_fault(faults, at, "registers", "write input: [ \"42 4D …\" ]", "a stream has no registers");
+	else if (!stream && !map.registers && !tree_get(at, "registers"))
+		schema_fault(faults, at, NULL,
+			"write registers: …   # Runs of cells: ( { input: 0  values: [1, 2] }, … )",
+			"\"registers\" is required in %s", what);
+	if (stream)
+		read_input(profile, at, &map, arena, faults, to);
+	size_t n = map.registers && !stream ? map.registers->n : 0;
 	struct vector_cells *runs = arena_array(arena, n ? n : 1, sizeof(*runs));
 	const struct tree *run = n ? map.registers->first : NULL;
 	for (size_t i = 0; i < n; i++, run = run->next) {
@@ -89,8 +133,12 @@ static void read_vector(const struct tree *at, struct arena *arena, struct fault
 	for (const struct tree *item = map.expect ? map.expect->first : NULL; item; item = item->next)
 		if (item->type == TREE_LIST || (item->type == TREE_GROUP && !vector_quality(item)))
 			fault_at(faults, item, "write a value, or { quality: \"invalid\" }", "this is no reading");
-	*to = (struct vector){
-		.name = at->name, .origin = map.origin, .at = at, .cells = runs, .n_cells = n, .expect = map.expect};
+	to->name = at->name;
+	to->origin = map.origin;
+	to->at = at;
+	to->cells = runs;
+	to->n_cells = n;
+	to->expect = map.expect;
 }
 
 bool vectors_read(const struct profile *profile, struct arena *arena, struct faults *faults,
@@ -100,7 +148,7 @@ bool vectors_read(const struct profile *profile, struct arena *arena, struct fau
 	struct vector *vectors = arena_array(arena, profile->vectors->n + 1, sizeof(*vectors));
 	for (const struct tree *at = profile->vectors->first; at; at = at->next) {
 		if (at->type == TREE_GROUP)
-			read_vector(at, arena, faults, &vectors[n++]);
+			read_vector(profile, at, arena, faults, &vectors[n++]);
 		else
 			fault_at(faults, at, NULL, "a vector is a group");
 	}
@@ -174,35 +222,64 @@ static void expected_text(const struct tree *expected, char *text, size_t size)
 	snprintf(text, size, "%s", number);
 }
 
-static void replay(const struct vector *vector, const struct plan_metric *metric, const struct tree *expected,
+void vector_note(
+	const struct plan_metric *metric, enum quality quality, const struct bf_value *value, struct vector_seen *seen)
+{
+	double number = bf_value_number(value);
+	bool numeric = value->kind != BF_TEXT && value->kind != BF_BOOLEAN;
+	if (quality == QUALITY_GOOD && numeric && (number < metric->min || number > metric->max)) /* false for NaN */
+		quality = QUALITY_RANGE;
+	seen->any = true;
+	seen->quality = quality;
+	if (quality == QUALITY_GOOD) {
+		int n = payload_value(metric, value, PAYLOAD_PLAIN, seen->text, sizeof(seen->text) - 1);
+		seen->text[n > 0 ? n : 0] = '\0';
+	} else {
+		snprintf(seen->text, sizeof(seen->text), "%s", quality_word(quality));
+	}
+}
+
+static void compare(const struct plan_metric *metric, const struct vector_seen *seen, const struct tree *expected,
 	struct faults *wrong)
+{
+	char should[512];
+	expected_text(expected, should, sizeof(should));
+	bool good = seen->quality == QUALITY_GOOD, same_kind = !good == (vector_quality(expected) != NULL);
+	if (!same_kind || strcmp(seen->text, should) != 0)
+		faults_add(wrong, FAULT_ERROR, &expected->at, NULL, "\"%s\" is %.200s%s, expected %s%s", metric->name,
+			good ? "" : "null for ", seen->text, vector_quality(expected) ? "null for " : "", should);
+}
+
+/* The metric by the registers of the vector.  False when it has not all of them. */
+static bool read_registers(const struct vector *vector, const struct plan_metric *metric, struct vector_seen *seen)
 {
 	struct bf_place place = convert_place(metric);
 	uint8_t bytes[2 * CELLS_MAX];
-	char text[BF_STRING_MAX + 1], is[PAYLOAD_READING_MAX] = "", should[512];
+	char text[BF_STRING_MAX + 1];
 	struct bf_value value;
-	if (!answer(vector, &place, bytes)) {
+	if (!answer(vector, &place, bytes))
+		return false;
+	enum quality quality = convert_metric(metric, &place, bytes, text, &value);
+	vector_note(metric, quality, &value, seen);
+	return true;
+}
+
+static void replay(const struct vector *vector, const struct plan_metric *metric, const struct vector_seen *played,
+	const struct tree *expected, struct faults *wrong)
+{
+	struct vector_seen seen = {0};
+	if (played)
+		seen = *played;
+	else if (!read_registers(vector, metric, &seen)) {
 		faults_add(wrong, FAULT_ERROR, &expected->key, NULL, "vector \"%s\" has not all registers of \"%s\"",
 			vector->name, metric->name);
 		return;
 	}
-	enum quality quality = convert_metric(metric, &place, bytes, text, &value);
-	double number = bf_value_number(&value);
-	bool numeric = value.kind != BF_TEXT && value.kind != BF_BOOLEAN;
-	if (quality == QUALITY_GOOD && numeric && (number < metric->min || number > metric->max)) /* false for NaN */
-		quality = QUALITY_RANGE;
-	if (quality == QUALITY_GOOD) {
-		int n = payload_value(metric, &value, PAYLOAD_PLAIN, is, sizeof(is) - 1);
-		is[n > 0 ? n : 0] = '\0';
-	} else {
-		snprintf(is, sizeof(is), "%s", quality_word(quality));
-	}
-	expected_text(expected, should, sizeof(should));
-	bool same_kind = (quality != QUALITY_GOOD) == (vector_quality(expected) != NULL);
-	if (!same_kind || strcmp(is, should) != 0)
-		faults_add(wrong, FAULT_ERROR, &expected->at, NULL, "\"%s\" is %.200s%s, expected %s%s", metric->name,
-			quality == QUALITY_GOOD ? "" : "null for ", is, vector_quality(expected) ? "null for " : "",
-			should);
+	if (seen.any)
+		compare(metric, &seen, expected, wrong);
+	else
+		faults_add(wrong, FAULT_ERROR, &expected->key, NULL,
+			"the input of vector \"%s\" says nothing of \"%s\"", vector->name, metric->name);
 }
 
 static const struct plan_metric *metric_of(const struct plan *plan, const char *name)
@@ -221,13 +298,20 @@ void vectors_replay(const struct profile *profile, const struct plan *plan, cons
 	bool *proven = arena_array(&arena, plan->n_metrics + 1, sizeof(*proven));
 	for (size_t i = 0; i < plan->n_metrics; i++)
 		names[i] = plan->metrics[i].name;
+	bool stream = profile_is_stream(profile) && plan->n_devices == 1;
+	struct vector_seen *played = stream ? arena_array(&arena, plan->n_metrics + 1, sizeof(*played)) : NULL;
 	for (size_t i = 0; i < n; i++) {
 		const struct tree *expected = vectors[i].expect ? vectors[i].expect->first : NULL;
+		if (played) {
+			memset(played, 0, plan->n_metrics * sizeof(*played));
+			vector_stream_replay(plan, &vectors[i], played);
+		}
 		for (; expected; expected = expected->next) {
 			const struct plan_metric *metric = metric_of(plan, expected->name);
 			if (metric) {
-				replay(&vectors[i], metric, expected, wrong);
-				proven[metric - plan->metrics] = true;
+				size_t at = (size_t)(metric - plan->metrics);
+				replay(&vectors[i], metric, played ? &played[at] : NULL, expected, wrong);
+				proven[at] = true;
 				continue;
 			}
 			const char *near = faults_did_you_mean(expected->name, names);

@@ -1,5 +1,5 @@
 /*
- * Golden vectors of a profile: registers, and the readings that must come of them.
+ * Golden vectors of a profile: registers, or bytes of a stream, and the readings that must come of them.
  */
 #ifndef APP_VECTOR_H
 #define APP_VECTOR_H
@@ -7,6 +7,8 @@
 #include "app/faults.h"
 #include "app/profile.h"
 #include "model/plan.h"
+#include "model/reading.h"
+#include "ship/payload.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +25,8 @@ struct vector {
 	const struct tree *at;
 	const struct vector_cells *cells;
 	size_t n_cells;
+	const struct bf_bytes *input; /* of a stream: what comes, chunk by chunk, or answer by answer */
+	size_t n_input;
 	const struct tree *expect; /* of each metric a value, or a group with its quality; NULL when told */
 };
 
@@ -36,6 +40,21 @@ bool vectors_read(const struct profile *profile, struct arena *arena, struct fau
  */
 void vectors_replay(const struct profile *profile, const struct plan *plan, const struct vector *vectors, size_t n,
 	struct faults *wrong);
+
+/* The last that was told of a metric. */
+struct vector_seen {
+	bool any;
+	enum quality quality;
+	char text[PAYLOAD_READING_MAX]; /* as a subscriber sees the value */
+};
+
+/* Notes a reading as its report would judge it: what lies beyond min and max is none. */
+void vector_note(
+	const struct plan_metric *metric, enum quality quality, const struct bf_value *value, struct vector_seen *seen);
+
+/* vector_stream.c: plays the input to the plan's only device, by the code that a gateway reads with.  seen: of each
+ * metric of the plan. */
+void vector_stream_replay(const struct plan *plan, const struct vector *vector, struct vector_seen *seen);
 
 /* The quality word of an expectation without a value, or NULL when it has one. */
 const char *vector_quality(const struct tree *expected);

@@ -6,6 +6,7 @@
 #include "cli/explain.h"
 #include "cli/map.h"
 #include "cli/plan_text.h"
+#include "field/registry.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -37,8 +38,10 @@ int cli_check(int argc, char **argv)
 		return rc;
 	if (first < argc)
 		return cli_usage_error("check", "unexpected \"%s\"", argv[first]);
-	if (explain)
+	if (explain) {
+		registry_load();
 		return explain_print(explain, as_json);
+	}
 	struct plan plan = {0};
 	rc = map_load(file, &plan);
 	if (rc >= 0)

@@ -40,13 +40,40 @@ static const char *group_word(const char *word, size_t n)
 	return NULL;
 }
 
-static bool wanted(const struct explain_row *row, const char *group, size_t n, const char *key)
+/* What was asked for: "every", "metric.every", "frame.check.kind", "frame.frame.check.kind". */
+struct asked {
+	const char *text;
+	bool around; /* no key is called so: also those of a group, "frame.check", and what stands in one, "kind" */
+};
+
+/* Is `tail` what `text` ends with, behind a point?  Where that point is, else NULL. */
+static const char *point_before(const char *text, const char *tail)
 {
-	if (strcmp(row->key->name, key) != 0)
-		return false;
+	size_t n = strlen(text), n_tail = strlen(tail);
+	const char *point = n > n_tail ? text + n - n_tail - 1 : NULL;
+	return point && *point == '.' && strcmp(point + 1, tail) == 0 ? point : NULL;
+}
+
+/* Is the row of the group that the text up to `end` names?  Of "floors.metric" the last word counts. */
+static bool of_group(const struct explain_row *row, const char *text, const char *end)
+{
+	const char *group = end;
+	while (group > text && group[-1] != '.')
+		group--;
+	size_t n = (size_t)(end - group);
 	const char *word = explain_group_word(row->group), *other = group_word(group, n);
-	return n == 0 || (strlen(word) == n && strncmp(word, group, n) == 0) || (other && strcmp(word, other) == 0) ||
+	return (strlen(word) == n && strncmp(word, group, n) == 0) || (other && strcmp(word, other) == 0) ||
 	       (row->driver && strlen(row->driver) == n && strncmp(row->driver, group, n) == 0);
+}
+
+static bool wanted(const struct explain_row *row, const struct asked *asked)
+{
+	const char *name = row->key->name, *point = point_before(asked->text, name);
+	size_t n = strlen(asked->text);
+	if (asked->around)
+		return n > 0 &&
+		       ((strncmp(name, asked->text, n) == 0 && name[n] == '.') || point_before(name, asked->text));
+	return strcmp(name, asked->text) == 0 || (point && of_group(row, asked->text, point));
 }
 
 static void print_row(const struct explain_row *row, const char *groups)
@@ -85,18 +112,26 @@ static void json_row(struct json *json, const struct explain_row *row)
 	json_object_end(json);
 }
 
-static int unknown(const char *text, const char *group, size_t n, const char *key)
+/* The known key that is nearest, of the group first when one is named: of two equally near ones it is that. */
+static const char *nearest(const char *text, const char *key)
 {
 	const char *words[WORDS_MAX + 1] = {0};
 	struct explain_row row;
 	size_t n_words = 0;
-	for (int in_group = 1; in_group >= 0; in_group--) { /* of two equally near ones that of the group */
+	for (int in_group = key > text; in_group >= 0; in_group--)
 		for (size_t i = 0; explain_row_at(i, &row) && n_words < WORDS_MAX; i++)
-			if (!in_group || wanted(&row, group, n, row.key->name))
+			if (!in_group || of_group(&row, text, key - 1))
 				words[n_words++] = row.key->name;
-	}
 	const char *near = faults_did_you_mean(key, words);
-	for (size_t i = 0; near && n && explain_row_at(i, &row); i++)
+	return near ? near : faults_did_you_mean(text, words);
+}
+
+static int unknown(const char *text)
+{
+	struct explain_row row;
+	const char *dot = strrchr(text, '.'), *key = dot ? dot + 1 : text, *near = nearest(text, key);
+	bool whole = near && strchr(near, '.');
+	for (size_t i = 0; near && dot && !whole && explain_row_at(i, &row); i++)
 		if (strcmp(row.key->name, near) == 0)
 			return cli_usage_error("check", "unknown key \"%s\" (did you mean \"%s.%s\"?)", text,
 				explain_group_word(row.group), near);
@@ -104,7 +139,7 @@ static int unknown(const char *text, const char *group, size_t n, const char *ke
 		near ? near : "", near ? "\"?)" : "");
 }
 
-static int print_json(const char *group, size_t n, const char *key)
+static int print_json(const struct asked *asked)
 {
 	static char text[64 * 1024];
 	struct explain_row row;
@@ -112,7 +147,7 @@ static int print_json(const char *group, size_t n, const char *key)
 	json_object(&json, NULL);
 	json_array(&json, "keys");
 	for (size_t i = 0; explain_row_at(i, &row); i++)
-		if (wanted(&row, group, n, key))
+		if (wanted(&row, asked))
 			json_row(&json, &row);
 	json_array_end(&json);
 	json_object_end(&json);
@@ -124,13 +159,13 @@ static int print_json(const char *group, size_t n, const char *key)
 
 /* The groups from the row at `from` on that have the same key, as "a device, a metric".  False when one before has it.
  */
-static bool groups_of(const char *group, size_t n, size_t from, char text[static EXPLAIN_SIZE])
+static bool groups_of(const struct asked *asked, size_t from, char text[static EXPLAIN_SIZE])
 {
 	struct explain_row first, row;
 	explain_row_at(from, &first);
 	text[0] = '\0';
 	for (size_t i = 0, at = 0; explain_row_at(i, &row); i++) {
-		if (!wanted(&row, group, n, first.key->name) || !same(&row, &first))
+		if (!wanted(&row, asked) || strcmp(row.key->name, first.key->name) != 0 || !same(&row, &first))
 			continue;
 		if (i < from)
 			return false;
@@ -140,30 +175,33 @@ static bool groups_of(const char *group, size_t n, size_t from, char text[static
 	return true;
 }
 
+static bool any_wanted(const struct asked *asked)
+{
+	struct explain_row row;
+	for (size_t i = 0; explain_row_at(i, &row); i++)
+		if (wanted(&row, asked))
+			return true;
+	return false;
+}
+
 int explain_print(const char *text, bool as_json)
 {
-	const char *dot = strrchr(text, '.'), *key = dot ? dot + 1 : text, *group = text;
-	size_t n = dot ? (size_t)(dot - text) : 0;
-	for (size_t i = n; i > 0; i--) /* of "floors.metric" the last word counts */
-		if (text[i - 1] == '.') {
-			group = text + i;
-			n -= i;
-			break;
-		}
+	struct asked asked = {.text = text};
+	asked.around = !any_wanted(&asked);
+	if (asked.around && !any_wanted(&asked))
+		return unknown(text);
+	if (as_json)
+		return print_json(&asked);
 	struct explain_row row;
 	bool any = false;
 	for (size_t i = 0; explain_row_at(i, &row); i++) {
 		char groups[EXPLAIN_SIZE];
-		if (!wanted(&row, group, n, key))
+		if (!wanted(&row, &asked) || !groups_of(&asked, i, groups))
 			continue;
-		if (!as_json && groups_of(group, n, i, groups)) {
-			if (any)
-				putchar('\n');
-			print_row(&row, groups);
-		}
+		if (any)
+			putchar('\n');
+		print_row(&row, groups);
 		any = true;
 	}
-	if (!any)
-		return unknown(text, group, n, key);
-	return as_json ? print_json(group, n, key) : 0;
+	return 0;
 }

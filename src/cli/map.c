@@ -4,6 +4,7 @@
 #include "cli/map.h"
 #include "app/config.h"
 #include "cli/cli.h"
+#include "field/registry.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -14,6 +15,7 @@
 int map_load(const char *file, struct plan *ret_plan)
 {
 	struct faults faults = {0};
+	registry_load();
 	int rc = config_load(file, &faults, ret_plan);
 	faults_print(&faults, stderr, cli_colour(STDERR_FILENO));
 	faults_destroy(&faults);

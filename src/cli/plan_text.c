@@ -3,6 +3,7 @@
  */
 #include "cli/plan_text.h"
 #include "base/json.h"
+#include "cli/plan_stream.h"
 #include "field/device.h"
 #include "model/line_text.h"
 
@@ -108,6 +109,10 @@ static void print_bus(const struct plan *plan, const struct plan_bus *bus, const
 	size_t n_requests = 0;
 	where_text(bus, where, sizeof(where));
 	printf("bus %s: %s, %u device%s\n", bus->name, where, bus->n_devices, bus->n_devices == 1 ? "" : "s");
+	if (bus->way == BF_WAY_STREAM) {
+		plan_stream_print(plan, bus);
+		return;
+	}
 	for (uint32_t d = 0; d < bus->n_devices; d++) {
 		struct device device = {0};
 		device_init(&device, plan, bus->devices[d], &cost, learnt, NULL, &arena);
@@ -243,7 +248,9 @@ static void json_bus(
 	json_text(json, "name", bus->name);
 	json_text(json, "where", where);
 	json_array(json, "devices");
-	for (uint32_t d = 0; d < bus->n_devices; d++) {
+	if (bus->way == BF_WAY_STREAM)
+		plan_stream_json(json, plan, bus);
+	for (uint32_t d = 0; bus->way == BF_WAY_REGISTERS && d < bus->n_devices; d++) {
 		struct device device = {0};
 		device_init(&device, plan, bus->devices[d], &cost, learnt, NULL, &arena);
 		json_device(json, &device, &cost);
@@ -251,7 +258,8 @@ static void json_bus(
 			share += round_share(&device.rounds.list[r], &cost);
 	}
 	json_array_end(json);
-	json_number(json, "utilisation", share);
+	if (bus->way == BF_WAY_REGISTERS)
+		json_number(json, "utilisation", share);
 	json_object_end(json);
 	arena_free(&arena);
 }

@@ -6,6 +6,7 @@
 #include "app/vector.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "field/registry.h"
 #include "model/line_text.h"
 
 #include <errno.h>
@@ -317,6 +318,7 @@ int cli_profiles(int argc, char **argv)
 	int most = lists ? 1 : 2;
 	if (argc - first > most)
 		return cli_usage_error("profiles", "unexpected \"%s\"", argv[first + most]);
+	registry_load();
 	char *text = calloc(1, JSON_SIZE);
 	if (!text)
 		return EX_OSERR;

@@ -7,6 +7,7 @@
  */
 #include "cli/cli.h"
 #include "cli/scan.h"
+#include "field/registry.h"
 #include "field/scan_line.h"
 #include "model/line_text.h"
 
@@ -224,6 +225,7 @@ static int scan_and_tell(struct scan_command *command)
 	scan_line_init(&line, &command->wire.bus, &clock_system);
 	command->stop_fd = stop_signals();
 	command->progress = isatty(STDERR_FILENO) == 1;
+	registry_load();
 	fingerprints_load(&command->report.prints);
 	int rc = scan_run(&command->scan, &line.wire);
 	line.wire.close(&line.wire);

@@ -378,15 +378,17 @@ static void note_begin(struct bus *bus, int64_t now_us)
 		bus->deadline = now_us + whole_us + PAUSE_US;
 }
 
-static int64_t step_asked(struct bus *bus, bool ready, int64_t now_us)
+/* Sets the clock forward when something came: the silence is counted from then, since bytes may have come after this
+ * step began, and it may have been held up. */
+static int64_t step_asked(struct bus *bus, bool ready, int64_t *clock_us)
 {
 	struct line_answer answer = {0};
+	int64_t now_us = *clock_us;
 	int rc = -EAGAIN;
 	if (ready || now_us >= bus->line->look_at || now_us >= bus->deadline)
 		rc = bus->line->ops->answer(bus->line, now_us, &answer);
-	/* The silence is counted from here: bytes may have come after this step began, and it may have been held up. */
 	if (rc != -EAGAIN)
-		now_us = clock_now(bus->clock);
+		*clock_us = now_us = clock_now(bus->clock);
 	note_begin(bus, now_us);
 	if (caution_answered(&bus->caution, rc, answer.exception)) {
 		canary_answered(bus, now_us);
@@ -434,7 +436,7 @@ int64_t bus_step(struct bus *bus, bool ready, int64_t now_us)
 			wake = step_listening(bus, ready, now_us);
 			break;
 		case BUS_ASKED:
-			wake = step_asked(bus, ready, now_us);
+			wake = step_asked(bus, ready, &now_us);
 			break;
 		}
 	}

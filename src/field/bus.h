@@ -7,18 +7,10 @@
 
 #include "field/caution.h"
 #include "field/device.h"
+#include "field/counts.h"
 #include "field/line.h"
 #include "field/patience.h"
 #include "field/turns.h"
-
-#include <stdatomic.h>
-
-struct bus_counts {
-	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, merged, reopened;
-	_Atomic int64_t busy_us; /* the wire's time in transactions, silences included */
-	_Atomic int open;
-	struct times late_by; /* from due to asked */
-};
 
 enum bus_state { BUS_CLOSED, BUS_OPENING, BUS_IDLE, BUS_ASKED };
 

@@ -24,14 +24,11 @@ struct bf_place convert_place(const struct plan_metric *metric)
 	return place;
 }
 
-static bool is_sentinel(const struct plan_metric *metric, const uint8_t *bytes, size_t n, const struct bf_value *value)
+static bool is_sentinel(const struct plan_metric *metric, uint64_t raw, const struct bf_value *value)
 {
-	if (metric->n_invalid) {
-		uint64_t raw = bf_decode_raw(&metric->shape, bytes, n);
-		for (size_t i = 0; i < metric->n_invalid; i++)
-			if (metric->invalid[i] == raw)
-				return true;
-	}
+	for (size_t i = 0; i < metric->n_invalid; i++)
+		if (metric->invalid[i] == raw)
+			return true;
 	if (value->kind == BF_TEXT)
 		for (size_t i = 0; i < metric->invalid_texts.n; i++)
 			if (strlen(metric->invalid_texts.at[i]) == value->text.n &&
@@ -101,7 +98,8 @@ enum quality convert_metric(const struct plan_metric *metric, const struct bf_pl
 	const uint8_t *own = bytes + 2 * at;
 	size_t n = (size_t)metric->place.count * 2;
 	struct bf_value value;
-	if (bf_decode(&metric->shape, own, n, text, &value) < 0 || is_sentinel(metric, own, n, &value))
+	if (bf_decode(&metric->shape, own, n, text, &value) < 0 ||
+		is_sentinel(metric, metric->n_invalid ? bf_decode_raw(&metric->shape, own, n) : 0, &value))
 		return QUALITY_INVALID;
 	if (metric->n_bits)
 		value = take_bits(metric, &value);
@@ -113,6 +111,63 @@ enum quality convert_metric(const struct plan_metric *metric, const struct bf_pl
 			return QUALITY_INVALID;
 	}
 	enum quality quality = scale_value(metric, exponent, &value);
+	if (quality == QUALITY_GOOD)
+		*ret_value = value;
+	return quality;
+}
+
+/* The bits of a value in the width of its metric's type, as sentinels are kept. */
+static uint64_t raw_of(const struct plan_metric *metric, const struct bf_value *value)
+{
+	static const uint64_t masks[BF_N_TYPES] = {[BF_TYPE_U8] = UINT8_MAX,
+		[BF_TYPE_S8] = UINT8_MAX,
+		[BF_TYPE_U16] = UINT16_MAX,
+		[BF_TYPE_S16] = UINT16_MAX,
+		[BF_TYPE_U24] = 0xFFFFFF,
+		[BF_TYPE_U32] = UINT32_MAX,
+		[BF_TYPE_S32] = UINT32_MAX,
+		[BF_TYPE_U64] = UINT64_MAX,
+		[BF_TYPE_S64] = UINT64_MAX};
+	uint64_t bits = 0;
+	uint32_t narrow;
+	if (metric->shape.type == BF_TYPE_F32) {
+		float number = (float)bf_value_number(value);
+		memcpy(&narrow, &number, sizeof(narrow));
+		return narrow;
+	}
+	if (metric->shape.type == BF_TYPE_F64) {
+		double number = bf_value_number(value);
+		memcpy(&bits, &number, sizeof(bits));
+		return bits;
+	}
+	if (value->kind == BF_SIGNED)
+		bits = (uint64_t)value->i;
+	else if (value->kind == BF_UNSIGNED)
+		bits = value->u;
+	else
+		bits = (uint64_t)(int64_t)bf_value_number(value);
+	return bits & masks[metric->shape.type];
+}
+
+static bool is_whole(const struct bf_value *value)
+{
+	return value->kind == BF_SIGNED || value->kind == BF_UNSIGNED;
+}
+
+enum quality convert_value(const struct plan_metric *metric, const struct bf_value *raw, struct bf_value *ret_value)
+{
+	struct bf_value value = *raw;
+	*ret_value = (struct bf_value){.kind = BF_NONE};
+	bool number = value.kind >= BF_SIGNED && value.kind <= BF_FLOAT64;
+	if (value.kind == BF_NONE || (number && !isfinite(bf_value_number(&value))))
+		return QUALITY_INVALID;
+	if (is_sentinel(metric, number && metric->n_invalid ? raw_of(metric, &value) : 0, &value))
+		return QUALITY_INVALID;
+	if ((metric->n_bits || metric->n_words) && !is_whole(&value))
+		return QUALITY_INVALID;
+	if (metric->n_bits)
+		value = take_bits(metric, &value);
+	enum quality quality = scale_value(metric, 0, &value);
 	if (quality == QUALITY_GOOD)
 		*ret_value = value;
 	return quality;

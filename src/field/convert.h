@@ -17,4 +17,10 @@ struct bf_place convert_place(const struct plan_metric *metric);
 enum quality convert_metric(const struct plan_metric *metric, const struct bf_place *asked, const uint8_t *bytes,
 	char text[static BF_STRING_MAX + 1], struct bf_value *ret_value);
 
+/*
+ * The same for a raw value that a stream's driver has read: sentinel, bits, scale.  QUALITY_GOOD and *ret_value; else
+ * QUALITY_INVALID and a value without kind.
+ */
+enum quality convert_value(const struct plan_metric *metric, const struct bf_value *raw, struct bf_value *ret_value);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/backoff.h"
 #include "base/log.h"
+#include "field/counts.h"
 #include "field/line.h"
 #include "field/learnt.h"
 #include "field/patience.h"
@@ -17,15 +18,6 @@
 #include "field/turnaround.h"
 #include "model/plan.h"
 #include "model/reading.h"
-
-#include <stdatomic.h>
-
-struct device_counts {
-	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late, foreign;
-	_Atomic int availability; /* enum availability; SAME = not known yet */
-	_Atomic int64_t answered_at;
-	struct times answer_times;
-};
 
 struct device {
 	const struct plan *plan;

@@ -1,7 +1,7 @@
 /*
  * The wire thread: a loop around poller_step.
  *
- * Which thread drives a bus follows from the plan alone: serial wires come first, one thread each; TCP hosts share the
+ * Which thread drives a wire follows from the plan alone: serial wires come first, one thread each; TCP hosts share the
  * rest in runs of equal length.  The thread waits in ppoll, to the microsecond, on the fds of those buses that wait for
  * something; its timer slack is 1 µs.  Every wait is for an absolute instant, so what a step takes is not added to it.
  */
@@ -27,14 +27,24 @@
 #define TICK_MESSAGES  200    /* … but what they tell together is a few milliseconds of a broker's time */
 #define ALIVE_US       20000000
 
+/* What a wire said after its last step.  Apart from the wires, which are large: a step looks at all of these and at few
+ * of those. */
+struct waiting {
+	int64_t wake_at;
+	int fd;
+	short events; /* 0 = it waits for none */
+	bool finished;
+};
+
 struct poller {
+	const struct plan *plan;
 	const struct clock *clock;
 	struct reading_sink *sink;
-	struct bus *buses;
-	int64_t *wake_at;
-	struct pollfd *fds; /* [0] is the stop eventfd, then the buses that wait, in fd_bus */
-	size_t *fd_bus;
-	size_t n_buses, n_fds;
+	struct wire *wires;
+	struct waiting *waiting; /* of each wire */
+	struct pollfd *fds;      /* [0] is the stop eventfd, then the wires that wait, in fd_wire */
+	size_t *fd_wire;
+	size_t n_wires, n_fds, n_unfinished;
 	int stop_fd;
 	bool scheduled;
 	struct thread thread;
@@ -77,38 +87,28 @@ static bool belongs(const struct plan *plan, const struct plan_bus *bus, size_t 
 	return nth >= own && before * tcp_threads(shared) / shared == nth - own;
 }
 
-static void poller_add_bus(struct poller *poller, const struct plan *plan, size_t index, const struct learnt *learnt,
-	struct reading_sink *sink, bool once, int *failure)
-{
-	struct line *line = NULL;
-	int rc = line_modbus_init(&plan->buses[index], &line);
-	if (rc < 0) {
-		*failure = rc;
-		return;
-	}
-	bus_init(&poller->buses[poller->n_buses++], plan, index, line, learnt, sink, poller->clock, once,
-		&poller->arena);
-}
-
 int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt, struct reading_sink *sink,
 	const struct clock *clock, bool once, struct poller **ret_poller)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
 	if (!poller)
 		return -ENOMEM;
+	poller->plan = plan;
 	poller->clock = clock;
 	poller->sink = sink;
 	poller->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int rc = poller->stop_fd < 0 ? -errno : 0;
-	poller->buses = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->buses));
-	poller->wake_at = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->wake_at));
-	poller->fd_bus = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->fd_bus));
+	poller->wires = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->wires));
+	poller->waiting = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->waiting));
+	poller->fd_wire = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->fd_wire));
 	poller->fds = arena_array(&poller->arena, plan->n_buses + 1, sizeof(*poller->fds));
 	size_t before[2] = {0, 0};
 	for (size_t i = 0; i < plan->n_buses && rc == 0; i++) {
 		const struct plan_bus *bus = &plan->buses[i];
-		if (belongs(plan, bus, before[shares_thread(bus)]++, nth))
-			poller_add_bus(poller, plan, i, learnt, sink, once, &rc);
+		if (!belongs(plan, bus, before[shares_thread(bus)]++, nth))
+			continue;
+		rc = wire_init(&poller->wires[poller->n_wires], plan, i, learnt, sink, clock, once, &poller->arena);
+		poller->n_wires += rc == 0;
 	}
 	if (rc < 0) {
 		poller_destroy(poller);
@@ -137,10 +137,10 @@ static double messages_per_s(const struct plan *plan, const struct plan_device *
 static int64_t poller_tick(const struct poller *poller)
 {
 	double per_s = 0;
-	for (size_t i = 0; i < poller->n_buses; i++) {
-		const struct bus *bus = &poller->buses[i];
-		for (uint32_t d = 0; d < bus->told->n_devices; d++)
-			per_s += messages_per_s(bus->plan, bus->devices[d].told);
+	for (size_t i = 0; i < poller->n_wires; i++) {
+		const struct wire *wire = &poller->wires[i];
+		for (uint32_t d = 0; d < wire->told->n_devices; d++)
+			per_s += messages_per_s(poller->plan, wire_device(wire, d));
 	}
 	if (per_s * TICK_MAX_US <= TICK_MESSAGES * 1e6)
 		return TICK_MAX_US;
@@ -153,13 +153,27 @@ static void poller_schedule(struct poller *poller, int64_t now_us)
 	size_t n = 0, first = 0;
 	int64_t tick_us = poller_tick(poller);
 	poller->scheduled = true;
-	for (size_t i = 0; i < poller->n_buses; i++)
-		n += poller->buses[i].told->n_devices;
-	for (size_t i = 0; i < poller->n_buses; i++) {
-		bool shared = shares_thread(poller->buses[i].told);
-		bus_schedule(&poller->buses[i], first, n, shared ? tick_us : 1, now_us);
-		first += poller->buses[i].told->n_devices;
+	poller->n_unfinished = poller->n_wires;
+	for (size_t i = 0; i < poller->n_wires; i++)
+		n += poller->wires[i].told->n_devices;
+	for (size_t i = 0; i < poller->n_wires; i++) {
+		bool shared = shares_thread(poller->wires[i].told);
+		wire_schedule(&poller->wires[i], first, n, shared ? tick_us : 1, now_us);
+		first += poller->wires[i].told->n_devices;
 	}
+}
+
+static void poller_step_wire(struct poller *poller, size_t index, bool ready, int64_t now_us)
+{
+	struct wire *wire = &poller->wires[index];
+	struct waiting *waiting = &poller->waiting[index];
+	waiting->wake_at = wire_step(wire, ready, now_us);
+	waiting->fd = wire_fd(wire);
+	waiting->events = wire_events(wire);
+	bool finished = wire_finished(wire);
+	poller->n_unfinished += waiting->finished;
+	poller->n_unfinished -= finished;
+	waiting->finished = finished;
 }
 
 int64_t poller_step(struct poller *poller, int64_t now_us)
@@ -169,27 +183,23 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 	atomic_store_explicit(&poller->alive_until, now_us + ALIVE_US, memory_order_relaxed);
 	for (size_t f = 1; f < poller->n_fds; f++)
 		if (poller->fds[f].revents)
-			poller->wake_at[poller->fd_bus[f - 1]] =
-				bus_step(&poller->buses[poller->fd_bus[f - 1]], true, now_us);
+			poller_step_wire(poller, poller->fd_wire[f - 1], true, now_us);
 	int64_t wake = now_us + SLEEP_MAX_US;
-	bool finished = true;
 	size_t n = 1;
-	for (size_t i = 0; i < poller->n_buses; i++) {
-		struct bus *bus = &poller->buses[i];
-		if (poller->wake_at[i] <= now_us)
-			poller->wake_at[i] = bus_step(bus, false, now_us);
-		if (poller->wake_at[i] < wake)
-			wake = poller->wake_at[i];
-		finished = finished && bus_finished(bus);
-		short events = bus_events(bus);
-		if (events) {
-			poller->fd_bus[n - 1] = i;
-			poller->fds[n++] = (struct pollfd){.fd = bus->line->fd, .events = events};
+	for (size_t i = 0; i < poller->n_wires; i++) {
+		const struct waiting *waiting = &poller->waiting[i];
+		if (waiting->wake_at <= now_us)
+			poller_step_wire(poller, i, false, now_us);
+		if (waiting->wake_at < wake)
+			wake = waiting->wake_at;
+		if (waiting->events) {
+			poller->fd_wire[n - 1] = i;
+			poller->fds[n++] = (struct pollfd){.fd = waiting->fd, .events = waiting->events};
 		}
 	}
 	poller->n_fds = n;
 	poller->sink->rest(poller->sink);
-	if (finished)
+	if (poller->n_unfinished == 0)
 		atomic_store_explicit(&poller->finished, 1, memory_order_relaxed);
 	return wake;
 }
@@ -226,7 +236,7 @@ static void poller_hurry(const struct poller *poller)
 	struct rlimit offered;
 	struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
 	prctl(PR_SET_TIMERSLACK, 1000UL);
-	if (poller->n_buses == 1 && !shares_thread(poller->buses[0].told) && getrlimit(RLIMIT_RTPRIO, &offered) == 0 &&
+	if (poller->n_wires == 1 && !shares_thread(poller->wires[0].told) && getrlimit(RLIMIT_RTPRIO, &offered) == 0 &&
 		offered.rlim_cur > 0)
 		pthread_setschedparam(pthread_self(), SCHED_RR, &lowest);
 }
@@ -263,8 +273,8 @@ void poller_destroy(struct poller *poller)
 {
 	if (!poller)
 		return;
-	for (size_t i = 0; i < poller->n_buses; i++)
-		bus_destroy(&poller->buses[i]);
+	for (size_t i = 0; i < poller->n_wires; i++)
+		wire_destroy(&poller->wires[i]);
 	if (poller->stop_fd >= 0)
 		close(poller->stop_fd);
 	arena_free(&poller->arena);
@@ -281,8 +291,8 @@ int64_t poller_alive_until(const struct poller *poller)
 	return atomic_load_explicit(&poller->alive_until, memory_order_relaxed);
 }
 
-const struct bus *poller_buses(const struct poller *poller, size_t *ret_n)
+const struct wire *poller_wires(const struct poller *poller, size_t *ret_n)
 {
-	*ret_n = poller->n_buses;
-	return poller->buses;
+	*ret_n = poller->n_wires;
+	return poller->wires;
 }

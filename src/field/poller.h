@@ -6,7 +6,7 @@
 #ifndef FIELD_POLLER_H
 #define FIELD_POLLER_H
 
-#include "field/bus.h"
+#include "field/wire.h"
 
 #include <stdbool.h>
 
@@ -35,7 +35,7 @@ bool poller_finished(const struct poller *poller);
 /* By when the next step must have happened, for the watchdog.  Any thread. */
 int64_t poller_alive_until(const struct poller *poller);
 
-/* Its buses, for their counters.  Any thread. */
-const struct bus *poller_buses(const struct poller *poller, size_t *ret_n);
+/* Its wires, for their counters.  Any thread. */
+const struct wire *poller_wires(const struct poller *poller, size_t *ret_n);
 
 #endif

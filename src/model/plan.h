@@ -42,8 +42,12 @@ struct plan_metric {
 	const char *unit;  /* NULL = none */
 	uint32_t device;
 
-	struct bf_place place;
+	struct bf_place place; /* of registers; count 0 in a stream */
 	struct bf_shape shape;
+	const void *keys;     /* of a stream: the struct that the driver's metric_keys fill, … */
+	uint16_t message;     /* … the kind of message that has it, … */
+	uint16_t index;       /* … and which of several it is there */
+	bool event;           /* told whenever it comes */
 	uint8_t bit, n_bits;  /* of the decoded integer: lowest bit, how many; n_bits 0 = the whole value */
 	bool scaled;          /* scale is not 1 or offset not 0 */
 	double scale, offset; /* value = raw × scale + offset */
@@ -67,13 +71,24 @@ struct plan_metric {
 	int64_t heartbeat_us; /* 0 = none */
 };
 
+/* A device that sends messages. */
+struct plan_stream {
+	const struct bf_message_told *messages;
+	size_t n_messages;
+	const struct bf_bytes *init, *stop;
+	size_t n_init, n_stop;
+	int64_t ignore_first_us;
+};
+
 struct plan_device {
 	const char *topic; /* site/floor/device */
 	const char *path;  /* floor/device: the topic without the site */
 	const char *name;  /* for people */
 	uint32_t bus;
-	uint8_t address;  /* unit address */
-	const void *keys; /* the struct that the driver's device_keys fill */
+	const struct bf_driver *driver;
+	uint8_t address;                  /* unit address; 0 = none was given (of streams only) */
+	const void *keys;                 /* the struct that the driver's device_keys fill */
+	const struct plan_stream *stream; /* NULL = it is asked for registers */
 	uint32_t first_metric, n_metrics;
 	int64_t timeout_us;     /* upper bound of the wait for an answer */
 	uint16_t max_registers; /* 1..125 */
@@ -97,7 +112,7 @@ struct plan_line {
 
 struct plan_bus {
 	const char *name; /* as in the map, or made from the port or host of its device */
-	const struct bf_driver *driver;
+	enum bf_way way;  /* of the drivers of all its devices */
 	enum plan_wire wire;
 	const char *port; /* WIRE_SERIAL: path of the port */
 	const char *host; /* else */

@@ -1,5 +1,5 @@
 /*
- * Durations and sizes as people write them.  See key.h.
+ * Durations, sizes and bytes as people write them.  See key.h.
  *
  * In integers throughout: "0.1s" is 100000 µs, not what is nearest to it in binary.  A fraction is
  * folded in from its last digit, so it may be of any length; what is finer than a µs or a byte is
@@ -135,4 +135,31 @@ int bf_duration_print(int64_t us, char text[static BF_DURATION_SIZE])
 int bf_size_print(int64_t bytes, char text[static BF_SIZE_SIZE])
 {
 	return quantity_print(bytes, sizes, N_SIZES, SIZE_BARE, text, BF_SIZE_SIZE);
+}
+
+static int nibble(char c)
+{
+	if (digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int bf_bytes_parse(const char *text, uint8_t *bytes, size_t size)
+{
+	size_t n = 0;
+	for (const char *c = text; *c;) {
+		if (*c == ' ') {
+			c++;
+			continue;
+		}
+		int high = nibble(c[0]), low = high < 0 ? -1 : nibble(c[1]);
+		if (low < 0)
+			return -EINVAL;
+		if (n == size)
+			return -ENOSPC;
+		bytes[n++] = (uint8_t)(high << 4 | low);
+		c += 2;
+	}
+	return (int)n;
 }

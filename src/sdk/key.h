@@ -16,7 +16,13 @@
  *   BF_KEY_CHOICE     int            BF_UNSET      one of `choices`, as its index
  *   BF_KEY_TEXTS      struct bf_texts  n = 0       "text" or ["text", "text"]
  *   BF_KEY_SCALAR     struct bf_scalar BF_NONE     a number or a text that the owner of the table reads itself
+ *   BF_KEY_BYTES      struct bf_bytes  n = 0       "42 4D": bytes as pairs of hexadecimal digits; blanks are free
+ *   BF_KEY_PAIRS      struct bf_pairs  n = 0       a group of names and whole numbers within min … max
  *   BF_KEY_NODE       const void *   NULL          any group or list, handed on as it is; for the core's own tables
+ *
+ * A key of a group within the group is a row of its own, with a point in its name: "check.kind" stands in the map as
+ * check: { kind: … }.  Such a row is required only where its group is there.  A name may be both: with the rows
+ * "length" and "length.at" the map may say length: 9 or length: { at: 2 }.
  */
 #ifndef BF_SDK_KEY_H
 #define BF_SDK_KEY_H
@@ -34,6 +40,8 @@ enum bf_key_type {
 	BF_KEY_CHOICE,
 	BF_KEY_TEXTS,
 	BF_KEY_SCALAR,
+	BF_KEY_BYTES,
+	BF_KEY_PAIRS,
 	BF_KEY_NODE,
 };
 
@@ -67,6 +75,25 @@ struct bf_scalar {
 	double number; /* also set for an int */
 	const char *text;
 };
+
+/* Bytes; they live as long as the plan. */
+struct bf_bytes {
+	const uint8_t *at;
+	size_t n;
+};
+
+/* Names and numbers, in the order of the map; they live as long as the plan. */
+struct bf_pairs {
+	const char *const *names;
+	const int *numbers;
+	size_t n;
+};
+
+/*
+ * "42 4D", "424d" → bytes, at most `size` of them.  Blanks may stand between the pairs.
+ * The number of bytes; -EINVAL when it is something else; -ENOSPC when there are more.
+ */
+int bf_bytes_parse(const char *text, uint8_t *bytes, size_t size);
 
 /*
  * "1.5s" → µs, "64kB" → bytes.  Units ms s m h d (and us); B kB MB GB.  A fraction is allowed, a sign is not.

@@ -14,8 +14,9 @@ static void print_buses(struct json *json, const struct plan *plan)
 		const struct plan_bus *bus = &plan->buses[i];
 		json_object(json, NULL);
 		json_text(json, "name", bus->name);
-		if (bus->driver)
-			json_text(json, "driver", bus->driver->name);
+		const struct plan_device *first = bus->n_devices ? &plan->devices[bus->devices[0]] : NULL;
+		if (first && first->driver)
+			json_text(json, "driver", first->driver->name);
 		if (bus->wire == WIRE_SERIAL) {
 			json_text(json, "port", bus->port);
 		} else {

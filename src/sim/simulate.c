@@ -130,6 +130,10 @@ static int simulate_place(struct simulation *simulation)
 {
 	for (size_t i = 0; i < simulation->plan->n_buses; i++) {
 		const struct plan_bus *bus = &simulation->plan->buses[i];
+		if (bus->way == BF_WAY_STREAM) {
+			log_warning("%s: devices that send messages are not played; its port is left alone", bus->name);
+			continue;
+		}
 		int rc = bus->wire == WIRE_SERIAL ? simulate_serial(simulation, bus) : simulate_tcp(simulation, bus);
 		if (rc < 0)
 			return rc;

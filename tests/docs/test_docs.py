@@ -69,6 +69,15 @@ class Docs(unittest.TestCase):
                                  {"site", "gateway", "buses", "topics"})
 
 
+    def test_the_driver_that_is_walked_through(self):
+        """Each piece of C in the document stands like that in the example."""
+        example = (SOURCE / "docs" / "example-driver" / "vane.c").read_text()
+        pieces = re.findall(r"```c\n(.*?)```", (SOURCE / "docs" / "writing-a-driver.md").read_text(), re.S)
+        self.assertGreater(len(pieces), 8)
+        for piece in pieces:
+            self.assertIn(piece, example)
+
+
 class Explain(unittest.TestCase):
     def test_a_key(self):
         self.assertEqual(busferry("check", "--explain", "broker.keepalive").stdout,

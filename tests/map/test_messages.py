@@ -19,8 +19,8 @@ EXEMPT = {
     "write min and max": "the same",
     '"%s" is too big a number': "of keys without a range, which a driver may have",
 }
-FILES = ["src/app/config.c", "src/app/map*.c", "src/app/compile*.c", "src/app/schema_read.c", "src/app/tree.c",
-         "src/app/profile*.c", "src/model/topic.c", "drivers/*/*.c"]
+FILES = ["src/app/config.c", "src/app/map*.c", "src/app/compile*.c", "src/app/schema_read.c", "src/app/schema_value.c",
+         "src/app/tree.c", "src/app/profile*.c", "src/model/topic.c", "drivers/*/*.c"]
 
 
 def statement(text, start):

@@ -57,14 +57,26 @@ static void sink_flush(struct message_sink *sink)
 static struct message_sink sink = {.put = sink_put, .flush = sink_flush};
 
 static const struct bf_driver driver = {.name = "modbus"};
+static const uint32_t on_rs485[] = {0, 1}, on_net[] = {2};
 static struct plan_bus buses[] = {
-	{.name = "rs485", .driver = &driver, .wire = WIRE_SERIAL, .port = "/dev/ttyUSB0", .n_devices = 2},
-	{.name = "net", .driver = &driver, .wire = WIRE_TCP, .host = "plc", .tcp_port = 502, .n_devices = 1},
+	{.name = "rs485", .devices = on_rs485, .wire = WIRE_SERIAL, .port = "/dev/ttyUSB0", .n_devices = 2},
+	{.name = "net", .devices = on_net, .wire = WIRE_TCP, .host = "plc", .tcp_port = 502, .n_devices = 1},
 };
 static struct plan_device devices[] = {
-	{.topic = "home/ground/meter", .path = "ground/meter", .name = "meter", .address = 1, .n_metrics = 3},
-	{.topic = "home/ground/climate", .path = "ground/climate", .address = 2, .first_metric = 3, .n_metrics = 2},
-	{.topic = "home/cellar/pump",
+	{.driver = &driver,
+		.topic = "home/ground/meter",
+		.path = "ground/meter",
+		.name = "meter",
+		.address = 1,
+		.n_metrics = 3},
+	{.driver = &driver,
+		.topic = "home/ground/climate",
+		.path = "ground/climate",
+		.address = 2,
+		.first_metric = 3,
+		.n_metrics = 2},
+	{.driver = &driver,
+		.topic = "home/cellar/pump",
 		.path = "cellar/pump",
 		.name = "The \"pump\"",
 		.bus = 1,

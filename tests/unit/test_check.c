@@ -1,4 +1,4 @@
-/* Known vectors of the CRC, and its residue. */
+/* Known vectors of the checksums, their definitions beside the tables, and the residue of the CRC. */
 #include "sdk/check.h"
 
 #include <setjmp.h>
@@ -58,6 +58,67 @@ static void sound_frames_leave_nothing(void **state)
 	}
 }
 
+/* Any reflected CRC-16 by its definition. */
+static uint16_t crc16_bitwise(unsigned polynomial, unsigned crc, unsigned end, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		crc ^= bytes[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc & 1 ? crc >> 1 ^ polynomial : crc >> 1;
+	}
+	return (uint16_t)(crc ^ end);
+}
+
+static uint8_t crc8_bitwise(const uint8_t *bytes, size_t n)
+{
+	unsigned crc = 0;
+	for (size_t i = 0; i < n; i++) {
+		crc ^= bytes[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = (crc & 0x80 ? crc << 1 ^ 0x07 : crc << 1) & 0xFF;
+	}
+	return (uint8_t)crc;
+}
+
+static void the_others_have_their_check_values(void **state)
+{
+	(void)state;
+	const uint8_t *nine = (const uint8_t *)"123456789";
+	assert_int_equal(bf_crc16_arc(nine, 9), 0xBB3D);
+	assert_int_equal(bf_crc16_x25(nine, 9), 0x906E);
+	assert_int_equal(bf_crc16_kermit(nine, 9), 0x2189);
+	assert_int_equal(bf_crc8(nine, 9), 0xF4);
+	assert_int_equal(bf_sum16(nine, 9), 0x01DD);
+	assert_int_equal(bf_sum8(nine, 9), 0xDD);
+	assert_int_equal(bf_xor8(nine, 9), 0x31);
+	assert_int_equal(bf_crc16_x25(nine, 0), 0);
+	assert_int_equal(bf_sum16(nine, 0), 0);
+	assert_int_equal(bf_xor8(nine, 0), 0);
+}
+
+static void the_others_agree_with_the_definition(void **state)
+{
+	(void)state;
+	for (unsigned byte = 0; byte < 65536; byte++) {
+		uint8_t pair[2] = {(uint8_t)byte, (uint8_t)(byte >> 8)};
+		assert_int_equal(bf_crc16_arc(pair, 2), crc16_bitwise(0xA001, 0, 0, pair, 2));
+		assert_int_equal(bf_crc16_x25(pair, 2), crc16_bitwise(0x8408, 0xFFFF, 0xFFFF, pair, 2));
+		assert_int_equal(bf_crc16_kermit(pair, 2), crc16_bitwise(0x8408, 0, 0, pair, 2));
+		assert_int_equal(bf_crc8(pair, 2), crc8_bitwise(pair, 2));
+	}
+}
+
+/* Sums keep their low bits only, however long the frame. */
+static void sums_pass_their_width(void **state)
+{
+	(void)state;
+	static uint8_t bytes[16384];
+	memset(bytes, 0xFF, sizeof(bytes));
+	assert_int_equal(bf_sum16(bytes, sizeof(bytes)), 0xFF * 16384 & 0xFFFF);
+	assert_int_equal(bf_sum8(bytes, sizeof(bytes) - 1), 0x01);
+	assert_int_equal(bf_xor8(bytes, 3), 0xFF);
+}
+
 /* The definition, bit by bit. */
 static uint32_t crc32_bitwise(uint32_t crc, const uint8_t *bytes, size_t n)
 {
@@ -88,6 +149,9 @@ int main(void)
 		cmocka_unit_test(knows_published_vectors),
 		cmocka_unit_test(agrees_with_the_definition),
 		cmocka_unit_test(sound_frames_leave_nothing),
+		cmocka_unit_test(the_others_have_their_check_values),
+		cmocka_unit_test(the_others_agree_with_the_definition),
+		cmocka_unit_test(sums_pass_their_width),
 		cmocka_unit_test(crc32_agrees_with_the_definition),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

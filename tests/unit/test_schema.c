@@ -1,6 +1,7 @@
 /* The reader of tables: each type of key, its edges, fallbacks and faults; and the rows themselves. */
 #include "app/schema.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -217,9 +218,121 @@ static void test_the_rows_are_sound(void **state)
 	}
 }
 
+struct nested {
+	struct bf_bytes start;
+	int length, at, plus, kind;
+	struct bf_pairs sizes;
+};
+
+static const struct bf_key nested_rows[] = {
+	{"frame.start", BF_KEY_BYTES, offsetof(struct nested, start), 0, 0, NULL, NULL, BF_KEY_REQUIRED, "h"},
+	{"frame.length", BF_KEY_INT, offsetof(struct nested, length), 1, 99, NULL, NULL, 0, "h"},
+	{"frame.length.at", BF_KEY_INT, offsetof(struct nested, at), 0, 99, NULL, NULL, BF_KEY_REQUIRED, "h"},
+	{"frame.length.plus", BF_KEY_INT, offsetof(struct nested, plus), 0, 99, "0", NULL, 0, "h"},
+	{"frame.check.kind", BF_KEY_CHOICE, offsetof(struct nested, kind), 0, 0, NULL, "sum8|crc8", BF_KEY_REQUIRED,
+		"h"},
+	{"sizes", BF_KEY_PAIRS, offsetof(struct nested, sizes), -1, 8, NULL, NULL, 0, "h"},
+	{0},
+};
+
+static bool read_nested(struct bench *bench, struct nested *nested)
+{
+	struct schema_part part = {nested_rows, nested};
+	return schema_read("device \"d\"", bench->group, &part, 1, &bench->arena, &bench->faults);
+}
+
+static void test_groups_within(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct nested nested;
+	struct tree *group = begin(&bench);
+	assert_true(read_nested(&bench, &nested)); /* what is required in a group that is not there is not missed */
+	assert_int_equal(nested.start.n, 0);
+	assert_int_equal(nested.plus, 0);
+
+	struct tree *frame = tree_add(group, TREE_GROUP, "frame", &bench.arena);
+	tree_add(frame, TREE_TEXT, "start", &bench.arena)->text = "42 4d";
+	struct tree *length = tree_add(frame, TREE_GROUP, "length", &bench.arena);
+	tree_add(length, TREE_INT, "at", &bench.arena)->i = 2;
+	tree_add(length, TREE_INT, "plus", &bench.arena)->i = 4;
+	struct tree *sizes = tree_add(group, TREE_GROUP, "sizes", &bench.arena);
+	tree_add(sizes, TREE_INT, "t79", &bench.arena)->i = -1;
+	tree_add(sizes, TREE_INT, "t80", &bench.arena)->i = 2;
+	assert_true(read_nested(&bench, &nested));
+	assert_int_equal(nested.start.n, 2);
+	assert_memory_equal(nested.start.at, "\x42\x4d", 2);
+	assert_true(nested.length == BF_UNSET && nested.at == 2 && nested.plus == 4 && nested.kind == BF_UNSET);
+	assert_true(nested.sizes.n == 2 && nested.sizes.numbers[0] == -1 && nested.sizes.numbers[1] == 2);
+	assert_string_equal(nested.sizes.names[1], "t80");
+	finish(&bench);
+}
+
+/* A name that is a key and a group. */
+static void test_number_or_group(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct nested nested;
+	struct tree *frame = tree_add(begin(&bench), TREE_GROUP, "frame", &bench.arena);
+	tree_add(frame, TREE_TEXT, "start", &bench.arena)->text = "59 59";
+	tree_add(frame, TREE_INT, "length", &bench.arena)->i = 9;
+	assert_true(read_nested(&bench, &nested));
+	assert_true(nested.length == 9 && nested.at == BF_UNSET);
+	finish(&bench);
+}
+
+/* In the order of finding. */
+static const struct fault *fault_of(const struct bench *bench, unsigned nth)
+{
+	const struct fault *fault = bench->faults.first;
+	while (fault->nth != nth)
+		fault = fault->next;
+	return fault;
+}
+
+static void test_faults_within(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct nested nested;
+	struct tree *group = begin(&bench), *frame = tree_add(group, TREE_GROUP, "frame", &bench.arena);
+	tree_add(frame, TREE_TEXT, "strat", &bench.arena)->text = "42";
+	tree_add(frame, TREE_INT, "check", &bench.arena)->i = 1;
+	tree_add(tree_add(frame, TREE_GROUP, "length", &bench.arena), TREE_INT, "plus", &bench.arena)->i = 1;
+	tree_add(tree_add(group, TREE_GROUP, "sizes", &bench.arena), TREE_INT, "t79", &bench.arena)->i = 9;
+	assert_false(read_nested(&bench, &nested));
+	assert_int_equal(bench.faults.n_errors, 5);
+	assert_string_equal(fault_of(&bench, 0)->what, "unknown setting \"strat\" in \"frame\"");
+	assert_string_equal(fault_of(&bench, 0)->hint, "did you mean \"start\"?");
+	assert_string_equal(fault_of(&bench, 1)->what, "\"check\" is a number, it must be a group");
+	assert_string_equal(fault_of(&bench, 2)->what, "\"at\" is required in \"length\"");
+	assert_string_equal(fault_of(&bench, 3)->what, "\"start\" is required in \"frame\"");
+	assert_string_equal(fault_of(&bench, 4)->what, "\"t79\" is 9, it can be -1 to 8");
+	assert_int_equal(nested.sizes.n, 0);
+	finish(&bench);
+}
+
+static void test_bytes(void **state)
+{
+	(void)state;
+	uint8_t bytes[4];
+	assert_int_equal(bf_bytes_parse("", bytes, 4), 0);
+	assert_int_equal(bf_bytes_parse("  1b1B 01 ", bytes, 4), 3);
+	assert_memory_equal(bytes, "\x1b\x1b\x01", 3);
+	assert_int_equal(bf_bytes_parse("1", bytes, 4), -EINVAL);
+	assert_int_equal(bf_bytes_parse("1 2", bytes, 4), -EINVAL);
+	assert_int_equal(bf_bytes_parse("0x12", bytes, 4), -EINVAL);
+	assert_int_equal(bf_bytes_parse("00 11 22 33 44", bytes, 4), -ENOSPC);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_groups_within),
+		cmocka_unit_test(test_number_or_group),
+		cmocka_unit_test(test_faults_within),
+		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_nothing_given),
 		cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_required),

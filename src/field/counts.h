@@ -1,0 +1,26 @@
+/*
+ * What is counted of a wire and of each device on it, whatever way they go.  Written by the wire's thread, read by any.
+ */
+#ifndef FIELD_COUNTS_H
+#define FIELD_COUNTS_H
+
+#include "field/times.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct device_counts {
+	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late, foreign;
+	_Atomic int availability; /* enum availability; SAME = not known yet */
+	_Atomic int64_t answered_at;
+	struct times answer_times;
+};
+
+struct bus_counts {
+	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, merged, reopened;
+	_Atomic int64_t busy_us; /* the wire's time in transactions, silences included */
+	_Atomic int open;
+	struct times late_by; /* from due to asked */
+};
+
+#endif
