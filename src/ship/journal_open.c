@@ -52,7 +52,7 @@
 _Static_assert(JOURNAL_MANY == 20, "INSERT_MANY has as many");
 
 static const char *const statement_texts[N_STATEMENTS] = {
-	[INSERT] = "INSERT OR IGNORE INTO msg VALUES" ROW,
+	[INSERT] = "INSERT OR IGNORE INTO msg VALUES(?,?,?,?,?,?)",
 	[INSERT_MANY] = "INSERT OR IGNORE INTO msg VALUES" FIVE_ROWS "," FIVE_ROWS "," FIVE_ROWS "," FIVE_ROWS,
 	/* The second look at the lower end is for a page that lies where another should: a search that ends on it goes
 	 * on from there, and would take all rows up to the upper end. */
