@@ -178,9 +178,12 @@ int journal_append(struct journal *journal, const struct journal_row *rows, size
 		room->n_left_out = n;
 		return 0;
 	}
-	for (size_t i = 0; i < n && rc >= 0; i++) {
-		rc = journal_db_insert(journal->statements[INSERT], &rows[i]);
-		*more_rows += rc > 0;
+	for (size_t i = 0; i < n && rc >= 0;) {
+		bool many = n - i >= JOURNAL_MANY;
+		size_t n_now = many ? JOURNAL_MANY : 1;
+		rc = journal_db_insert(journal->statements[many ? INSERT_MANY : INSERT], &rows[i], n_now);
+		*more_rows += rc > 0 ? rc : 0;
+		i += n_now;
 	}
 	return rc < 0 ? rc : 0;
 }

@@ -149,17 +149,20 @@ bool journal_db_row(struct sqlite3_stmt *statement, struct journal_row *ret_row)
 	return journal_row_unpack(&columns, ret_row);
 }
 
-int journal_db_insert(struct sqlite3_stmt *insert, const struct journal_row *row)
+int journal_db_insert(struct sqlite3_stmt *insert, const struct journal_row *rows, size_t n)
 {
-	struct journal_columns columns;
-	journal_row_pack(row, &columns);
-	sqlite3_bind_int64(insert, 1, columns.id);
-	sqlite3_bind_int64(insert, 2, columns.ts);
-	sqlite3_bind_int64(insert, 3, columns.flags);
-	sqlite3_bind_text(insert, 4, columns.topic, (int)columns.topic_n, SQLITE_STATIC);
-	sqlite3_bind_blob(insert, 5, columns.body, (int)columns.body_n, SQLITE_STATIC);
-	sqlite3_bind_int64(insert, 6, columns.crc);
-	int n = journal_db_do(insert);
+	int at = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct journal_columns columns;
+		journal_row_pack(&rows[i], &columns);
+		sqlite3_bind_int64(insert, ++at, columns.id);
+		sqlite3_bind_int64(insert, ++at, columns.ts);
+		sqlite3_bind_int64(insert, ++at, columns.flags);
+		sqlite3_bind_text(insert, ++at, columns.topic, (int)columns.topic_n, SQLITE_STATIC);
+		sqlite3_bind_blob(insert, ++at, columns.body, (int)columns.body_n, SQLITE_STATIC);
+		sqlite3_bind_int64(insert, ++at, columns.crc);
+	}
+	int n_inserted = journal_db_do(insert);
 	sqlite3_clear_bindings(insert);
-	return n;
+	return n_inserted;
 }

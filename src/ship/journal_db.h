@@ -50,7 +50,8 @@ int64_t journal_db_number(struct sqlite3_stmt *statement, int column);
 /* The row of a statement over id, ts, flags, topic, body, crc.  False when it is not what was written. */
 bool journal_db_row(struct sqlite3_stmt *statement, struct journal_row *ret_row);
 
-/* Inserts by a statement with those six.  1, 0 when its sequence is there already, or -errno. */
-int journal_db_insert(struct sqlite3_stmt *insert, const struct journal_row *row);
+/* Inserts n rows by a statement with those six for each.  How many, without those whose sequence is there already, or
+ * -errno. */
+int journal_db_insert(struct sqlite3_stmt *insert, const struct journal_row *rows, size_t n);
 
 #endif

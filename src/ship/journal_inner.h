@@ -10,9 +10,11 @@
 #include "ship/journal_file.h"
 
 #define JOURNAL_PAGE_ROWS 200 /* more than can lie on one page */
+#define JOURNAL_MANY      20  /* rows that one statement inserts: what each one costs beside its row is a third of it */
 
 enum journal_statement {
 	INSERT,
+	INSERT_MANY,
 	ERASE,
 	SELECT,
 	SELECT_IDS,

@@ -46,8 +46,14 @@
 #define LOG_PAGES      ((int64_t)1000) /* after which the log goes to the file; a transaction may add as many */
 #define NEXT_MAX       ((int64_t)3 << 61)
 
+#define ROW       "(?,?,?,?,?,?)"
+#define FIVE_ROWS ROW "," ROW "," ROW "," ROW "," ROW
+
+_Static_assert(JOURNAL_MANY == 20, "INSERT_MANY has as many");
+
 static const char *const statement_texts[N_STATEMENTS] = {
 	[INSERT] = "INSERT OR IGNORE INTO msg VALUES(?,?,?,?,?,?)",
+	[INSERT_MANY] = "INSERT OR IGNORE INTO msg VALUES" FIVE_ROWS "," FIVE_ROWS "," FIVE_ROWS "," FIVE_ROWS,
 	/* The second look at the lower end is for a page that lies where another should: a search that ends on it goes
 	 * on from there, and would take all rows up to the upper end. */
 	[ERASE] = "DELETE FROM msg WHERE id BETWEEN ?1 AND ?2 AND +id >= ?1",
