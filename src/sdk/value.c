@@ -185,18 +185,24 @@ static struct decimal decimal_rounded(double value, int decimals)
 	return decimal_trim(number);
 }
 
+/* Each pair of digits. */
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+			    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+			    "8081828384858687888990919293949596979899";
+
 /* The digits of an integer, highest first, without a NUL; returns how many. */
 static int put_digits(char *text, uint64_t number)
 {
-	char backwards[20];
-	int n = 0;
-	do {
-		backwards[n++] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	for (int i = 0; i < n; i++)
-		text[i] = backwards[n - 1 - i];
-	return n;
+	char digits[20], *from = digits + sizeof(digits);
+	for (; number >= 100; number /= 100)
+		memcpy(from -= 2, pairs + 2 * (number % 100), 2);
+	if (number >= 10)
+		memcpy(from -= 2, pairs + 2 * number, 2);
+	else
+		*--from = (char)('0' + number);
+	size_t n = (size_t)(digits + sizeof(digits) - from);
+	memcpy(text, from, n);
+	return (int)n;
 }
 
 static int put_zeros(char *text, int n)

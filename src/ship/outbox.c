@@ -95,6 +95,8 @@ static int outbox_put_reading(struct outbox *outbox, const struct message *messa
 		return -ENOBUFS;
 	}
 	record->put_us = now_us;
+	if (record->qos > 0 && record->flags & RECORD_BUFFER)
+		outbox->storable = record->sequence;
 	outbox_note_newest(outbox, record);
 	return 0;
 }
@@ -170,7 +172,7 @@ static void outbox_flush(struct message_sink *sink)
 	struct outbox *outbox = outbox_of(sink);
 	pthread_mutex_lock(&outbox->mutex);
 	bool wake = outbox->starved && outbox_has_news(outbox);
-	bool store = outbox->store_idle && outbox->readings.last_sequence > outbox->taken_upto;
+	bool store = outbox->store_idle && outbox->storable > outbox->taken_upto;
 	if (wake)
 		outbox->starved = false;
 	if (store)

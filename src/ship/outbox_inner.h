@@ -66,6 +66,7 @@ struct outbox {
 	bool row_left;      /* the last row that was read found no place */
 	uint64_t disk_seen; /* disk_oldest_ms is the time of the first row from here on; 0 = not looked at */
 	int64_t disk_oldest_ms;
+	uint64_t storable;                /* the newest reading put that may go to disk; QoS 0 never does */
 	uint64_t taken_upto, stored_upto; /* sequences given to the store, and committed by it */
 	uint64_t evict_stuck_at;          /* stored_upto when nothing more could leave memory */
 	struct journal_span *done_spans;

@@ -269,7 +269,7 @@ bool outbox_store_sleeps(struct outbox *outbox)
 	pthread_mutex_lock(&outbox->mutex);
 	if (outbox->readings.n_live == 0)
 		outbox->taken_upto = outbox->readings.last_sequence;
-	bool idle = outbox->readings.last_sequence == outbox->taken_upto;
+	bool idle = outbox->storable <= outbox->taken_upto;
 	if (outbox->connected && outbox_reads_on(outbox))
 		idle = false;
 	outbox->store_idle = idle;

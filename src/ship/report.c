@@ -217,14 +217,22 @@ static size_t report_room(const struct report *report, uint32_t metric)
 	return room < MESSAGE_PAYLOAD_MAX + 1 ? room : MESSAGE_PAYLOAD_MAX + 1;
 }
 
+/* A batch under way, with room for the usual payload: one for all of its readings, because the compiler clears it. */
+struct telling {
+	struct report *report;
+	int64_t now_us;
+	char text[PAYLOAD_READING_MAX];
+};
+
 /* Puts the reading as a message of its own.  0; -ENOMSG when its format has no words for it; -errno when not put. */
-static int report_put(struct report *report, const struct reading *reading, int64_t now_us)
+static int report_put(struct telling *telling, const struct reading *reading)
 {
+	struct report *report = telling->report;
 	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
-	char usual[PAYLOAD_READING_MAX], *text = report->long_texts[reading->metric];
-	size_t size = text ? report_room(report, reading->metric) : sizeof(usual);
+	char *text = report->long_texts[reading->metric];
+	size_t size = text ? report_room(report, reading->metric) : sizeof(telling->text);
 	if (!text)
-		text = usual;
+		text = telling->text;
 	int n = payload_reading(&report->payload, reading, text, size);
 	if (n == -ENOSPC && !(report->states[reading->metric].flags & METRIC_TOO_LONG)) {
 		report->states[reading->metric].flags |= METRIC_TOO_LONG;
@@ -239,7 +247,7 @@ static int report_put(struct report *report, const struct reading *reading, int6
 		.payload = text,
 		.payload_n = (size_t)n,
 		.time_ms = reading->time_ms,
-		.put_at = now_us,
+		.put_at = telling->now_us,
 		.expire_s = delivery->expire_s,
 		.qos = delivery->qos,
 		.retain = delivery->retain,
@@ -251,8 +259,9 @@ static int report_put(struct report *report, const struct reading *reading, int6
 	return report->messages->put(report->messages, &message);
 }
 
-static void report_bad(struct report *report, const struct reading *reading, int64_t now_us)
+static void report_bad(struct telling *telling, const struct reading *reading)
 {
+	struct report *report = telling->report;
 	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
 	struct metric_state *state = &report->states[reading->metric];
 	bool turned = state->quality != reading->quality;
@@ -260,14 +269,16 @@ static void report_bad(struct report *report, const struct reading *reading, int
 	if (metric->delivery.per_device) {
 		payload_round_add(&report->rounds, reading, turned);
 	} else if (turned) {
-		int error = report_put(report, reading, now_us);
+		int error = report_put(telling, reading);
 		if (error && error != -ENOMSG)
 			state->quality = QUALITY_UNTOLD;
 	}
 }
 
-static void report_reading(struct report *report, const struct reading *reading, int64_t now_us)
+static void report_reading(struct telling *telling, const struct reading *reading)
 {
+	struct report *report = telling->report;
+	int64_t now_us = telling->now_us;
 	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
 	struct metric_state *state = &report->states[reading->metric];
 	struct reading judged = *reading;
@@ -275,14 +286,14 @@ static void report_reading(struct report *report, const struct reading *reading,
 		judged.quality = plausible(metric, state, &judged.value);
 	if (judged.quality != QUALITY_GOOD) {
 		judged.value = (struct bf_value){.kind = BF_NONE};
-		report_bad(report, &judged, now_us);
+		report_bad(telling, &judged);
 		return;
 	}
 	if (!reduce(metric, state, &judged.value, now_us) || !worth_telling(metric, state, &judged.value, now_us))
 		return;
 	if (metric->delivery.per_device) {
 		payload_round_add(&report->rounds, &judged, true);
-	} else if (report_put(report, &judged, now_us) != 0) {
+	} else if (report_put(telling, &judged) != 0) {
 		state->flags &= (uint8_t)~METRIC_TOLD;
 		return;
 	}
@@ -319,8 +330,9 @@ static void report_take(struct reading_sink *sink, const struct batch *batch)
 	if (batch->availability != AVAILABILITY_SAME && report->listener)
 		report->listener->availability(
 			report->listener, batch->device, batch->availability == AVAILABILITY_ONLINE);
+	struct telling telling = {.report = report, .now_us = batch->now_us};
 	for (size_t i = 0; i < batch->n; i++)
-		report_reading(report, &batch->readings[i], batch->now_us);
+		report_reading(&telling, &batch->readings[i]);
 	if (batch->round_over)
 		report_round(report, batch->device, batch->now_us);
 }

@@ -209,6 +209,30 @@ static void the_silence_is_counted_from_when_the_answer_was_read(void **state)
 	stage_clear(&stage);
 }
 
+/* Reading an answer takes time; the step goes on with the clock as it is then, and does not ask for another step at
+ * once.
+ */
+static void after_an_answer_the_bus_knows_when_it_is_due_next(void **state)
+{
+	(void)state;
+	struct stage stage;
+	stage_set(&stage, false);
+	stage.line.clock_us = &virtual_now;
+	stage.line.held_up_us = 3 * MS;
+	int64_t end = virtual_now + 10 * S;
+	for (unsigned n_answers = 0; virtual_now < end || n_answers < 20;) {
+		enum bus_state before = stage.bus.state;
+		if (stage.wake > virtual_now)
+			virtual_now = stage.wake;
+		stage.wake = bus_step(&stage.bus, false, virtual_now);
+		if (before == BUS_ASKED && stage.bus.state == BUS_IDLE) {
+			assert_true(stage.wake > virtual_now);
+			n_answers++;
+		}
+	}
+	stage_clear(&stage);
+}
+
 /* 20 registers apart: two requests for a device that answers at once, one for a slow one. */
 static void a_slow_device_is_read_over_wider_gaps(void **state)
 {
@@ -535,6 +559,7 @@ int main(void)
 		cmocka_unit_test(registers_are_merged_and_polled_on_time),
 		cmocka_unit_test(the_silence_between_frames_is_kept),
 		cmocka_unit_test(the_silence_is_counted_from_when_the_answer_was_read),
+		cmocka_unit_test(after_an_answer_the_bus_knows_when_it_is_due_next),
 		cmocka_unit_test(a_slow_device_is_read_over_wider_gaps),
 		cmocka_unit_test(a_dead_device_goes_offline_and_leaves_time_to_its_neighbour),
 		cmocka_unit_test(one_time_out_is_no_lost_device),

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "ship/lane.h"
 #include "ship/outbox.h"
+#include "ship/outbox_store.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -378,6 +379,30 @@ static void test_wake_up(void **state)
 	outbox_destroy(outbox);
 }
 
+static bool wakes_store(struct outbox *outbox, uint8_t qos)
+{
+	struct pollfd fd = {.fd = outbox_store_fd(outbox), .events = POLLIN};
+	put_reading(outbox, "x", qos);
+	outbox_sink(outbox)->flush(outbox_sink(outbox));
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* What is put at QoS 0 never goes to disk: it wakes nobody there, and keeps nobody awake. */
+static void test_store_wake_up(void **state)
+{
+	(void)state;
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	outbox_connected(outbox);
+	assert_true(outbox_store_sleeps(outbox));
+	assert_false(wakes_store(outbox, 0));
+	assert_true(outbox_store_sleeps(outbox));
+	assert_true(wakes_store(outbox, 1));
+	outbox_store_fd_clear(outbox);
+	assert_false(outbox_store_sleeps(outbox));
+	assert_false(wakes_store(outbox, 1)); /* it is awake */
+	outbox_destroy(outbox);
+}
+
 /* Mapped bytes of this process, of the kernel's own account. */
 static long mapped_pages(void)
 {
@@ -520,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_drop_newest),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_wake_up),
+		cmocka_unit_test(test_store_wake_up),
 		cmocka_unit_test(test_outage),
 	};
 	log_set_level(LOG_LEVEL_ERROR);
