@@ -928,8 +928,7 @@ static void test_refused(void **state)
 	} cases[] = {
 		{"length: 4", "", "frame", "has neither \"start\" nor \"flag\""},
 		{"start: \"A5\"", "", "frame", "has no \"length\""},
-		{"start: \"A5 01\"  start_or: \"F2\"  length: 4", "", "frame.start_or",
-			"is 1 bytes long, \"start\" is 2"},
+		{"start: \"A5 01\"  start_or: \"F2\"  length: 4", "", "frame.start_or", "is not as long as \"start\""},
 		{"flag: \"7E 7E\"", "", "frame.flag", "is one byte"},
 		{"flag: \"7E\"  start: \"A5\"", "", "frame.start", "is given beside \"frame.flag\""},
 		{"flag: \"7E\"  end: \"A5\"", "", "frame.end", "is given beside \"frame.flag\""},
