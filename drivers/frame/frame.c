@@ -99,9 +99,7 @@ static size_t longest(const struct bf_device *device)
 	return frame->flag.n ? 2 * most + 3 : most;
 }
 
-extern const struct bf_driver bf_driver_frame;
-
-const struct bf_driver bf_driver_frame = {
+BF_DRIVER(frame) = {
 	.abi = BF_DRIVER_ABI,
 	.name = "frame",
 	.summary = "binary sensors on a UART: frames with a start or flags, a length and a checksum",
