@@ -90,14 +90,15 @@ struct bytes frame_stuffed(const struct bytes *body)
 	return frame;
 }
 
-uint32_t frame_random_state;
+uint64_t frame_random_state;
 
+/* xorshift64* (Vigna, 2016). */
 uint8_t frame_random(void)
 {
-	frame_random_state ^= frame_random_state << 13;
-	frame_random_state ^= frame_random_state >> 17;
-	frame_random_state ^= frame_random_state << 5;
-	return (uint8_t)(frame_random_state >> 11);
+	frame_random_state ^= frame_random_state >> 12;
+	frame_random_state ^= frame_random_state << 25;
+	frame_random_state ^= frame_random_state >> 27;
+	return (uint8_t)(frame_random_state * 0x2545F4914F6CDD1DULL >> 56);
 }
 
 void frame_load(struct frame_bench *bench, const char *table)

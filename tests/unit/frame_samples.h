@@ -20,7 +20,7 @@ void frame_seal(struct bytes *frame, const char *kind, size_t from);
 struct bytes frame_stuffed(const struct bytes *body);
 
 /* The same bytes for the same state, which must not be 0. */
-extern uint32_t frame_random_state;
+extern uint64_t frame_random_state;
 uint8_t frame_random(void);
 
 /* A table that must be sound, bytes for it, and a number that a metric must have. */
