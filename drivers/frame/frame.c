@@ -37,14 +37,14 @@ static const struct bf_key device_keys[] = {
 	{"frame.escape.xor", BF_KEY_INT, DEVICE(escape_xor), 1, 255, "32", NULL, 0,
 		"By which bits the byte behind it was changed"},
 	{"frame.check.kind", BF_KEY_CHOICE, DEVICE(check_kind), 0, 0, NULL, FRAME_CHECKS, BF_KEY_REQUIRED,
-		"sum of the bytes, its two's complement (neg), its inverse (inv), exclusive or, or a CRC: crc8 is "
+		"Sum of the bytes, its two's complement (neg), its inverse (inv), exclusive or, or a CRC: crc8 is "
 		"CRC-8/SMBUS (polynomial 0x07, from 0); those of 16 bit have their low byte first"},
 	{"frame.check.from", BF_KEY_INT, DEVICE(check_from), 0, 255, "0", NULL, 0,
 		"The first byte that is checked; the last is the one before the check"},
 	{"frame.check.at", BF_KEY_INT, DEVICE(check_at), -255, 4095, "0", NULL, 0,
 		"Where the check stands, below 0 counted from the end; else it is the last before end"},
 	{"frame.check.coding", BF_KEY_CHOICE, DEVICE(check_coding), 0, 0, "bin", "bin|hex", 0,
-		"hex: what is checked, and the check, stand as pairs of hexadecimal digits"},
+		"With hex, what is checked and the check stand as pairs of hexadecimal digits"},
 	{0},
 };
 
@@ -71,8 +71,8 @@ static const struct bf_key metric_keys[] = {
 	{"at", BF_KEY_INT, METRIC(at), 0, 4095, NULL, NULL, 0,
 		"Where the value stands, counted from the first byte of the frame, or of the tag's value"},
 	{"type", BF_KEY_CHOICE, METRIC(type), 0, 0, NULL, FRAME_TYPES, BF_KEY_REQUIRED,
-		"u s f as in the register types, be or le for the order of bytes; m: a bit that is 1 for plus, then "
-		"the size; hex: a number in hexadecimal digits; bcd; ascii: a text"},
+		"As in registers, with the order of bytes; m: a bit that is 1 for plus, then the size; hex: a number "
+		"in hexadecimal digits; bcd; ascii: a text"},
 	{"length", BF_KEY_INT, METRIC(length), 1, BF_STRING_MAX, NULL, NULL, 0, "Bytes of a hex, bcd or ascii value"},
 	{"tag", BF_KEY_INT, METRIC(tag), 0, 255, NULL, NULL, 0, "The tag of the record that the value is in"},
 	{"repeat.step", BF_KEY_INT, METRIC(step), 1, 4095, NULL, NULL, 0,
@@ -99,9 +99,7 @@ static size_t longest(const struct bf_device *device)
 	return frame->flag.n ? 2 * most + 3 : most;
 }
 
-extern const struct bf_driver bf_driver_frame;
-
-const struct bf_driver bf_driver_frame = {
+BF_DRIVER(frame) = {
 	.abi = BF_DRIVER_ABI,
 	.name = "frame",
 	.summary = "binary sensors on a UART: frames with a start or flags, a length and a checksum",

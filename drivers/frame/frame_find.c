@@ -49,7 +49,7 @@ static uint16_t neg16(const uint8_t *bytes, size_t n)
 /* In the order of FRAME_CHECKS. */
 static const struct check {
 	uint16_t (*of)(const uint8_t *bytes, size_t n);
-	unsigned size;
+	size_t size;
 	bool little;
 } checks[] = {
 	{sum8, 1, false},

@@ -56,8 +56,7 @@ static int check_start(const struct frame *frame, struct bf_complaint *complaint
 		return refuse(complaint, "frame", "has neither \"start\" nor \"flag\"");
 	}
 	if (frame->start_or.n && frame->start_or.n != frame->start.n)
-		return refuse(complaint, "frame.start_or", "is %zu bytes long, \"start\" is %zu", frame->start_or.n,
-			frame->start.n);
+		return refuse(complaint, "frame.start_or", "is not as long as \"start\"");
 	if (frame->length == BF_UNSET && frame->length_at == BF_UNSET) {
 		hint(complaint, "write length: 9, or length: { at: 2  type: \"u16be\"  plus: 4 }");
 		return refuse(complaint, "frame", "has no \"length\"");

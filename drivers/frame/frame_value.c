@@ -123,7 +123,7 @@ static int digits(enum frame_form form, const uint8_t *bytes, unsigned n, struct
 			unsigned high = bytes[i] >> 4, low = bytes[i] & 15;
 			if (high > 9 || low > 9)
 				return -EDOM;
-			number = number * 100 + high * 10 + low;
+			number = number * 100 + (uint64_t)high * 10 + low;
 		} else {
 			int digit = digit_of((char)(bytes[i] >= 'a' ? bytes[i] - 0x20 : bytes[i]));
 			if (digit < 0)

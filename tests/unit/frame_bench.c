@@ -39,7 +39,8 @@ static const struct bf_key core_message[] = {
 static const struct bf_key core_metric[] = {ANY("scale", BF_KEY_SCALAR, scalar), ANY("offset", BF_KEY_SCALAR, scalar),
 	ANY("decimals", BF_KEY_SCALAR, scalar), ANY("unit", BF_KEY_SCALAR, scalar), ANY("min", BF_KEY_SCALAR, scalar),
 	ANY("max", BF_KEY_SCALAR, scalar), ANY("invalid", BF_KEY_SCALAR, scalar), ANY("message", BF_KEY_SCALAR, scalar),
-	ANY("reduce", BF_KEY_SCALAR, scalar), ANY("monotonic", BF_KEY_SCALAR, scalar), ANY("bits", BF_KEY_NODE, any),
+	ANY("reduce", BF_KEY_SCALAR, scalar), ANY("monotonic", BF_KEY_SCALAR, scalar),
+	ANY("every", BF_KEY_SCALAR, scalar), ANY("bits", BF_KEY_NODE, any),
 	{"event", BF_KEY_BOOL, offsetof(struct core, count), 0, 0, NULL, NULL, 0, "h"},
 	{"enum", BF_KEY_NODE, offsetof(struct core, any), 0, 0, NULL, "group|list", 0, "h"},
 	{"repeat.count", BF_KEY_INT, offsetof(struct core, count), 1, FRAME_BENCH_REPEATS, NULL, NULL, 0, "h"}, {0}};
