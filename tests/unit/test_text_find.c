@@ -425,7 +425,7 @@ static void test_contract(void **state)
 			.n_metrics = bench.n_metrics,
 			.checked = sample->checked,
 			.blind = strstr("teleinfo linky", sample->name) ? 0xC0 : 0,
-			.noise_lucky = 2};
+			.weak = sample->strays > 100};
 		if (!contract_holds(&contract, (const uint8_t *)sample->bytes, strlen(sample->bytes), broken))
 			fail_msg("%s: %s", sample->name, broken);
 	}
