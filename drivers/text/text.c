@@ -267,9 +267,7 @@ static enum bf_find find(
 	return text_line_find(device, input, n, ret_found);
 }
 
-extern const struct bf_driver bf_driver_text;
-
-const struct bf_driver bf_driver_text = {
+BF_DRIVER(text) = {
 	.abi = BF_DRIVER_ABI,
 	.name = "text",
 	.summary =

@@ -61,7 +61,7 @@ class Docs(unittest.TestCase):
         self.assertGreaterEqual(found.get("configuration.md", 0), 3, found)
 
     def test_maps_of_config(self):
-        for file in sorted((SOURCE / "config").glob("*.conf")):
+        for file in [*sorted((SOURCE / "config").glob("*.conf")), *sorted((SOURCE / "drivers").glob("*/example.conf"))]:
             with self.subTest(file.name):
                 check = busferry("check", "-c", str(file))
                 self.assertEqual(check.returncode, 0, check.stderr)
