@@ -70,6 +70,7 @@ if [ "$what" = all ]; then
         phase "tests: address and undefined sanitizers" tests asan -LE outages
     phase "build: libFuzzer" build_fuzz map &&
         phase "fuzz: any bytes as a map, 60 s" fuzz map 60
+    phase "build: libFuzzer, text" build_fuzz text && phase "fuzz: any bytes as text, 30 s" fuzz text 30
     # What has one thread only has nothing to show here.
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
     phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&

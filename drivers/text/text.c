@@ -44,6 +44,8 @@ static const struct bf_key device_keys[] = {
 	{"text.block.end", BF_KEY_TEXT, DEVICE(block_end), 0, 0, NULL, NULL, 0, "and ends with this one"},
 	{"text.block.end_key", BF_KEY_TEXT, DEVICE(block_end_key), 0, 0, NULL, NULL, 0,
 		"A message is a block of lines that ends with the line of this key and one byte as its value"},
+	{"text.block.begin_key", BF_KEY_TEXTS, DEVICE(block_begin_key), 0, 0, NULL, NULL, 0,
+		"The keys of the first lines of such blocks, by which one is found again behind damage"},
 	{"text.check.kind", BF_KEY_CHOICE, DEVICE(check_kind), 0, 0, NULL,
 		"xor8|sum8|sum8-zero|crc16-arc|crc16-modbus|bcc|teleinfo", BF_KEY_REQUIRED, "How a message is checked"},
 	{"text.check.after", BF_KEY_TEXT, DEVICE(check_after), 0, 0, NULL, NULL, 0,
@@ -106,6 +108,8 @@ static bool in_blocks(const struct text_device *keys)
 
 static int check_block(const struct text_device *keys, struct bf_complaint *complaint)
 {
+	if (keys->block_begin_key.n > 0 && !keys->block_end_key)
+		return refuse(complaint, "text.block.begin_key", "needs \"end_key\" beside it");
 	if (!in_blocks(keys))
 		return 0;
 	if (keys->block_end_key && (keys->block_begin || keys->block_end))
@@ -263,9 +267,7 @@ static enum bf_find find(
 	return text_line_find(device, input, n, ret_found);
 }
 
-extern const struct bf_driver bf_driver_text;
-
-const struct bf_driver bf_driver_text = {
+BF_DRIVER(text) = {
 	.abi = BF_DRIVER_ABI,
 	.name = "text",
 	.summary =

@@ -50,6 +50,7 @@ enum text_type {
 struct text_device {
 	const char *start, *end, *split, *assign, *ignore; /* sets of characters; NULL = not given */
 	const char *block_begin, *block_end, *block_end_key;
+	struct bf_texts block_begin_key;
 	const char *check_after, *check_until;
 	int keys, longest, decimal, first;
 	int check_kind, check_coding, check_each;
@@ -67,14 +68,11 @@ struct text_metric {
 };
 
 /* What is kept of a device between two calls of find.  All zero = the port was opened just now. */
-#define TEXT_N_LABELS 4
 struct text_memory {
-	size_t skip;                    /* bytes of a damaged message that are still to be dropped */
-	size_t shown;                   /* bytes that were shown when more were asked for; 0 = none */
-	bool begun;                     /* what comes next is the beginning of a line, not the rest of one */
-	bool salvage;                   /* the block whose first byte was dropped has sound lines */
-	uint32_t labels[TEXT_N_LABELS]; /* of first lines of sound keyed blocks, hashed */
-	unsigned n_labels;
+	size_t skip;  /* bytes of a damaged message that are still to be dropped */
+	size_t shown; /* bytes that were shown when more were asked for; 0 = none */
+	bool begun;   /* what comes next is the beginning of a line, not the rest of one */
+	bool salvage; /* the block whose first byte was dropped has sound lines */
 };
 
 /* A piece of a message. */

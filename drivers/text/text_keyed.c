@@ -2,10 +2,10 @@
  * Blocks that have no begin but a last line, known by its key: VE.Direct (Victron, VE.Direct Protocol 3.33), where the
  * value of the line "Checksum" is one byte of any value that makes the sum of all the block's bytes 0.
  *
- * A block begins with the end of line that stands right behind the one before.  If its sum is wrong it is skipped as a
- * whole, as to try each of its lines as a beginning would be some twenty guesses at 8 bits; but if the last line of the
- * one before was what got lost, two blocks stand there, and the second must be found.  It is known by its first line:
- * its key is that of the first line of a sound block before, or of this one.
+ * A block begins with the end of line that stands right behind the one before, whatever its first line is.  If its sum
+ * is wrong, something may stand in front of it, or the last line of the one before was lost and two blocks are there:
+ * then the last line with one of the keys with which blocks begin is the next that is tried.  Not each line is, as that
+ * would be some twenty guesses at 8 bits.
  * Between and within blocks stand records of another protocol, from ":" to the end of the line; they are not in the
  * sum.
  *
@@ -69,48 +69,28 @@ static struct keyed unpack(const struct text_device *keys, const uint8_t *input,
 	return block;
 }
 
-static uint32_t label_of(const struct text_device *keys, struct text_span line)
+static bool begins_block(const struct text_device *keys, struct text_span line)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	for (size_t i = 0; i < line.n && !text_is(text_split(keys), (uint8_t)line.at[i]); i++)
-		hash = (hash ^ (uint8_t)line.at[i]) * 16777619u;
-	return hash;
-}
-
-static bool known(const struct text_memory *memory, uint32_t label)
-{
-	for (size_t i = 0; i < TEXT_N_LABELS && i < memory->n_labels; i++)
-		if (memory->labels[i] == label)
+	for (size_t i = 0; i < keys->block_begin_key.n; i++) {
+		const char *key = keys->block_begin_key.at[i];
+		size_t n = strlen(key);
+		if (line.n > n && memcmp(line.at, key, n) == 0 && text_is(text_split(keys), (uint8_t)line.at[n]))
 			return true;
+	}
 	return false;
 }
 
-/* Where in a damaged block another one may begin: the end of line in front of it; 0 = nowhere. */
-static size_t second_begin(const struct text_device *keys, const struct text_memory *memory, const struct keyed *block)
+/* Where in what is not sound a block may begin: the end of line in front of it; 0 = nowhere. */
+static size_t second_begin(const struct text_device *keys, const struct keyed *block)
 {
-	struct text_span rest = {(const char *)block->body, block->n}, line;
-	uint32_t first = 0;
-	for (size_t i = 0; text_next_line(&rest, &line); i++) {
-		uint32_t label = label_of(keys, line);
-		size_t at = (size_t)((const uint8_t *)line.at - block->body);
-		if (i > 0 && at < block->last && (label == first || known(memory, label))) {
-			at--;
-			return at > 0 && block->body[at] == '\n' && block->body[at - 1] == '\r' ? at - 1 : at;
-		}
-		if (i == 0)
-			first = label;
+	struct text_span rest = {(const char *)block->body, block->last}, line;
+	size_t begin = 0;
+	for (bool first = true; text_next_line(&rest, &line); first = false) {
+		size_t at = (size_t)((const uint8_t *)line.at - block->body) - 1;
+		if (!first && begins_block(keys, line))
+			begin = block->body[at] == '\n' && block->body[at - 1] == '\r' ? at - 1 : at;
 	}
-	return 0;
-}
-
-static void remember(const struct text_device *keys, struct text_memory *memory, struct text_span content)
-{
-	struct text_span line;
-	if (!text_next_line(&content, &line))
-		return;
-	uint32_t label = label_of(keys, line);
-	if (!known(memory, label))
-		memory->labels[memory->n_labels++ % TEXT_N_LABELS] = label;
+	return begin;
 }
 
 static bool sound(const struct text_device *keys, const struct keyed *block)
@@ -157,13 +137,12 @@ enum bf_find text_keyed_find(
 	memory->begun = true;
 	if (sound(keys, &block)) {
 		struct text_span content = {(const char *)body, block.last};
-		remember(keys, memory, content);
 		return text_told(device, content, block.end, ret_found);
 	}
 	/* Where the check byte was lost, what seems to be one is the end of line with which the next block begins. */
 	uint8_t check = body[block.n - 1];
 	size_t to = check == '\r' || check == '\n' ? block.end - 1 : block.end;
-	size_t second = second_begin(keys, memory, &block);
+	size_t second = second_begin(keys, &block);
 	if (second)
 		to = unpack(keys, input, n, body, second).end;
 	return begun ? text_damaged(memory, to) : text_skip(ret_found, to);

@@ -71,7 +71,7 @@ class StreamProfiles(Scenario):
 
     def test_byte_by_byte(self):
         for profile in self.shipped():
-            if profile["id"] in ("pms5003", "sds011", "cse7766", "ld2410"):
+            if profile["id"] in ("pms5003", "sds011", "cse7766", "ld2410", "nmea-gps", "dsmr-p1", "teleinfo-standard", "ve-direct-bmv"):
                 with self.subTest(profile["id"]):
                     vector = profile["vectors"][0]
                     self.compare(profile, vector, self.play(profile, vector, "--bytewise"))

@@ -2,6 +2,7 @@
  * Messages of the text driver are found whatever stands around them: each mode with its samples, cut at every byte, in
  * noise, damaged at every byte; and nothing is found that is not there.
  */
+#include "stream_contract.h"
 #include "text_samples.h"
 
 #include <setjmp.h>
@@ -404,10 +405,37 @@ static void test_hex_records(void **state)
 	assert_int_equal(bench.n_messages, 1);
 }
 
+extern const struct bf_driver bf_driver_text;
+
+/* The contract of all drivers, for each mode. */
+static void test_contract(void **state)
+{
+	(void)state;
+	char broken[CONTRACT_SIZE];
+	for (size_t i = 0; i < text_n_samples; i++) {
+		const struct text_sample *sample = &text_samples[i];
+		struct contract_metric metrics[TEXT_BENCH_N_METRICS];
+		start(sample);
+		for (size_t k = 0; k < bench.n_metrics; k++)
+			metrics[k] = (struct contract_metric){
+				bench.metrics[k].keys, bench.metrics[k].kind, bench.metrics[k].index};
+		struct contract contract = {.driver = &bf_driver_text,
+			.device = bench.device,
+			.metrics = metrics,
+			.n_metrics = bench.n_metrics,
+			.checked = sample->checked,
+			.blind = strstr("teleinfo linky", sample->name) ? 0xC0 : 0,
+			.weak = sample->strays > 100};
+		if (!contract_holds(&contract, (const uint8_t *)sample->bytes, strlen(sample->bytes), broken))
+			fail_msg("%s: %s", sample->name, broken);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_contract),
 		cmocka_unit_test(test_split_at_every_byte),
 		cmocka_unit_test(test_noise_before),
 		cmocka_unit_test(test_second_half_before),

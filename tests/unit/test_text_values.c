@@ -328,6 +328,9 @@ static void test_keys_of_devices(void **state)
 	assert_string_equal(complaint(), "text.block.end is only one end of the block");
 	text_bench_start(&bench, "text.block.end", "!", "text.block.end_key", "Checksum", NULL);
 	assert_non_null(strstr(complaint(), "text.block.end is given beside \"end_key\""));
+	static const char *const first[] = {"PID", NULL};
+	text_bench_start(&bench, "text.block.begin_key", (const void *)first, NULL);
+	assert_string_equal(complaint(), "text.block.begin_key needs \"end_key\" beside it");
 	text_bench_start(&bench, "text.start", "$", "text.block.begin", "/", "text.block.end", "!", NULL);
 	assert_string_equal(complaint(), "text.start is of lines, not of blocks");
 	text_bench_start(&bench, "text.end", ";", "text.block.end_key", "Checksum", NULL);

@@ -34,12 +34,20 @@ static int choice(const char *choices, const char *word)
 	return -1;
 }
 
-static void set(const struct bf_key *key, void *keys, const char *value)
+/* value: a text, or what points at a list of texts. */
+static void set(const struct bf_key *key, void *keys, const void *value)
 {
 	unsigned char *field = (unsigned char *)keys + key->offset;
 	int number = BF_UNSET;
 	if (key->type == BF_KEY_TEXT) {
 		memcpy(field, &value, sizeof(value));
+		return;
+	}
+	if (key->type == BF_KEY_TEXTS) { /* of a list that a NULL ends */
+		struct bf_texts texts = {(const char *const *)value, 0};
+		while (texts.at && texts.at[texts.n])
+			texts.n++;
+		memcpy(field, &texts, sizeof(texts));
 		return;
 	}
 	MUST(key->type == BF_KEY_INT || key->type == BF_KEY_CHOICE);
@@ -60,7 +68,7 @@ static void set_all(const struct bf_key *rows, void *keys, va_list given)
 		while (key->name && strcmp(key->name, name) != 0)
 			key++;
 		MUST(key->name);
-		set(key, keys, va_arg(given, const char *));
+		set(key, keys, va_arg(given, const void *));
 	}
 }
 
