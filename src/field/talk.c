@@ -98,7 +98,8 @@ bool talk_is_due(const struct talk *talk, int64_t now_us)
 
 struct source *talk_waits_for(const struct talk *talk)
 {
-	bool waits = talk->phase == TALK_WAIT || (talk->phase == TALK_SENDING && !talk->ask.unanswered);
+	bool early = talk->phase == TALK_SENDING || (talk->phase == TALK_PAUSE && talk->ask.n == 0);
+	bool waits = talk->phase == TALK_WAIT || (early && !talk->ask.unanswered);
 	return waits ? &talk->sources[talk->queries[talk->current].source] : NULL;
 }
 

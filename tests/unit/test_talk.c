@@ -288,6 +288,16 @@ static void test_a_step_that_only_waits(void **state)
 	run(100 * MS);
 	assert_string_equal(answers, "ab");
 	finish();
+
+	put(1, "", (struct bf_ask){.baud = 2400, .pause_us = 500 * MS}); /* and it does not keep the silence */
+	start();
+	run(100 * MS);
+	strcpy(stage.coming, "ma");
+	run(100 * MS);
+	strcpy(stage.coming, "mb");
+	run(100 * MS);
+	assert_string_equal(answers, "ab");
+	finish();
 }
 
 /* On a pty bytes take no time: the answer is there while they are thought to be under way. */
