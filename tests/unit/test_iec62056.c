@@ -286,9 +286,7 @@ static void test_identification(void **state)
 	static const char *const sound[] = {"/LGZ4ZMF100AC.M26\r\n", "/EMH5\\@D4EM4TIIW001--\r\n", "/LUGCUH50\r\n",
 		"/ABC0\r\n", "/abc 1234567890123456\r\n"};
 	static const char *const none[] = {"/?!\r\n", "/?12345678!\r\n", "/kWh)\r\n", "/h*3)\r\n", "/AB\r\n",
-		"/ABC\r\n", "/ABC\n\r\n", "/AB14X\r\n", "/ABC4\x01x\r\n", "/ABC4X\n",
-		"\x06"
-		"050\r\n",
+		"/ABC\r\n", "/ABC\n\r\n", "/AB14X\r\n", "/ABC4\x01x\r\n", "/ABC4X\n", "\006050\r\n",
 		"/ABC45678901234567890123456789012345678901234567890123456789012345\r\n"};
 	struct driver_bench bench;
 	start(&bench);
@@ -344,30 +342,12 @@ static void test_handshake(void **state)
 		const char *keys, *name;
 		struct step expected;
 	} rows[] = {
-		{"", "/LGZ4ZMF\r\n",
-			{"\x06"
-			 "040\r\n",
-				4800, 250000, 10000000, false}},
-		{"", "/ABC0\r\n",
-			{"\x06"
-			 "000\r\n",
-				300, 250000, 200000000, false}},
-		{"", "/ABC6X\r\n",
-			{"\x06"
-			 "060\r\n",
-				19200, 250000, 4000000, false}},
-		{"fastest=9600", "/ABC6X\r\n",
-			{"\x06"
-			 "050\r\n",
-				9600, 250000, 4000000, false}},
-		{"fastest=300", "/ABC6X\r\n",
-			{"\x06"
-			 "000\r\n",
-				300, 250000, 4000000, false}},
-		{"fastest=5000", "/ABC5X\r\n",
-			{"\x06"
-			 "040\r\n",
-				4800, 250000, 4000000, false}},
+		{"", "/LGZ4ZMF\r\n", {"\006040\r\n", 4800, 250000, 10000000, false}},
+		{"", "/ABC0\r\n", {"\006000\r\n", 300, 250000, 200000000, false}},
+		{"", "/ABC6X\r\n", {"\006060\r\n", 19200, 250000, 4000000, false}},
+		{"fastest=9600", "/ABC6X\r\n", {"\006050\r\n", 9600, 250000, 4000000, false}},
+		{"fastest=300", "/ABC6X\r\n", {"\006000\r\n", 300, 250000, 4000000, false}},
+		{"fastest=5000", "/ABC5X\r\n", {"\006040\r\n", 4800, 250000, 4000000, false}},
 		{"", "/LUGCUH50\r\n", {"", 2400, 0, 10000000, false}},
 		{"", "/ABCAX\r\n", {"", 600, 0, 10000000, false}},
 		{"", "/ABCFX\r\n", {"", 19200, 0, 4000000, false}},
