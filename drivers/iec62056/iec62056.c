@@ -6,8 +6,9 @@
  *   a digit            mode C: it waits for our choice of speed, and both change to it
  *   a letter A to I    mode B: it changes its speed by itself
  *   anything else      mode A: it goes on at 300 Bd
- * The readout stands between STX and ETX, with a checksum behind it that is an exclusive or of seven bits.  Meters that
- * push a readout unasked (mode D) are the text driver's; passwords and programming are nobody's here.
+ * The readout stands between STX and "!" CR LF ETX, with a checksum behind it that is an exclusive or of seven bits.
+ * That is little, so what must stand there is looked at too.  Meters that push a readout unasked (mode D) are the text
+ * driver's; passwords and programming are nobody's here.
  *
  * Meters on a battery sleep and are woken by a run of zero bytes.
  *
@@ -45,7 +46,7 @@ struct iec62056_device {
 };
 
 struct iec62056_metric {
-	const char *obis;
+	const char *obis, *meter_unit;
 	int as, bracket;
 };
 
@@ -67,6 +68,9 @@ static const struct bf_key metric_keys[] = {
 		"Which value: \"1.8.0\", or with what the meter says more than that, \"1-0:1.8.0*255\""},
 	{"type", BF_KEY_CHOICE, offsetof(struct iec62056_metric, as), 0, 0, "number", "number|hex|text", 0,
 		"A number, which may have a unit behind it; a whole one in hexadecimal digits; or all that is there"},
+	{"meter_unit", BF_KEY_TEXT, offsetof(struct iec62056_metric, meter_unit), 0, 0, NULL, NULL, 0,
+		"Only a number with that unit behind it, \"MWh\", where another meter of the kind counts in another "
+		"one"},
 	{"bracket", BF_KEY_INT, offsetof(struct iec62056_metric, bracket), 1, 16, "1", NULL, 0,
 		"Which pair of brackets behind the code"},
 	{0},
@@ -111,6 +115,8 @@ static int shape(const struct bf_device *device, unsigned kind, const void *metr
 	if (iec62056_obis_parse(keys->obis, strlen(keys->obis), &obis) < 0)
 		return refuse(ret_complaint, "obis", "is no OBIS code",
 			"write it as the meter does, such as \"1.8.0\", \"1-0:1.8.0*255\" or \"C.1.0\"");
+	if (keys->meter_unit && keys->as != AS_NUMBER)
+		return refuse(ret_complaint, "meter_unit", "is given for what is no number", "leave it out");
 	*ret_shape = (struct bf_shape){.type = types[keys->as]};
 	if (ret_shape->type == BF_TYPE_STRING)
 		ret_shape->length = BF_STRING_MAX;
@@ -168,7 +174,7 @@ static enum bf_find find(
 	if (input[end] == STX) /* it begins anew */
 		return BF_FIND_DAMAGED;
 	ret_found->n = end + 2;
-	if (bf_xor8(input + 1, end) != input[end + 1])
+	if (end < 4 || memcmp(input + end - 3, "!\r\n", 3) != 0 || bf_xor8(input + 1, end) != input[end + 1])
 		return BF_FIND_DAMAGED;
 	ret_found->message = (struct bf_message){0, input, ret_found->n};
 	return BF_FIND_MESSAGE;
@@ -242,19 +248,31 @@ static int ask(const struct bf_device *device, unsigned step, const struct bf_me
 
 /* ---- A value ---- */
 
-/* A decimal number, which ends where its unit begins. */
-static int number_of(const char *value, size_t n, struct bf_value *ret_value)
+/* Without blanks at both ends. */
+static void trim(const char **value, size_t *n)
+{
+	while (*n > 0 && **value == ' ') {
+		(*value)++;
+		(*n)--;
+	}
+	while (*n > 0 && (*value)[*n - 1] == ' ')
+		(*n)--;
+}
+
+/* A decimal number, and its unit behind a "*". */
+static int number_of(const char *value, size_t n, const char *meter_unit, struct bf_value *ret_value)
 {
 	char text[NUMBER_MAX + 8];
-	size_t length = 0, n_digits = 0, n_behind = 0;
+	size_t length = 0, n_digits = 0, n_behind = 0, n_unit = 0;
 	bool point = false;
-	while (n > 0 && *value == ' ')
-		value++, n--;
-	const char *unit = memchr(value, '*', n);
-	if (unit)
+	const char *unit = n > 0 ? memchr(value, '*', n) : NULL;
+	if (unit) {
+		n_unit = n - (size_t)(unit + 1 - value);
 		n = (size_t)(unit - value);
-	while (n > 0 && value[n - 1] == ' ')
-		n--;
+	}
+	if (meter_unit && (!unit || n_unit != strlen(meter_unit) || memcmp(unit + 1, meter_unit, n_unit) != 0))
+		return -ENOENT;
+	trim(&value, &n);
 	for (size_t i = 0; i < n; i++) {
 		bool sign = i == 0 && (value[i] == '-' || value[i] == '+'), digit = value[i] >= '0' && value[i] <= '9';
 		if (n > NUMBER_MAX || (!sign && !digit && (value[i] != '.' || point)))
@@ -286,10 +304,7 @@ static int hex_of(const char *value, size_t n, struct bf_value *ret_value)
 
 static int text_of(const char *value, size_t n, struct bf_value *ret_value)
 {
-	while (n > 0 && *value == ' ')
-		value++, n--;
-	while (n > 0 && value[n - 1] == ' ')
-		n--;
+	trim(&value, &n);
 	if (n == 0 || n > BF_STRING_MAX)
 		return -EDOM;
 	for (size_t i = 0; i < n; i++)
@@ -318,7 +333,7 @@ static int value(const struct bf_device *device, const void *metric, unsigned in
 		if (keys->as == AS_TEXT)
 			return text_of(set.value, set.n_value, ret_value);
 		return keys->as == AS_HEX ? hex_of(set.value, set.n_value, ret_value)
-					  : number_of(set.value, set.n_value, ret_value);
+					  : number_of(set.value, set.n_value, keys->meter_unit, ret_value);
 	}
 	return -ENOENT;
 }

@@ -31,6 +31,14 @@ static int part_of(const char *text, size_t n)
 	return number <= 255 ? number : -1;
 }
 
+/* May that character stand behind that part? */
+static bool may_follow(char c, int which)
+{
+	if (c == '-' || c == ':')
+		return which == (c == ':');
+	return c == '.' ? which == 2 || which == 3 : which == 3 || which == 4;
+}
+
 int iec62056_obis_parse(const char *text, size_t n, struct iec62056_obis *ret_obis)
 {
 	struct iec62056_obis obis = {{OPEN, OPEN, OPEN, OPEN, 0, 255}};
@@ -49,7 +57,7 @@ int iec62056_obis_parse(const char *text, size_t n, struct iec62056_obis *ret_ob
 		obis.part[which] = part;
 		if (i == n)
 			break;
-		if (c == '-' ? which != 0 : c == ':' ? which != 1 : c == '.' ? which != 2 && which != 3 : which < 3)
+		if (!may_follow(c, which))
 			return -EINVAL;
 		which = c == '*' || c == '&' ? 5 : which + 1;
 		start = i + 1;

@@ -7,9 +7,10 @@
  * entry) and steps over the rest whatever it is, as makers fill the optional parts in different ways.  Nothing is kept:
  * a metric walks the message again, which takes some microseconds a second.
  *
- * On the line a file stands between escape sequences, with a CRC-16 over all of it.  The standard wants that of X.25;
- * some meters are known to send Kermit's, so either is taken: chance passes one of 32768 wrong ones.  The CRCs of the
- * single messages within add nothing and are not looked at.
+ * On the line a file stands between escape sequences, with a CRC-16 over all of it, that of X.25.  Early Holley meters
+ * are said to send Kermit's; it is a key and not tried as well, as it would pass twice as much of what is wrong.  The
+ * CRCs of the single messages within add nothing and are not looked at, so it does not matter that some makers have
+ * them wrong.
  *
  * Pure; any thread.
  */
@@ -38,14 +39,23 @@ static const enum bf_type types[] = {
 
 /* The elements of an entry of the list of values, and how many others have. */
 enum { ENTRY_NAME, ENTRY_STATUS, ENTRY_TIME, ENTRY_UNIT, ENTRY_SCALER, ENTRY_VALUE, ENTRY_SIGNATURE, N_ENTRY };
+enum { CRC_X25, CRC_KERMIT };
 enum { MESSAGE_BODY = 3, N_MESSAGE = 6, LIST_VALUES = 4, N_GET_LIST = 7 };
+
+struct sml_device {
+	int crc;
+};
 
 struct sml_metric {
 	const char *obis;
 	int as;
 };
 
-static const struct bf_key device_keys[] = {{0}};
+static const struct bf_key device_keys[] = {
+	{"crc", BF_KEY_CHOICE, offsetof(struct sml_device, crc), 0, 0, "x25", "x25|kermit", 0,
+		"The CRC-16 of the meter, kermit for some early ones of Holley"},
+	{0},
+};
 
 static const struct bf_key metric_keys[] = {
 	{"obis", BF_KEY_TEXT, offsetof(struct sml_metric, obis), 0, 0, NULL, NULL, BF_KEY_REQUIRED,
@@ -62,11 +72,12 @@ static const struct bf_key metric_keys[] = {
 
 static const uint8_t begin[BEGIN] = {0x1B, 0x1B, 0x1B, 0x1B, 1, 1, 1, 1};
 
-static bool crc_fits(const uint8_t *bytes, size_t n)
+static bool crc_fits(const struct sml_device *keys, const uint8_t *bytes, size_t n)
 {
 	const uint8_t *told = bytes + n - 2;
-	return (told[0] | told[1] << 8) == bf_crc16_x25(bytes, n - 2) ||
-	       (told[0] << 8 | told[1]) == bf_crc16_kermit(bytes, n - 2);
+	if (keys->crc == CRC_KERMIT)
+		return (told[0] << 8 | told[1]) == bf_crc16_kermit(bytes, n - 2);
+	return (told[0] | told[1] << 8) == bf_crc16_x25(bytes, n - 2);
 }
 
 /* How many of the bytes belong to no file that begins among them. */
@@ -87,7 +98,6 @@ static size_t longest(const struct bf_device *device)
 static enum bf_find find(
 	const struct bf_device *device, const uint8_t *input, size_t n, uint8_t *body, struct bf_found *ret_found)
 {
-	(void)device;
 	*ret_found = (struct bf_found){.n = before_begin(input, n)};
 	if (ret_found->n > 0)
 		return BF_FIND_SKIP;
@@ -107,7 +117,8 @@ static enum bf_find find(
 			continue;
 		}
 		ret_found->n = at + END;
-		if (after[0] != 0x1A || after[1] >= MARK || after[1] > length || !crc_fits(input, at + END))
+		if (after[0] != 0x1A || after[1] >= MARK || after[1] > length ||
+			!crc_fits(device->keys, input, at + END))
 			return BF_FIND_DAMAGED;
 		ret_found->message = (struct bf_message){0, body, length - after[1]};
 		return BF_FIND_MESSAGE;
@@ -314,7 +325,7 @@ BF_DRIVER(sml) = {
 	.way = BF_WAY_STREAM,
 	.device_keys = device_keys,
 	.metric_keys = metric_keys,
-	.device_size = 0,
+	.device_size = sizeof(struct sml_device),
 	.metric_size = sizeof(struct sml_metric),
 	.check = check,
 	.shape = shape,

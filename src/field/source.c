@@ -384,7 +384,7 @@ int64_t source_tick(struct source *source, int64_t wall_ms, int64_t now_us)
 		miss_at = source->heard_at + limit_us * ((int64_t)source->missed + 1);
 		if (miss_at <= now_us)
 			miss_at = now_us + limit_us;
-	} else if (source->missed == 0) {
+	} else if (source->missed == 0 && !source->talking) {
 		tell_stale(&telling, wall_ms, now_us);
 	}
 	telling_send(&telling, true);

@@ -38,7 +38,8 @@ struct source {
 	size_t n, size;
 	struct source_metric *metrics;
 	struct source_kind *kinds;
-	bool asked; /* some kind has a request, or the driver asks */
+	bool asked;   /* some kind has a request, or the driver asks */
+	bool talking; /* a conversation with it is under way: what it lacks may be to come */
 	int64_t opened_at, heard_at;
 	int64_t gap_us, last_gap_us; /* between messages: the usual one, the last one */
 	int64_t every_us;            /* the shortest of all */

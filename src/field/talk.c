@@ -73,6 +73,8 @@ void talk_opened(struct talk *talk, int64_t now_us)
 
 void talk_lost(struct talk *talk)
 {
+	if (talk->current >= 0)
+		talk->sources[talk->queries[talk->current].source].talking = false;
 	talk->current = -1;
 	talk->phase = TALK_IDLE;
 	talk->greeting = talk->bus->n_devices;
@@ -98,7 +100,8 @@ bool talk_is_due(const struct talk *talk, int64_t now_us)
 
 struct source *talk_waits_for(const struct talk *talk)
 {
-	bool waits = talk->phase == TALK_WAIT || (talk->phase == TALK_SENDING && !talk->ask.unanswered);
+	bool early = talk->phase == TALK_SENDING || (talk->phase == TALK_PAUSE && talk->ask.n == 0);
+	bool waits = talk->phase == TALK_WAIT || (early && !talk->ask.unanswered);
 	return waits ? &talk->sources[talk->queries[talk->current].source] : NULL;
 }
 
@@ -143,6 +146,7 @@ static int end(struct talk *talk, bool answered, int64_t wall_ms, int64_t now_us
 	if (talk->fast)
 		rc = talk->port->ops->speed(talk->port, talk->bus->line.baud);
 	talk->fast = false;
+	source->talking = false;
 	talk->current = -1;
 	talk->phase = TALK_IDLE;
 	talk->free_at = now_us + plan_bus_gap_us(talk->bus);
@@ -271,6 +275,7 @@ static int64_t idle(struct talk *talk, int64_t wall_ms, int64_t now_us)
 	if (talk->queries[first].every_us != CLOCK_NEVER)
 		times_note(&talk->counts->late_by, now_us - talk->queries[first].due_at);
 	talk->current = first;
+	talk->sources[talk->queries[first].source].talking = true;
 	talk->step = 0;
 	talk->began_at = now_us;
 	int rc = advance(talk, NULL, wall_ms, now_us);

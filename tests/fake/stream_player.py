@@ -5,7 +5,8 @@
 
 The script is JSON: {"input": ["42 4d ..."], "requests": ["ff 01 86 ..."]} in hexadecimal digits.  With requests each item of the
 input answers the next of them, whichever it is; what else comes (the greeting of `init`) is taken and not answered.  Without
-requests all of the input is sent again and again.
+requests all of the input is sent again and again; with "talks": true each item answers whatever comes next, as in a
+conversation that a driver leads, and what came is printed.
 """
 
 import argparse
@@ -28,6 +29,7 @@ def main():
         script = json.load(f)
     items = [bytes.fromhex(item) for item in script["input"]]
     requests = [bytes.fromhex(request) for request in script.get("requests", [])]
+    talks = script.get("talks", False)
     master, slave = pty.openpty()
     tty.setraw(slave)
     os.symlink(os.ttyname(slave), given.pty)
@@ -40,6 +42,12 @@ def main():
             for request in requests:
                 if request in heard and items:
                     heard = heard.split(request, 1)[1]
+                    os.write(master, items.pop(0))
+        elif talks:
+            if heard and not ready:  # all of it has come
+                print(heard.hex(), flush=True)
+                heard = b""
+                if items:
                     os.write(master, items.pop(0))
         elif not ready:
             for item in items:

@@ -11,6 +11,7 @@ import unittest
 from harness import HERE, Scenario, wait_until
 
 SOURCE = os.path.join(HERE, "..", "..")
+TALK = {"iec62056", "mbus"}  # drivers that lead a conversation
 PLAYER = ["/usr/bin/python3", "-B", os.path.join(HERE, "..", "fake", "stream_player.py")]
 MAP = """
 site: "v"
@@ -36,7 +37,8 @@ class StreamProfiles(Scenario):
         """The last payload of each topic."""
         name = "%s-%s%s" % (profile["id"], vector["name"], "".join(arguments))
         requests = [message["request"] for message in profile["messages"] if "request" in message]
-        script = self.write(name + ".json", json.dumps({"input": vector["input"], "requests": requests}))
+        talks = profile["transport"] in TALK
+        script = self.write(name + ".json", json.dumps({"input": vector["input"], "requests": requests, "talks": talks}))
         player = self.start([*PLAYER, "--pty", self.path(name), "--script", script, *arguments], name)
         wait_until(lambda: "ready" in player.text() or not player.alive(), "the player of " + name)
         conf = self.write(name + ".conf", MAP.format(pty=self.path(name), id=profile["id"]))

@@ -21,6 +21,8 @@
 
 #define EXAMPLE BUSFERRY_SOURCE "/docs/example-driver/vane.conf"
 
+#define TALK_US INT64_C(60000000)
+
 static const char *folder = BUSFERRY_SOURCE "/config/profiles";
 
 /* A profile with its golden inputs. */
@@ -184,6 +186,8 @@ static bool bears_what_happens(const struct loaded *loaded, const struct vector 
 		if (loaded->plan.metrics[i].every_us > longest_us)
 			longest_us = loaded->plan.metrics[i].every_us;
 	int64_t while_us = 12 * longest_us + told->stream->ignore_first_us;
+	if (told->driver->ask) /* the steps of a conversation have time-outs of their own */
+		while_us += TALK_US;
 	bool checked = is_checked(loaded, &kind);
 
 	bool fine = is_heard(stage, id, while_us, "at first");

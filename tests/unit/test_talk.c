@@ -41,7 +41,7 @@ static int value(const struct bf_device *device, const void *metric, unsigned in
 	(void)index;
 	(void)text;
 	*ret_value = (struct bf_value){.kind = BF_SIGNED, .i = message->bytes[1]};
-	return 0;
+	return message->bytes[1] == 'n' ? -ENOENT : 0; /* its name, which says nothing of the metric */
 }
 
 /* The conversation of the test at hand, and what its steps were answered. */
@@ -288,6 +288,16 @@ static void test_a_step_that_only_waits(void **state)
 	run(100 * MS);
 	assert_string_equal(answers, "ab");
 	finish();
+
+	put(1, "", (struct bf_ask){.baud = 2400, .pause_us = 500 * MS}); /* and it does not keep the silence */
+	start();
+	run(100 * MS);
+	strcpy(stage.coming, "ma");
+	run(100 * MS);
+	strcpy(stage.coming, "mb");
+	run(100 * MS);
+	assert_string_equal(answers, "ab");
+	finish();
 }
 
 /* On a pty bytes take no time: the answer is there while they are thought to be under way. */
@@ -324,6 +334,27 @@ static void test_no_answer(void **state)
 	finish();
 }
 
+/* A conversation may take many times longer than the metric's interval: that it has not come yet is no silence. */
+static void test_a_long_conversation(void **state)
+{
+	(void)state;
+	put(0, "hi", (struct bf_ask){0});
+	put(1, "", (struct bf_ask){.timeout_us = 60000 * MS});
+	start();
+	stage.metric.every_us = stage.stream.sources[0].every_us = 1000 * MS;
+	stage.stream.talk.queries[0].every_us = 1000 * MS;
+	for (int i = 0; i < 3; i++) {
+		run(500 * MS);
+		strcpy(stage.coming, "mn");
+		run(30000 * MS);
+		strcpy(stage.coming, "mv");
+		run(500 * MS);
+	}
+	assert_string_equal(stage.told_values, "vvv");
+	assert_int_equal(stage.stream.counts.timeouts, 0);
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_a_step_that_only_waits),
 		cmocka_unit_test(test_an_answer_that_is_early),
 		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_a_long_conversation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
