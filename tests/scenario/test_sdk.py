@@ -147,6 +147,8 @@ class Sdk(Scenario):
         folder = self.example()
         self.make(folder, "install")
         self.env["BUSFERRY_PROFILES"] = folder
+        vane = self.busferry("profiles", "check", os.path.join(folder, "vane.conf"))
+        self.assertEqual((vane.returncode, vane.stderr), (0, ""))
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         tty.setraw(slave)
