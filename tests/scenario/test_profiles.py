@@ -89,12 +89,14 @@ class Profiles(Scenario):
                 done = self.profiles("check", os.path.join(self.env["BUSFERRY_PROFILES"], name + ".conf"))
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
 
-    def test_the_one_in_the_document(self):
+    def test_those_in_the_document(self):
         with open(os.path.join(SOURCE, "docs", "writing-a-profile.md"), encoding="utf-8") as f:
-            text = re.search(r"```\n(profile: .*?)```", f.read(), re.S).group(1)
-        file = self.write("profiles/%s.conf" % re.search(r'id: "(.*?)"', text).group(1), text)
-        done = self.profiles("check", file)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+            texts = re.findall(r"```\n(profile: .*?)```", f.read(), re.S)
+        self.assertEqual(len(texts), 3)
+        for text in texts:
+            file = self.write("profiles/%s.conf" % re.search(r'id: "(.*?)"', text).group(1), text)
+            done = self.profiles("check", file)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_the_smallest_map_of_the_contract(self):
         conf = self.write("small.conf", """
