@@ -125,8 +125,8 @@ static const char *nearest(const char *text, const char *key)
 		for (size_t i = 0; explain_row_at(i, &row) && n_words < WORDS_MAX; i++)
 			if (!in_group || of_group(&row, text, key - 1))
 				words[n_words++] = row.key->name;
-	const char *near = faults_did_you_mean(key, words);
-	return near ? near : faults_did_you_mean(text, words);
+	const char *near = faults_did_you_mean(text, words); /* "frame.chek.kind" */
+	return near ? near : faults_did_you_mean(key, words);
 }
 
 static int unknown(const char *text)

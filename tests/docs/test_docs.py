@@ -93,6 +93,15 @@ class Explain(unittest.TestCase):
         self.assertIn("driver   modbus", busferry("check", "--explain", "metric.holding").stdout)
         self.assertIn("driver   modbus", busferry("check", "--explain", "modbus.holding").stdout)
 
+    def test_a_key_of_a_group_in_a_group(self):
+        kind = busferry("check", "--explain", "frame.check.kind").stdout
+        self.assertIn('none, it must be given in "frame.check"\n  in       a device\n  driver   frame\n', kind)
+        for key in ("device.frame.check.kind", "frame.frame.check.kind"):
+            self.assertEqual(busferry("check", "--explain", key).stdout, kind)
+        self.assertIn(kind, busferry("check", "--explain", "frame.check").stdout)
+        self.assertIn("in       a message\n  driver   frame", busferry("check", "--explain", "message.match.is").stdout)
+        self.assertIn('(did you mean "frame.check.kind"?)', busferry("check", "--explain", "frame.chek.kind").stderr)
+
     def test_groups_as_they_stand_in_the_map(self):
         for key in ("topics.qos", "rule.qos"):
             self.assertIn("in       a rule", busferry("check", "--explain", key).stdout)

@@ -4,6 +4,7 @@ is made from what lies there, as a module, without a look into the source tree. 
 Everything is made with the compiler and the sanitizer of the build under test, so that modules are loaded under those too.
 """
 
+import contextlib
 import glob
 import json
 import os
@@ -40,9 +41,9 @@ class Installed:
         self.program = os.path.join(self.prefix, "bin", "busferry")
         self.include = os.path.join(self.prefix, "include", "busferry")
         self.build()
-        self.env = dict(os.environ, PKG_CONFIG_PATH=glob.glob(self.prefix + "/lib/**/pkgconfig", recursive=True)[0], CC=CC)
         for name in ("BUSFERRY_DRIVERS", "BUSFERRY_PROFILES", "PKG_CONFIG_SYSROOT_DIR"):
-            self.env.pop(name, None)
+            os.environ.pop(name, None)  # for children too that add theirs to what is here
+        self.env = dict(os.environ, PKG_CONFIG_PATH=glob.glob(self.prefix + "/lib/**/pkgconfig", recursive=True)[0], CC=CC)
 
     def build(self, *options):
         run("cmake", "-S", SOURCE, "-B", self.build_folder, "-G", "Ninja", "-DCMAKE_INSTALL_PREFIX=" + self.prefix,
@@ -147,9 +148,12 @@ class Sdk(Scenario):
         folder = self.example()
         self.make(folder, "install")
         self.env["BUSFERRY_PROFILES"] = folder
+        vane = self.busferry("profiles", "check", os.path.join(folder, "vane.conf"))
+        self.assertEqual((vane.returncode, vane.stderr), (0, ""))
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         tty.setraw(slave)
+        os.set_blocking(master, False)
         with open(os.path.join(folder, "map.conf"), encoding="utf-8") as f:
             text = f.read().replace("/dev/ttyUSB0", os.ttyname(slave)).replace('"10s"', '"0s"')
         os.close(slave)
@@ -163,7 +167,9 @@ class Sdk(Scenario):
         damaged = sound[:2] + b"\x58" + sound[3:]
 
         def told():
-            os.write(master, b"\xa9\x10noise" + damaged + sound)
+            self.assertTrue(gateway.alive(), gateway.text())
+            with contextlib.suppress(BlockingIOError):  # it does not read yet
+                os.write(master, b"\xa9\x10noise" + damaged + sound)
             return "temperature {" in gateway.text()
         wait_until(told, "the readings of the example")
         readings = {line.split(" ", 1)[0]: json.loads(line.split(" ", 1)[1]) for line in gateway.text().splitlines()

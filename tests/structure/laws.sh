@@ -29,7 +29,7 @@ done
 
 bad=$(grep -nE '#include "' src/sdk/*.h | grep -v '"sdk/') && fail "sdk: a public header includes what is not installed:
 $bad"
-bad=$(grep -rnE '#include "' drivers --include='*.[ch]' | grep -vE '"sdk/|"[a-z0-9_]+\.h"') && fail "drivers: see more than sdk/:
+bad=$(grep -rnE '#include "' drivers docs --include='*.[ch]' | grep -vE '"sdk/|"[a-z0-9_]+\.h"') && fail "drivers: see more than sdk/:
 $bad"
 
 for header in modbus/modbus.h modbus.h libserialport.h mosquitto.h libconfig.h sqlite3.h cjson/cJSON.h; do
