@@ -284,13 +284,25 @@ static void write_row(FILE *to, bool sent, int64_t at_ms, const uint8_t *bytes, 
 	fputc('\n', to);
 }
 
+static int settle(struct recording *recording)
+{
+	if (recording->failure == 0 && fflush(recording->to) != 0)
+		recording->failure = -errno;
+	return recording->failure;
+}
+
+int recording_line(struct recording *recording, int64_t at_ms, const char *line)
+{
+	if (recording->failure == 0)
+		fprintf(recording->to, "# %" PRId64 " line: %s\n", at_ms, line);
+	return settle(recording);
+}
+
 int recording_add(struct recording *recording, bool sent, int64_t at_ms, const uint8_t *bytes, size_t n)
 {
 	for (size_t at = 0; recording->failure == 0 && at < n; at += ROW)
 		write_row(recording->to, sent, at_ms, bytes + at, n - at < ROW ? n - at : ROW);
-	if (recording->failure == 0 && fflush(recording->to) != 0)
-		recording->failure = -errno;
-	return recording->failure;
+	return settle(recording);
 }
 
 int recording_close(struct recording *recording)

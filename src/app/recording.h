@@ -54,6 +54,9 @@ int recording_create(const char *path, const char *port, const char *line, int64
  * far as the system does.  0; -errno, and nothing more is written. */
 int recording_add(struct recording *recording, bool sent, int64_t at_ms, const uint8_t *bytes, size_t n);
 
+/* The line has other settings from here on, which a comment says.  As recording_add. */
+int recording_line(struct recording *recording, int64_t at_ms, const char *line);
+
 /* NULL is allowed.  0; -errno of whatever could not be written before. */
 int recording_close(struct recording *recording);
 
