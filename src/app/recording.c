@@ -53,13 +53,6 @@ static void fault(struct reader *reader, size_t column, size_t width, const char
 	faults_add(reader->faults, FAULT_ERROR, &at, hint, "%s", what);
 }
 
-static int unreadable(struct reader *reader, int failure, const char *what)
-{
-	struct place_in_map at = {.file = reader->path};
-	faults_add(reader->faults, FAULT_ERROR, &at, NULL, "%s: %s", what, strerror(-failure));
-	return failure;
-}
-
 /* The whole file, with a NUL behind it. */
 static int slurp(struct reader *reader, char **ret_text, size_t *ret_n)
 {
@@ -67,7 +60,7 @@ static int slurp(struct reader *reader, char **ret_text, size_t *ret_n)
 	int fd = open(reader->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat about = {0};
 	if (fd < 0)
-		return unreadable(reader, -errno, "cannot open the recording");
+		return -errno;
 	int rc = fstat(fd, &about) < 0    ? -errno
 		 : S_ISREG(about.st_mode) ? 0
 		 : S_ISDIR(about.st_mode) ? -EISDIR
@@ -89,7 +82,7 @@ static int slurp(struct reader *reader, char **ret_text, size_t *ret_n)
 	close(fd);
 	if (rc < 0) {
 		free(text);
-		return unreadable(reader, rc, "cannot read the recording");
+		return rc;
 	}
 	text[n] = '\0';
 	*ret_text = text;

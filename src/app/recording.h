@@ -34,9 +34,9 @@ struct recording_chunk {
 };
 
 /*
- * Reads a recording; chunks and bytes live in the arena.  Whatever is wrong is added to the faults, at its place.
- * 0; -EINVAL when it has faults or is none; -EFBIG when it is too large; -ENOENT, -EACCES, -EIO … when it can't be
- * read. Each of them was told.
+ * Reads a recording; chunks and bytes live in the arena.  What is wrong in it is added to the faults, at its place.
+ * 0; -EINVAL when it has faults, or is no file; -EFBIG when it is too large; -ENOENT, -EACCES, -EISDIR, -EIO … when it
+ * can't be read.  Only faults in it are told.
  */
 int recording_read(const char *path, struct arena *arena, struct faults *faults,
 	const struct recording_chunk **ret_chunks, size_t *ret_n);

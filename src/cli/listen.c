@@ -133,8 +133,8 @@ static int listen_to_recording(struct listen_command *command, const char *file)
 	struct faults faults = {0};
 	const struct recording_chunk *chunks;
 	size_t n;
-	int code = EX_DATAERR;
-	if (recording_read(file, &arena, &faults, &chunks, &n) == 0) {
+	int code = EX_DATAERR, rc = recording_read(file, &arena, &faults, &chunks, &n);
+	if (rc == 0) {
 		int64_t now_us = clock_now(&clock_system);
 		command->report.replays = true;
 		prepare(command, NULL);
@@ -142,6 +142,8 @@ static int listen_to_recording(struct listen_command *command, const char *file)
 		code = conclude(command, now_us + (n ? chunks[n - 1].at_ms * 1000 : 0));
 	} else {
 		listen_report_destroy(&command->report);
+		if (faults.n_errors == 0)
+			code = wire_failed(&command->wire.bus, rc);
 	}
 	faults_print(&faults, stderr, cli_colour(STDERR_FILENO));
 	faults_destroy(&faults);
@@ -218,7 +220,7 @@ int cli_listen(int argc, char **argv)
 			.argument = "N",
 			.kind = CLI_DURATION,
 			.into = &command.for_us,
-			.help = "end after that time (with Ctrl-C; with --ask when all was asked)"},
+			.help = "how long (until Ctrl-C; with --ask until all was asked)"},
 		{.name = "record",
 			.argument = "FILE",
 			.kind = CLI_TEXT,
