@@ -80,10 +80,13 @@ const struct cli_command cli_commands[] = {
 		"no buffer file and no gateway runs. drop without --yes says what it would do and ends with 64.\n\n"
 		"  busferry buffer export --topic 'home/cellar/#' > cellar.jsonl",
 		cli_buffer},
-	{"profiles", "list | show ID | check FILE [--json]", "the devices that are known, and what is known of them",
+	{"profiles", "list | show ID | check FILE | new ID [--transport DRIVER] [--json]",
+		"the devices that are known, and what is known of them",
 		"list shows all, show one with its metrics; check tells every fault of a profile and replays its "
 		"vectors:\n"
-		"exit code 78 for faults, 65 when a vector gives other readings than it should.",
+		"exit code 78 for faults, 65 when a vector gives other readings than it should. new prints one to "
+		"begin with.\n\n"
+		"  busferry profiles new acme-t1 --transport frame > acme-t1.conf",
 		cli_profiles},
 	{"drivers", "[--json]", "the drivers and their keys", NULL, cli_drivers},
 	{0},
