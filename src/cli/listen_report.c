@@ -194,11 +194,13 @@ static void asks(struct listener_watch *watch, const struct candidate *candidate
 {
 	struct listen_report *report = of(watch);
 	transcript_flush(&report->transcript);
+	if (!candidate->asks) /* it may have an init */
+		return;
 	if (report->as_json) {
 		struct json json = json_begin(report, "ask");
 		json_text(&json, "profile", candidate->profile.id);
 		json_print(&json);
-	} else if (candidate->asks) {
+	} else {
 		fprintf(stderr, "busferry: asking as %s\n", candidate->profile.id);
 	}
 }
@@ -275,10 +277,14 @@ static void json_candidate(const struct listen_report *report, struct json *json
 
 static void end_json(struct listen_report *report, struct candidate *const *best, size_t n, int64_t now_us)
 {
+	char line[LINE_TEXT_SIZE];
+	const char *settings = line_of(report, line);
 	struct json json = json_begin(report, "end");
 	json_int(&json, "at_ms", since_ms(report, now_us));
 	json_int(&json, "bytes", (int64_t)report->listener->n_bytes);
 	json_int(&json, "sent", (int64_t)report->listener->n_sent);
+	if (settings)
+		json_text(&json, "line", settings);
 	json_array(&json, "understood");
 	for (size_t i = 0; i < n; i++)
 		json_candidate(report, &json, best[i]);
@@ -297,14 +303,17 @@ static void end_text(struct listen_report *report, struct candidate *const *best
 	fputs(n ? "; this was understood:\n" : "; nothing was understood\n", stderr);
 	for (size_t i = 0; i < n; i++)
 		print_candidate(report, best[i]);
-	if (n == 0) {
+	if (n == 0)
 		listen_hint_print(listener);
-	} else if (!report->replays) {
-		const char *settings = line_of(report, line);
-		fprintf(stderr, "  for the map: NAME: { port: \"%s\"%s%s%s  profile: \"%s\" }\n", listener->bus->name,
-			settings ? "  line: \"" : "", settings ? settings : "", settings ? "\"" : "",
-			best[0]->profile.id);
-	}
+	if (n > 1)
+		fputs("  hint: sensors of a family understand each other's messages; the type plate tells which one it "
+		      "is\n",
+			stderr);
+	if (n == 0 || report->replays)
+		return;
+	const char *settings = line_of(report, line);
+	fprintf(stderr, "  for the map: NAME: { port: \"%s\"%s%s%s  profile: \"%s\" }\n", listener->bus->name,
+		settings ? "  line: \"" : "", settings ? settings : "", settings ? "\"" : "", best[0]->profile.id);
 }
 
 bool listen_report_end(struct listen_report *report, int64_t now_us)
