@@ -128,7 +128,7 @@ static void json_values(struct json *json, const struct candidate *candidate, bo
 	json_object_end(json);
 }
 
-static void heard(struct candidate_watch *watch, const struct candidate *candidate, int64_t now_us)
+static void readings_come(struct candidate_watch *watch, const struct candidate *candidate, int64_t now_us)
 {
 	struct listen_report *report = of(watch);
 	transcript_flush(&report->transcript);
@@ -208,7 +208,7 @@ static void asks(struct listener_watch *watch, const struct candidate *candidate
 int listen_report_init(struct listen_report *report, struct listener *listener, bool as_json, const char *record)
 {
 	*report = (struct listen_report){
-		.watch = {.heard = {.heard = heard}, .bytes = bytes_pass, .opened = opened, .asks = asks},
+		.watch = {.heard = {.heard = readings_come}, .bytes = bytes_pass, .opened = opened, .asks = asks},
 		.reader = {.chunk = chunk},
 		.listener = listener,
 		.record = record,
