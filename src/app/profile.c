@@ -39,11 +39,16 @@ static bool is_id(const char *text, size_t n)
 	return n > 0;
 }
 
+bool profile_id_sound(const char *id)
+{
+	return is_id(id, strlen(id));
+}
+
 int profile_find(const char *id, struct arena *arena, const char **ret_file)
 {
 	const char *at[FOLDERS];
 	folders(at);
-	for (size_t i = 0; is_id(id, strlen(id)) && i < FOLDERS; i++) {
+	for (size_t i = 0; profile_id_sound(id) && i < FOLDERS; i++) {
 		const char *file = arena_format(arena, "%s/%s" SUFFIX, at[i], id);
 		if (at[i][0] == '\0' || access(file, F_OK) < 0)
 			continue;

@@ -40,6 +40,9 @@ int profile_read(const char *file, struct arena *arena, struct faults *faults, s
 /* Is it for a driver of streams? */
 bool profile_is_stream(const struct profile *profile);
 
+/* Can it be an id?  Letters and digits, and behind the first one of them also "-", "_" and ".". */
+bool profile_id_sound(const char *id);
+
 /* The file of that profile.  0; -ENOENT. */
 int profile_find(const char *id, struct arena *arena, const char **ret_file);
 

@@ -53,48 +53,53 @@ static void fault(struct reader *reader, size_t column, size_t width, const char
 	faults_add(reader->faults, FAULT_ERROR, &at, hint, "%s", what);
 }
 
-static int unreadable(struct reader *reader, int failure, const char *what)
+/* How long the file is that was opened; -errno. */
+static int64_t size_of(int fd)
 {
-	struct place_in_map at = {.file = reader->path};
-	faults_add(reader->faults, FAULT_ERROR, &at, NULL, "%s: %s", what, strerror(-failure));
-	return failure;
+	struct stat about;
+	if (fstat(fd, &about) < 0)
+		return -errno;
+	if (!S_ISREG(about.st_mode))
+		return S_ISDIR(about.st_mode) ? -EISDIR : -EINVAL;
+	return (size_t)about.st_size > RECORDING_SIZE_MAX ? -EFBIG : about.st_size;
 }
 
-/* The whole file, with a NUL behind it. */
-static int slurp(struct reader *reader, char **ret_text, size_t *ret_n)
+/* All of it, into room for `size` bytes.  How many there were, or -errno. */
+static int64_t read_all(int fd, char *text, size_t size)
 {
-	/* a FIFO without a writer would hold up whoever opens it */
-	int fd = open(reader->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat about = {0};
-	if (fd < 0)
-		return unreadable(reader, -errno, "cannot open the recording");
-	int rc = fstat(fd, &about) < 0    ? -errno
-		 : S_ISREG(about.st_mode) ? 0
-		 : S_ISDIR(about.st_mode) ? -EISDIR
-					  : -EINVAL;
-	size_t n = 0, size = rc == 0 && about.st_size > 0 ? (size_t)about.st_size : 0;
-	if (rc == 0 && size > RECORDING_SIZE_MAX)
-		rc = -EFBIG;
-	char *text = rc == 0 ? malloc(size + 1) : NULL;
-	if (rc == 0 && !text)
-		rc = -ENOMEM;
-	while (rc == 0 && n < size) {
+	size_t n = 0;
+	while (n < size) {
 		ssize_t got = read(fd, text + n, size - n);
 		if (got == 0)
 			break;
 		if (got < 0 && errno != EINTR)
-			rc = -errno;
+			return -errno;
 		n += got > 0 ? (size_t)got : 0;
 	}
-	close(fd);
-	if (rc < 0) {
+	return (int64_t)n;
+}
+
+/* The whole file, with a NUL behind it, on the heap; NULL and *ret_failure. */
+static char *slurp(const char *path, size_t *ret_n, int *ret_failure)
+{
+	/* a FIFO without a writer would hold up whoever opens it */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int64_t size = fd < 0 ? -errno : size_of(fd), n = size;
+	char *text = size < 0 ? NULL : malloc((size_t)size + 1);
+	if (text)
+		n = read_all(fd, text, (size_t)size);
+	else if (size >= 0)
+		n = -ENOMEM;
+	if (fd >= 0)
+		close(fd);
+	if (!text || n < 0) {
 		free(text);
-		return unreadable(reader, rc, "cannot read the recording");
+		*ret_failure = (int)n;
+		return NULL;
 	}
 	text[n] = '\0';
-	*ret_text = text;
-	*ret_n = n;
-	return 0;
+	*ret_n = (size_t)n;
+	return text;
 }
 
 static void keep(struct reader *reader, bool sent, size_t n)
@@ -235,10 +240,10 @@ int recording_read(const char *path, struct arena *arena, struct faults *faults,
 	const struct recording_chunk **ret_chunks, size_t *ret_n)
 {
 	struct reader reader = {.path = path, .arena = arena, .faults = faults};
-	char *text = NULL;
 	size_t n = 0;
-	int rc = slurp(&reader, &text, &n);
-	if (rc < 0)
+	int rc = 0;
+	char *text = slurp(path, &n, &rc);
+	if (!text)
 		return rc;
 	rc = read_text(&reader, text, n);
 	free(text);
@@ -284,13 +289,25 @@ static void write_row(FILE *to, bool sent, int64_t at_ms, const uint8_t *bytes, 
 	fputc('\n', to);
 }
 
+static int settle(struct recording *recording)
+{
+	if (recording->failure == 0 && fflush(recording->to) != 0)
+		recording->failure = -errno;
+	return recording->failure;
+}
+
+int recording_line(struct recording *recording, int64_t at_ms, const char *line)
+{
+	if (recording->failure == 0)
+		fprintf(recording->to, "# %" PRId64 " line: %s\n", at_ms, line);
+	return settle(recording);
+}
+
 int recording_add(struct recording *recording, bool sent, int64_t at_ms, const uint8_t *bytes, size_t n)
 {
 	for (size_t at = 0; recording->failure == 0 && at < n; at += ROW)
 		write_row(recording->to, sent, at_ms, bytes + at, n - at < ROW ? n - at : ROW);
-	if (recording->failure == 0 && fflush(recording->to) != 0)
-		recording->failure = -errno;
-	return recording->failure;
+	return settle(recording);
 }
 
 int recording_close(struct recording *recording)

@@ -34,9 +34,9 @@ struct recording_chunk {
 };
 
 /*
- * Reads a recording; chunks and bytes live in the arena.  Whatever is wrong is added to the faults, at its place.
- * 0; -EINVAL when it has faults or is none; -EFBIG when it is too large; -ENOENT, -EACCES, -EIO … when it can't be
- * read. Each of them was told.
+ * Reads a recording; chunks and bytes live in the arena.  What is wrong in it is added to the faults, at its place.
+ * 0; -EINVAL when it has faults, or is no file; -EFBIG when it is too large; -ENOENT, -EACCES, -EISDIR, -EIO … when it
+ * can't be read.  Only faults in it are told.
  */
 int recording_read(const char *path, struct arena *arena, struct faults *faults,
 	const struct recording_chunk **ret_chunks, size_t *ret_n);
@@ -53,6 +53,9 @@ int recording_create(const char *path, const char *port, const char *line, int64
 /* Another chunk, at_ms after the start; long ones are spread over several lines.  Kept whole on disk from now on, as
  * far as the system does.  0; -errno, and nothing more is written. */
 int recording_add(struct recording *recording, bool sent, int64_t at_ms, const uint8_t *bytes, size_t n);
+
+/* The line has other settings from here on, which a comment says.  As recording_add. */
+int recording_line(struct recording *recording, int64_t at_ms, const char *line);
 
 /* NULL is allowed.  0; -errno of whatever could not be written before. */
 int recording_close(struct recording *recording);

@@ -88,10 +88,12 @@ static void add_input(const struct tree *at, const char *key, const struct bf_te
 static void read_input(const struct profile *profile, const struct tree *at, const struct map_vector *map,
 	struct arena *arena, struct faults *faults, struct vector *to)
 {
-	(void)profile;
+	size_t before = faults->n_errors;
 	add_input(at, "input", &map->input, arena, faults, to);
 	add_input(at, "text", &map->text, arena, faults, to);
-	if (to->n_input == 0)
+	if (map->recording)
+		vector_recording_read(profile, at, map->recording, arena, faults, to);
+	if (to->n_input == 0 && faults->n_errors == before)
 		schema_fault(faults, at, NULL, "write input: [ \"42 4D …\" ], text: [ \"…\" ] or recording: \"….rec\"",
 			"the vector \"%s\" has no input", at->name);
 }

@@ -56,6 +56,10 @@ void vector_note(
  * metric of the plan. */
 void vector_stream_replay(const struct plan *plan, const struct vector *vector, struct vector_seen *seen);
 
+/* vector_recording.c: adds what a recording in the folder beside the profile has to the input.  Tells what is wrong. */
+void vector_recording_read(const struct profile *profile, const struct tree *at, const char *name, struct arena *arena,
+	struct faults *faults, struct vector *to);
+
 /* The quality word of an expectation without a value, or NULL when it has one. */
 const char *vector_quality(const struct tree *expected);
 

@@ -99,10 +99,15 @@ static int script_write(struct stream_port *port, const uint8_t *bytes, size_t n
 	struct script *script = (struct script *)port;
 	(void)bytes;
 	(void)n;
-	if (script->n_greetings)
+	if (script->n_greetings) {
 		script->n_greetings--;
-	else
+	} else {
+		/* the request before has no answer, and none was waited for */
+		if (script->asked && script->open && script->next < script->vector->n_input &&
+			script->vector->input[script->next].n == 0)
+			script->next++;
 		script->open = true;
+	}
 	return 0;
 }
 

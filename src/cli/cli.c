@@ -40,6 +40,19 @@ const struct cli_command cli_commands[] = {
 		"  busferry read /dev/ttyUSB0 --line \"9600 8N1\" -a 1 input:0 -t f32 -n 4\n"
 		"  busferry read tcp://192.168.1.5 holding:40001 --orders",
 		cli_read},
+	{"listen", "PORT [OPTIONS]", "what a sensor says on a serial port, and which profiles understand it",
+		"PORT is a serial port, tcp://HOST:PORT of a serial device server, or a recording. What comes is "
+		"shown,\n"
+		"and all profiles of sensors that send messages try themselves on it. Without --line the settings "
+		"that\n"
+		"profiles have are tried in turn, until something is understood. Ctrl-C ends it.\n\n"
+		"Nothing is sent unless --profile or --ask says so: those requests go to a device that nobody knows "
+		"yet,\n"
+		"and what reads one device may set another. Exit code 69 when nothing was understood.\n\n"
+		"  busferry listen /dev/ttyUSB0\n"
+		"  busferry listen /dev/ttyUSB0 --line \"9600 8N1\" --seconds 30 --record sensor.rec\n"
+		"  busferry listen sensor.rec",
+		cli_listen},
 	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",
 		"Serial buses become ptys, TCP hosts listen on the loopback. Faults, and how often they come by "
 		"default:\n\n"
@@ -67,10 +80,13 @@ const struct cli_command cli_commands[] = {
 		"no buffer file and no gateway runs. drop without --yes says what it would do and ends with 64.\n\n"
 		"  busferry buffer export --topic 'home/cellar/#' > cellar.jsonl",
 		cli_buffer},
-	{"profiles", "list | show ID | check FILE [--json]", "the devices that are known, and what is known of them",
+	{"profiles", "list | show ID | check FILE | new ID [--transport DRIVER] [--json]",
+		"the devices that are known, and what is known of them",
 		"list shows all, show one with its metrics; check tells every fault of a profile and replays its "
 		"vectors:\n"
-		"exit code 78 for faults, 65 when a vector gives other readings than it should.",
+		"exit code 78 for faults, 65 when a vector gives other readings than it should. new prints one to "
+		"begin with.\n\n"
+		"  busferry profiles new acme-t1 --transport frame > acme-t1.conf",
 		cli_profiles},
 	{"drivers", "[--json]", "the drivers and their keys", NULL, cli_drivers},
 	{0},

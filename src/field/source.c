@@ -227,6 +227,7 @@ static size_t look(struct source *source, size_t at, const struct source_wait *w
 		return 1;
 	case BF_FIND_OTHER: {
 		struct telling telling;
+		source->n_sound_bytes += n;
 		telling_begin(&telling, source, now_us);
 		heard(&telling, source, now_us);
 		telling_send(&telling, false);
@@ -237,6 +238,7 @@ static size_t look(struct source *source, size_t at, const struct source_wait *w
 	}
 	if (found.message.kind >= source->seen.n_messages)
 		return 1;
+	source->n_sound_bytes += n;
 	tell_message(source, &found.message, wall_ms, now_us);
 	if (wait && (wait->any || wait->kind == found.message.kind)) {
 		*ret_answer = found.message;

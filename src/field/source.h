@@ -45,6 +45,7 @@ struct source {
 	int64_t every_us;            /* the shortest of all */
 	unsigned missed;             /* polls in a row without a message */
 	uint64_t damaged;            /* since the last sound one */
+	uint64_t n_sound_bytes;      /* of sound messages, the device's or not */
 	struct complaint silence;
 	struct device_counts counts;
 	struct bus_counts *bus; /* of its port */

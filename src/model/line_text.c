@@ -39,6 +39,12 @@ void line_text_print(const struct plan_line *line, char text[static LINE_TEXT_SI
 	snprintf(text, LINE_TEXT_SIZE, "%u %u%c%u", line->baud, line->data_bits, line->parity, line->stop_bits);
 }
 
+bool line_text_same(const struct plan_line *a, const struct plan_line *b)
+{
+	return a->baud == b->baud && a->data_bits == b->data_bits && a->parity == b->parity &&
+	       a->stop_bits == b->stop_bits;
+}
+
 int host_text_parse(const char *text, uint16_t default_port, char *host, size_t size, uint16_t *ret_port)
 {
 	const char *end, *port = NULL;

@@ -12,6 +12,8 @@ int line_text_parse(const char *text, struct plan_line *ret_line);
 #define LINE_TEXT_SIZE 24
 void line_text_print(const struct plan_line *line, char text[static LINE_TEXT_SIZE]);
 
+bool line_text_same(const struct plan_line *a, const struct plan_line *b);
+
 /* Splits HOST[:PORT]; an IPv6 address with a port needs brackets. 0; -EINVAL; -ERANGE for a port outside 1..65535. */
 int host_text_parse(const char *text, uint16_t default_port, char *host, size_t size, uint16_t *ret_port);
 

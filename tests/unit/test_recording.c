@@ -37,7 +37,7 @@ static struct tried try_file(void)
 {
 	struct tried tried = {0};
 	tried.rc = recording_read(path, &tried.arena, &tried.faults, &tried.chunks, &tried.n);
-	assert_true((tried.rc == 0) == (tried.faults.n_errors == 0));
+	assert_true(tried.rc == -EINVAL || tried.faults.n_errors == 0);
 	return tried;
 }
 
