@@ -204,6 +204,17 @@ static bool bears_what_happens(const struct loaded *loaded, const struct vector 
 	return fine;
 }
 
+#define DRIVERS_MAX 64
+
+/* Which drivers of the registry some profile has tried. */
+static bool tried[DRIVERS_MAX];
+
+static void note_driver(const struct bf_driver *driver)
+{
+	for (size_t i = 0; i < DRIVERS_MAX && registry_at(i); i++)
+		tried[i] = tried[i] || registry_at(i) == driver;
+}
+
 /* Tries all profiles of streams; how many there were. */
 static size_t each(bool (*keeps)(const struct loaded *loaded, const struct vector *vector), size_t *ret_bad)
 {
@@ -216,6 +227,8 @@ static size_t each(bool (*keeps)(const struct loaded *loaded, const struct vecto
 		bool is_stream = load(file, &loaded);
 		for (size_t k = 0; is_stream && k < loaded.n_vectors; k++)
 			*ret_bad += !keeps(&loaded, &loaded.vectors[k]);
+		if (is_stream)
+			note_driver(loaded.plan.devices[0].driver);
 		n += is_stream;
 		unload(&loaded);
 		if (!ids[i])
@@ -242,6 +255,20 @@ static void test_each_bears_what_happens_to_a_line(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* A driver that no profile uses is proven by nobody. */
+static void test_each_driver_was_tried(void **state)
+{
+	(void)state;
+	size_t n_missing = 0;
+	for (size_t i = 0; i < DRIVERS_MAX && registry_at(i); i++) {
+		bool missing = registry_at(i)->way == BF_WAY_STREAM && !tried[i];
+		if (missing)
+			print_message("no profile is for the driver %s\n", registry_at(i)->name);
+		n_missing += missing;
+	}
+	assert_int_equal(n_missing, 0);
+}
+
 /* With an argument: the profiles of that folder instead of those that are shipped. */
 int main(int argc, char **argv)
 {
@@ -254,6 +281,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_keeps_the_contract),
 		cmocka_unit_test(test_each_bears_what_happens_to_a_line),
+		cmocka_unit_test(test_each_driver_was_tried),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
