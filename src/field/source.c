@@ -16,7 +16,7 @@
 
 #define POLLS_MISSED 3
 #define BATCH        64
-#define INPUT_MIN    256
+#define LONGEST_MIN  16
 #define STALE_POLLS  3
 #define GAP_MAX_US   3600000000
 
@@ -61,9 +61,10 @@ void source_init(struct source *source, const struct plan *plan, uint32_t index,
 	size_t longest = driver->longest(&source->seen);
 	if (longest > BF_INPUT_MAX)
 		longest = BF_INPUT_MAX;
-	source->size = longest > INPUT_MIN ? longest : INPUT_MIN;
+	source->longest = longest > LONGEST_MIN ? longest : LONGEST_MIN;
+	source->size = source->longest + SOURCE_READ_MAX;
 	source->input = arena_alloc(arena, source->size);
-	source->body = arena_alloc(arena, source->size);
+	source->body = arena_alloc(arena, source->longest);
 	source->metrics = arena_array(arena, told->n_metrics, sizeof(*source->metrics));
 	source->asked = driver->ask != NULL;
 	for (size_t k = 0; k < source->seen.n_messages; k++)
@@ -217,7 +218,7 @@ static size_t look(struct source *source, size_t at, const struct source_wait *w
 	size_t n = found.n < 1 ? 1 : found.n > left ? left : found.n;
 	switch (what) {
 	case BF_FIND_MORE:
-		return left == source->size ? 1 : 0;
+		return left >= source->longest ? 1 : 0;
 	case BF_FIND_SKIP:
 		return n;
 	case BF_FIND_DAMAGED:
@@ -236,8 +237,8 @@ static size_t look(struct source *source, size_t at, const struct source_wait *w
 	case BF_FIND_MESSAGE:
 		break;
 	}
-	if (found.message.kind >= source->seen.n_messages)
-		return 1;
+	if (found.message.kind >= source->seen.n_messages || found.message.n > source->longest)
+		return 1; /* the driver's mistake */
 	source->n_sound_bytes += n;
 	tell_message(source, &found.message, wall_ms, now_us);
 	if (wait && (wait->any || wait->kind == found.message.kind)) {
@@ -361,7 +362,8 @@ static void tell_stale(struct telling *telling, int64_t wall_ms, int64_t now_us)
 		const struct plan_metric *metric = metric_of(source, i);
 		struct source_metric *state = &source->metrics[i];
 		int64_t limit_us = patience(source), seen_at = state->seen_at ? state->seen_at : warm_at(source);
-		if (metric->event || metric->every_us == PLAN_EVERY_START || state->stale)
+		bool never = metric->index > 0 && !state->seen_at; /* a battery with fewer cells than the profile has */
+		if (metric->event || metric->every_us == PLAN_EVERY_START || state->stale || never)
 			continue;
 		if (metric->every_us > limit_us)
 			limit_us = metric->every_us;

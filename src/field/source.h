@@ -14,6 +14,9 @@
 #include "model/plan.h"
 #include "model/reading.h"
 
+/* The most that is read at once: it never takes the room of a message. */
+#define SOURCE_READ_MAX ((size_t)1024)
+
 struct source_metric {
 	int64_t next_at; /* when it is due again; 0 = at once */
 	int64_t seen_at; /* in a message; 0 = not since the port was opened */
@@ -35,7 +38,7 @@ struct source {
 	struct reading_sink *sink;
 	struct bf_device seen; /* by its driver */
 	uint8_t *input, *body;
-	size_t n, size;
+	size_t n, size, longest; /* longest: of a message; size: that and what is read at once */
 	struct source_metric *metrics;
 	struct source_kind *kinds;
 	bool asked;   /* some kind has a request, or the driver asks */

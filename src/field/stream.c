@@ -19,7 +19,6 @@
 #define QUIET_US         300000
 #define QUIET_CHARS      20
 #define READS_MAX        16
-#define READ_BYTES       1024
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
@@ -129,7 +128,7 @@ static void hand_on(struct stream *stream, const uint8_t *bytes, size_t n, int64
 
 static int take(struct stream *stream, int64_t now_us)
 {
-	uint8_t bytes[READ_BYTES];
+	uint8_t bytes[SOURCE_READ_MAX];
 	stream->gather_at = 0;
 	for (int i = 0; i < READS_MAX; i++) {
 		int n = stream->port->ops->read(stream->port, bytes, sizeof(bytes));

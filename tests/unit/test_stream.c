@@ -282,6 +282,36 @@ static void test_old_bytes(void **state)
 	told("d0+ d0.m0=2 d0. ");
 }
 
+/* More comes with an answer than a message takes: nothing of it is lost. */
+static void test_much_behind_an_answer(void **state)
+{
+	(void)state;
+	stage_device(&stage, &toy, 2, 10 * SECOND);
+	stage_request(&stage, 0, 0, "F0");
+	stage_open(&stage, false);
+	until(0.02);
+	for (unsigned i = 0; i < 256; i++)
+		stage_message(&stage, i > 0, i % 100);
+	until(0.2);
+	stage_message(&stage, 1, 7);
+	until(0.5);
+	assert_int_equal(stage.stream.sources[0].counts.answers, 257);
+}
+
+/* A battery with fewer cells than its profile has: those that were never there are not missed. */
+static void test_repeats_that_are_not_there(void **state)
+{
+	(void)state;
+	stage_device(&stage, &toy, 2, SECOND);
+	stage.metrics[1].index = 5;
+	stage_open(&stage, false);
+	for (int s = 0; s < 20; s++) {
+		stage_message(&stage, 0, 1);
+		until(s + 0.9);
+	}
+	assert_null(strstr(stage_told(&stage), "d0.m1"));
+}
+
 /* A device that is dead among others is asked less often. */
 static void test_dead_among_others(void **state)
 {
@@ -478,6 +508,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_old_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_much_behind_an_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_repeats_that_are_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_among_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_conversation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_greeting_and_farewell, setup, teardown),
