@@ -81,7 +81,7 @@ floors: { f: { %s } }
 
     def fill(self, n, rate=10000, name="filled.db"):
         path = self.path(name)
-        for file in (path, path + "-wal", path + "-shm"):
+        for file in (path, path + "-wal", path + "-acks"):
             if os.path.exists(file):
                 os.unlink(file)
         done = subprocess.run([os.path.join(TOOLS, "fill_buffer"), path, "1000000000", str(n), str(rate)],
@@ -97,6 +97,9 @@ floors: { f: { %s } }
         self.row("journal: readings appended", "1/s", None, True, [r["rows"] / r["wall_s"] for r in runs])
         self.row("journal: CPU of the store, 1000 readings a commit", "us/reading", 2, False,
                  [r["store_cpu_s"] / r["rows"] * 1e6 for r in runs])
+        few = [self.fill(n, 100)[1] for _ in self.rounds()]
+        self.row("journal: CPU of the store, 100 readings a commit", "us/reading", 2, False,
+                 [r["store_cpu_s"] / r["rows"] * 1e6 for r in few])
         self.row("journal: CPU of put and store together", "us/reading", None, False,
                  [r["cpu_s"] / r["rows"] * 1e6 for r in runs])
         self.row("journal: syncs, of each second of readings", "1/s", 1, False,
