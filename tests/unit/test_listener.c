@@ -284,6 +284,21 @@ static void lines_are_gone_through_until_one_is_right(void **state)
 	end(stage);
 }
 
+static void one_that_speaks_seldom_is_waited_for(void **state)
+{
+	(void)state;
+	struct stage *stage = begin(NULL, "115200 8N1", false);
+	says(stage, tfmini, sizeof(tfmini), 10 * S);
+	run(stage, 60 * S);
+	size_t n_opened = stage->n_opened;
+	assert_in_range(n_opened, 2, 4);
+	assert_int_equal(stage->opened[n_opened - 1], 115200);
+	run(stage, 300 * S);
+	assert_int_equal(stage->n_opened, n_opened);
+	assert_true(candidate_understands(one(stage, "tfmini-plus")));
+	end(stage);
+}
+
 static void a_line_that_was_given_stays_and_all_try(void **state)
 {
 	(void)state;
@@ -505,6 +520,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_sensor_that_speaks_is_understood),
 		cmocka_unit_test(lines_are_gone_through_until_one_is_right),
+		cmocka_unit_test(one_that_speaks_seldom_is_waited_for),
 		cmocka_unit_test(a_line_that_was_given_stays_and_all_try),
 		cmocka_unit_test(settings_that_the_port_refuses_are_left_out),
 		cmocka_unit_test(nothing_is_sent_unless_it_was_told_to),
