@@ -23,8 +23,8 @@ static struct candidate *of(struct reading_sink *sink)
 	return (struct candidate *)sink;
 }
 
-/* A value as its report would judge it: what lies beyond min and max is none. */
-static void note(struct candidate_value *to, const struct plan_metric *metric, const struct reading *reading)
+/* A value as its report would judge it: what lies beyond min and max is none.  Is it one? */
+static bool note(struct candidate_value *to, const struct plan_metric *metric, const struct reading *reading)
 {
 	const struct bf_value *value = &reading->value;
 	enum quality quality = reading->quality;
@@ -38,6 +38,7 @@ static void note(struct candidate_value *to, const struct plan_metric *metric, c
 	if (n < 0)
 		n = snprintf(to->text, to->size, "null");
 	to->text[n] = '\0';
+	return to->quality == QUALITY_GOOD;
 }
 
 static void take(struct reading_sink *sink, const struct batch *batch)
@@ -50,12 +51,17 @@ static void take(struct reading_sink *sink, const struct batch *batch)
 		if (reading->quality == QUALITY_TIMEOUT || reading->quality == QUALITY_CHECKSUM ||
 			reading->quality == QUALITY_OFFLINE)
 			continue;
-		note(&candidate->values[reading->metric], &candidate->plan.metrics[reading->metric], reading);
+		const struct plan_metric *metric = &candidate->plan.metrics[reading->metric];
+		if (note(&candidate->values[reading->metric], metric, reading))
+			candidate->has_value = true;
 		said = true;
 	}
 	if (!batch->round_over || !(said || batch->n == 0))
 		return;
-	candidate->watch->heard(candidate->watch, candidate, batch->now_us);
+	candidate->n_told += candidate->has_value;
+	candidate->has_value = false;
+	if (candidate->n_told)
+		candidate->watch->heard(candidate->watch, candidate, batch->now_us);
 	for (size_t i = 0; i < candidate->plan.n_metrics; i++)
 		candidate->values[i].fresh = false;
 }
@@ -159,6 +165,7 @@ void candidate_begin(struct candidate *candidate, bool on, struct candidate_watc
 void candidate_take(struct candidate *candidate, const uint8_t *bytes, size_t n, int64_t wall_ms, int64_t now_us)
 {
 	struct bf_message none;
+	candidate->n_bytes += candidate->on ? n : 0;
 	if (candidate->on && !candidate->stream)
 		source_take(&candidate->source, bytes, n, NULL, &none, wall_ms, now_us);
 }
@@ -224,21 +231,29 @@ struct candidate_score candidate_score(const struct candidate *candidate)
 		now = score_of(&candidate->stream->sources[0]);
 		add(&score, &now);
 	}
-	for (size_t i = 0; i < candidate->plan.n_metrics; i++)
-		score.n_values += candidate->values[i].any && candidate->values[i].quality == QUALITY_GOOD;
+	score.n_bytes = candidate->n_bytes;
+	score.n_told = candidate->n_told;
 	return score;
+}
+
+static bool explains(const struct candidate_score *score)
+{
+	return score->n_told > 0 && score->n_told * 4 >= score->n_sound && score->n_sound_bytes * 20 >= score->n_bytes;
 }
 
 bool candidate_understands(const struct candidate *candidate)
 {
 	struct candidate_score score = candidate_score(candidate);
-	return score.n_sound > 0 && score.n_values > 0;
+	return explains(&score);
 }
 
 bool candidate_fits(const struct candidate *candidate)
 {
 	struct candidate_score score = candidate_score(candidate);
-	uint64_t n_sound = score.n_sound - candidate->began.n_sound;
-	return candidate->on && score.n_values > 0 && n_sound > 0 &&
-	       n_sound >= score.n_damaged - candidate->began.n_damaged;
+	const struct candidate_score *began = &candidate->began;
+	score.n_bytes -= began->n_bytes;
+	score.n_sound_bytes -= began->n_sound_bytes;
+	score.n_sound -= began->n_sound;
+	score.n_told -= began->n_told;
+	return candidate->on && explains(&score);
 }

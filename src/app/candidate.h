@@ -20,11 +20,12 @@ struct candidate_value {
 
 /* What it made of what came. */
 struct candidate_score {
-	uint64_t n_sound; /* messages of the device */
-	uint64_t n_other; /* sound ones that are none of it */
+	uint64_t n_bytes;       /* that came while it took part */
+	uint64_t n_sound_bytes; /* of them in sound messages */
+	uint64_t n_sound;       /* messages of the device */
+	uint64_t n_told;        /* of them with a value at least */
+	uint64_t n_other;       /* sound ones that are none of it */
 	uint64_t n_damaged;
-	uint64_t n_sound_bytes; /* in sound ones */
-	size_t n_values;        /* metrics that have a value */
 };
 
 struct candidate {
@@ -41,13 +42,15 @@ struct candidate {
 	struct source source;  /* what comes by itself, or is asked by others */
 	struct stream *stream; /* while it asks; NULL = it does not */
 	struct bus_counts counts;
+	uint64_t n_bytes, n_told;
+	bool has_value;                 /* the message that is being read has one */
 	struct candidate_score past;    /* of streams that are gone */
 	struct candidate_score began;   /* when the port was opened */
 	struct candidate_value *values; /* of each metric of the plan */
 	struct candidate_watch *watch;
 };
 
-/* Who wants to know.  Called when a message gave readings. */
+/* Who wants to know.  Called when a message gave readings, and ever one of this profile had a value. */
 struct candidate_watch {
 	void (*heard)(struct candidate_watch *watch, const struct candidate *candidate, int64_t now_us);
 };
@@ -83,10 +86,13 @@ void candidate_rest(struct candidate *candidate);
 /* Of all that came. */
 struct candidate_score candidate_score(const struct candidate *candidate);
 
-/* Does it understand something: a message, and a value in it? */
+/*
+ * Does it understand what came: values in a quarter of its messages at least, which make a twentieth of the bytes?  A
+ * weak check, or none, finds a message in noise now and then.
+ */
 bool candidate_understands(const struct candidate *candidate);
 
-/* Does it understand something since the port was opened, and more than what is damaged by its lights? */
+/* The same of what came since the port was opened. */
 bool candidate_fits(const struct candidate *candidate);
 
 #endif

@@ -19,7 +19,8 @@
 #include <poll.h>
 #include <string.h>
 
-#define TRY_US       INT64_C(5000000)  /* on one line, until something sound came */
+#define TRY_US       INT64_C(5000000)  /* on one line, of bytes that nobody understands */
+#define SILENT_US    INT64_C(15000000) /* without any: meters speak each 10 s */
 #define BEFORE_US    INT64_C(1000000)  /* listening before the first request */
 #define BETWEEN_US   INT64_C(200000)   /* profiles that ask */
 #define BEHIND_US    INT64_C(500000)   /* the last one */
@@ -89,6 +90,8 @@ static void came(struct listener *listener, const uint8_t *bytes, size_t n, int6
 {
 	listener->n_bytes += n;
 	listener->came_at = now_us;
+	if (!listener->try_until)
+		listener->try_until = now_us + TRY_US;
 	look_at(&listener->seen, bytes, n);
 	listener->watch->bytes(listener->watch, false, bytes, n, now_us);
 	for (size_t i = 0; i < listener->all->n; i++)
@@ -207,6 +210,7 @@ static void opened(struct listener *listener, int64_t now_us)
 	listener->state = LISTENER_OPEN;
 	listener->opened_at = now_us;
 	listener->came_at = 0;
+	listener->try_until = 0;
 	listener->next_ask = 0;
 	listener->ask_at = now_us + (listener->alone ? 0 : BEFORE_US);
 	listener->seen = (struct listener_seen){0};
@@ -320,14 +324,14 @@ static int64_t ask(struct listener *listener, bool ready, int64_t now_us)
 /* Only listens: after some time on another line. */
 static int64_t wait(struct listener *listener, int64_t now_us)
 {
-	int64_t next_at = listener->opened_at + TRY_US;
 	if (listener->n_lines < 2)
 		return CLOCK_NEVER;
+	int64_t next_at = listener->try_until ? listener->try_until : listener->opened_at + SILENT_US;
 	if (now_us < next_at)
 		return next_at;
 	if (understood(listener)) {
-		listener->opened_at = now_us;
-		return now_us + TRY_US;
+		listener->try_until = now_us + TRY_US;
+		return listener->try_until;
 	}
 	next_line(listener);
 	return now_us;

@@ -58,6 +58,7 @@ struct listener {
 	struct plan_line lines[LISTENER_LINES_MAX];
 	size_t n_lines, nth_line; /* n_lines 0: the line of the bus as it is, for all profiles */
 	int64_t opened_at, came_at, ask_at;
+	int64_t try_until; /* this line; 0 = nothing came on it */
 	size_t next_ask;
 	struct candidate *asking;
 	int64_t give_up_at;

@@ -233,11 +233,10 @@ int64_t listen_report_step(struct listen_report *report, int64_t now_us)
 	return wake;
 }
 
-/* Per cent of what came. */
-static int coverage(const struct listen_report *report, const struct candidate_score *score)
+/* Per cent of what came while it took part. */
+static int coverage(const struct candidate_score *score)
 {
-	uint64_t n = report->listener->n_bytes;
-	uint64_t percent = n ? score->n_sound_bytes * 100 / n : 0;
+	uint64_t percent = score->n_bytes ? score->n_sound_bytes * 100 / score->n_bytes : 0;
 	return percent > 100 ? 100 : (int)percent;
 }
 
@@ -250,17 +249,18 @@ static int by_bytes(const void *a, const void *b)
 	return one.n_damaged < other.n_damaged ? -1 : one.n_damaged > other.n_damaged;
 }
 
-static void print_candidate(const struct listen_report *report, const struct candidate *candidate)
+static void print_candidate(const struct candidate *candidate)
 {
 	struct candidate_score score = candidate_score(candidate);
 	fprintf(stderr, "  %s (%s %s): %" PRIu64 " sound message%s, %" PRIu64 " damaged, %d %% of the bytes%s\n    ",
 		candidate->profile.id, candidate->profile.maker, candidate->profile.device, score.n_sound,
-		score.n_sound == 1 ? "" : "s", score.n_damaged, coverage(report, &score),
-		score.n_damaged > score.n_sound ? "; this may be chance" : "");
+		score.n_sound == 1 ? "" : "s", score.n_damaged, coverage(&score),
+		score.n_damaged > score.n_sound ? "; more is damaged than sound: line settings, ground, a long wire?"
+						: "");
 	print_values(candidate, false, stderr);
 }
 
-static void json_candidate(const struct listen_report *report, struct json *json, const struct candidate *candidate)
+static void json_candidate(struct json *json, const struct candidate *candidate)
 {
 	struct candidate_score score = candidate_score(candidate);
 	json_object(json, NULL);
@@ -270,7 +270,7 @@ static void json_candidate(const struct listen_report *report, struct json *json
 	json_int(json, "sound", (int64_t)score.n_sound);
 	json_int(json, "other", (int64_t)score.n_other);
 	json_int(json, "damaged", (int64_t)score.n_damaged);
-	json_int(json, "coverage", coverage(report, &score));
+	json_int(json, "coverage", coverage(&score));
 	json_values(json, candidate, false);
 	json_object_end(json);
 }
@@ -287,7 +287,7 @@ static void end_json(struct listen_report *report, struct candidate *const *best
 		json_text(&json, "line", settings);
 	json_array(&json, "understood");
 	for (size_t i = 0; i < n; i++)
-		json_candidate(report, &json, best[i]);
+		json_candidate(&json, best[i]);
 	json_array_end(&json);
 	json_print(&json);
 }
@@ -302,7 +302,7 @@ static void end_text(struct listen_report *report, struct candidate *const *best
 		fprintf(stderr, ", %" PRIu64 " were sent", listener->n_sent);
 	fputs(n ? "; this was understood:\n" : "; nothing was understood\n", stderr);
 	for (size_t i = 0; i < n; i++)
-		print_candidate(report, best[i]);
+		print_candidate(best[i]);
 	if (n == 0)
 		listen_hint_print(listener);
 	if (n > 1)

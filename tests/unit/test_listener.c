@@ -3,6 +3,7 @@
  * it was told to.  The port is a script, the clock goes as fast as it is asked.
  */
 #include "app/listener.h"
+#include "app/vector.h"
 #include "model/line_text.h"
 
 #include <errno.h>
@@ -283,6 +284,21 @@ static void lines_are_gone_through_until_one_is_right(void **state)
 	end(stage);
 }
 
+static void one_that_speaks_seldom_is_waited_for(void **state)
+{
+	(void)state;
+	struct stage *stage = begin(NULL, "115200 8N1", false);
+	says(stage, tfmini, sizeof(tfmini), 10 * S);
+	run(stage, 60 * S);
+	size_t n_opened = stage->n_opened;
+	assert_in_range(n_opened, 2, 4);
+	assert_int_equal(stage->opened[n_opened - 1], 115200);
+	run(stage, 300 * S);
+	assert_int_equal(stage->n_opened, n_opened);
+	assert_true(candidate_understands(one(stage, "tfmini-plus")));
+	end(stage);
+}
+
 static void a_line_that_was_given_stays_and_all_try(void **state)
 {
 	(void)state;
@@ -434,6 +450,61 @@ static void a_recording_is_heard_like_a_port(void **state)
 	free(stage);
 }
 
+static void noise_is_understood_by_nobody(void **state)
+{
+	(void)state;
+	static uint8_t noise[200000];
+	static struct recording_chunk chunks[sizeof(noise) / 40];
+	struct stage *stage = begin(NULL, "9600 8N1", false);
+	for (size_t i = 0; i < sizeof(noise); i++)
+		noise[i] = (uint8_t)rand();
+	for (size_t i = 0; i < sizeof(noise) / 40; i++)
+		chunks[i] = (struct recording_chunk){.at_ms = (int64_t)i * 100, .bytes = {noise + i * 40, 40}};
+	listener_play(&stage->listener, chunks, sizeof(noise) / 40, stage->now_us);
+	for (size_t i = 0; i < stage->all.n; i++)
+		if (candidate_understands(&stage->all.items[i]))
+			fail_msg("%s understands noise", stage->all.items[i].profile.id);
+	candidates_destroy(&stage->all);
+	free(stage);
+}
+
+/* Its first vector that has a value, as it would be overheard. */
+static void play_a_vector(struct stage *stage, const struct candidate *candidate)
+{
+	struct arena arena = {0};
+	struct faults faults = {0};
+	const struct vector *vectors;
+	size_t n = 0, which = 0;
+	vectors_read(&candidate->profile, &arena, &faults, &vectors, &n);
+	assert_int_equal(faults.n_errors, 0);
+	while (which + 1 < n && vector_quality(vectors[which].expect->first))
+		which++;
+	assert_true(n > 0);
+	struct recording_chunk *chunks = arena_array(&arena, vectors[which].n_input, sizeof(*chunks));
+	for (size_t i = 0; i < vectors[which].n_input; i++)
+		chunks[i] = (struct recording_chunk){.at_ms = (int64_t)i * 1000, .bytes = vectors[which].input[i]};
+	listener_play(&stage->listener, chunks, vectors[which].n_input, stage->now_us);
+	arena_free(&arena);
+	faults_destroy(&faults);
+}
+
+static void each_profile_understands_its_own(void **state)
+{
+	(void)state;
+	struct stage *all = begin(NULL, "9600 8N1", false);
+	for (size_t i = 0; i < all->all.n; i++) {
+		const char *id = all->all.items[i].profile.id;
+		struct stage *stage = begin(id, "9600 8N1", false);
+		play_a_vector(stage, &all->all.items[i]);
+		if (!candidate_understands(one(stage, id)))
+			fail_msg("%s does not understand its own vector", id);
+		candidates_destroy(&stage->all);
+		free(stage);
+	}
+	candidates_destroy(&all->all);
+	free(all);
+}
+
 static void what_can_t_be_loaded_is_told(void **state)
 {
 	(void)state;
@@ -449,12 +520,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(a_sensor_that_speaks_is_understood),
 		cmocka_unit_test(lines_are_gone_through_until_one_is_right),
+		cmocka_unit_test(one_that_speaks_seldom_is_waited_for),
 		cmocka_unit_test(a_line_that_was_given_stays_and_all_try),
 		cmocka_unit_test(settings_that_the_port_refuses_are_left_out),
 		cmocka_unit_test(nothing_is_sent_unless_it_was_told_to),
 		cmocka_unit_test(one_profile_asks_again_and_again), cmocka_unit_test(all_are_asked_once),
 		cmocka_unit_test(it_ends), cmocka_unit_test(a_device_server_keeps_its_line),
-		cmocka_unit_test(a_recording_is_heard_like_a_port), cmocka_unit_test(what_can_t_be_loaded_is_told)};
+		cmocka_unit_test(a_recording_is_heard_like_a_port), cmocka_unit_test(noise_is_understood_by_nobody),
+		cmocka_unit_test(each_profile_understands_its_own), cmocka_unit_test(what_can_t_be_loaded_is_told)};
 	log_set_level(LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
