@@ -28,13 +28,13 @@
 #define ETX         0x03
 #define ACK         0x06
 #define METER_MAX   32     /* characters of a meter's address */
-#define NAME_MAX    64     /* characters of an identification, with its end */
-#define NAME_MIN    7      /* '/', three letters, the speed, CR LF */
+#define IDENT_MAX   64     /* characters of an identification, with its end */
+#define IDENT_MIN   7      /* '/', three letters, the speed, CR LF */
 #define WAKE_MAX    200    /* zero bytes */
 #define NUMBER_MAX  40     /* characters */
 #define REACTION_US 250000 /* silence before we answer: the standard wants 200 ms to 1.5 s */
 #define SLOWEST     300
-#define ANSWER_US   (1500000 + NAME_MAX * 10 * INT64_C(1000000) / SLOWEST)
+#define ANSWER_US   (1500000 + INT64_C(10000000) * IDENT_MAX / SLOWEST)
 
 /* What a metric is read as; the order of the key's choices. */
 enum iec62056_as { AS_NUMBER, AS_HEX, AS_TEXT };
@@ -141,13 +141,13 @@ static enum bf_find find_name(const uint8_t *input, size_t n, struct bf_found *r
 		bool fits = c == '\r' || (c >= 0x20 && c <= 0x7E && !strchr("()!/", c));
 		if (at <= 3)
 			fits = small >= 'a' && small <= 'z';
-		if (!fits || at >= NAME_MAX)
+		if (!fits || at >= IDENT_MAX)
 			return BF_FIND_SKIP; /* "/?" is an echo of ours */
 	}
 	if (at == n)
 		return BF_FIND_MORE;
 	ret_found->n = at + 1;
-	if (at + 1 < NAME_MIN || input[at - 1] != '\r')
+	if (at + 1 < IDENT_MIN || input[at - 1] != '\r')
 		return BF_FIND_SKIP;
 	ret_found->message = (struct bf_message){0, input, at + 1};
 	return BF_FIND_MESSAGE;
@@ -198,14 +198,14 @@ static void put(struct bf_ask *ask, const char *text)
 
 static int64_t readout_us(uint32_t baud)
 {
-	return 1500000 + LONGEST * 10 * INT64_C(1000000) / (baud ? baud : SLOWEST);
+	return 1500000 + INT64_C(10000000) * LONGEST / (baud ? baud : SLOWEST);
 }
 
 /* Behind the identification: our choice of speed, or only the change of it. */
 static int acknowledge(const struct iec62056_device *keys, const struct bf_message *name, struct bf_ask *ret_ask)
 {
 	bool waits;
-	if (name->n < NAME_MIN || name->bytes[0] != '/')
+	if (name->n < IDENT_MIN || name->bytes[0] != '/')
 		return -EBADMSG;
 	uint32_t baud = offered((char)name->bytes[4], &waits);
 	if (waits) {

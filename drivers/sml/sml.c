@@ -256,9 +256,9 @@ static int number_of(const struct sml_element entry[N_ENTRY], enum sml_as as, st
 		memcpy(&ret_value->i, &number, sizeof(ret_value->i));
 		return 0;
 	}
-	if (scaler->count > 0 && (scaler->count > 1 || sml_walk_number(scaler, true, &power) < 0))
+	if (scaler->count > 0 && (scaler->count > 1 || sml_walk_number(scaler, false, &power) < 0))
 		return -EDOM;
-	int exponent = (int8_t)power;
+	int exponent = (power & 0x80) ? (int)(power & 0x7F) - 128 : (int)power; /* one byte, two's complement */
 	if (exponent > POWER_MOST || exponent < -POWER_MOST)
 		return -EDOM;
 	*ret_value = (struct bf_value){.kind = BF_FLOAT64, .f64 = scaled(number, is_signed, exponent)};

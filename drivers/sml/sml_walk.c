@@ -39,21 +39,22 @@ int sml_walk_next(struct sml_walk *walk, struct sml_element *ret_element)
 
 int sml_walk_pass(struct sml_walk *walk, size_t n)
 {
-	size_t waiting[DEPTH] = {n};
-	for (int depth = 0; depth >= 0;) {
+	size_t waiting[DEPTH] = {n}, n_lists = 1;
+	while (n_lists > 0) {
 		struct sml_element element;
-		if (waiting[depth] == 0) {
-			depth--;
+		size_t *left = &waiting[n_lists - 1];
+		if (*left == 0) {
+			n_lists--;
 			continue;
 		}
-		waiting[depth]--;
+		(*left)--;
 		if (sml_walk_next(walk, &element) < 0)
 			return -EBADMSG;
 		if (element.type != SML_LIST)
 			continue;
-		if (++depth == DEPTH)
+		if (n_lists == DEPTH)
 			return -EBADMSG;
-		waiting[depth] = element.count;
+		waiting[n_lists++] = element.count;
 	}
 	return 0;
 }
