@@ -44,17 +44,24 @@ tests() { # FOLDER CTEST-OPTIONS...
     ctest --test-dir "$folder" --output-on-failure -j $((2 * jobs)) "$@"
 }
 
-build_fuzz() { # NAME
+FUZZED="map text frame sml mbus iec62056"
+
+build_fuzz() {
+    # shellcheck disable=SC2046  # words are wanted
     cmake -S . -B build-test/fuzz -G Ninja -DBUSFERRY_WERROR=ON -DBUSFERRY_TESTS=ON -DCMAKE_C_COMPILER=clang \
-        -DBUSFERRY_SANITIZE=address -DBUSFERRY_FUZZ=ON && cmake --build build-test/fuzz -j "$jobs" --target "fuzz_$1"
+        -DBUSFERRY_SANITIZE=address -DBUSFERRY_FUZZ=ON &&
+        cmake --build build-test/fuzz -j "$jobs" --target $(printf 'fuzz_%s ' $FUZZED)
 }
 
-fuzz() { # NAME SECONDS: lets libFuzzer look for a minute; what it finds is left in build-test/fuzz/crash-*
+fuzz() { # NAME SECONDS: lets libFuzzer look for so long; what it finds is left in build-test/fuzz/crash-*
     found="build-test/fuzz/found-$1"
+    seeds=("tests/fuzz/corpus-$1")
+    dict=()
+    if [ "$1" = map ]; then seeds+=(tests/map config config/profiles); fi
+    if [ -f "tests/fuzz/$1.dict" ]; then dict=("-dict=tests/fuzz/$1.dict"); fi
     mkdir -p "$found"
     LSAN_OPTIONS=suppressions=tests/fuzz/lsan.supp:print_suppressions=0 "build-test/fuzz/tests/fuzz/fuzz_$1" \
-        -max_total_time="$2" -timeout=20 -max_len=8192 -dict="tests/fuzz/$1.dict" -artifact_prefix=build-test/fuzz/ \
-        "$found" "tests/fuzz/corpus-$1" tests/map config config/profiles
+        -max_total_time="$2" -timeout=20 -max_len=8192 "${dict[@]}" -artifact_prefix=build-test/fuzz/ "$found" "${seeds[@]}"
 }
 
 phase "structure: floors, doors, names" bash tests/structure/laws.sh
@@ -68,9 +75,10 @@ if [ "$what" = all ]; then
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
     phase "build: address and undefined sanitizers" build asan -DBUSFERRY_SANITIZE=address &&
         phase "tests: address and undefined sanitizers" tests asan -LE outages
-    phase "build: libFuzzer" build_fuzz map &&
-        phase "fuzz: any bytes as a map, 60 s" fuzz map 60
-    phase "build: libFuzzer, text" build_fuzz text && phase "fuzz: any bytes as text, 30 s" fuzz text 30
+    phase "build: libFuzzer" build_fuzz && for name in $FUZZED; do
+        seconds=$([ "$name" = map ] && echo 40 || echo 15)
+        phase "fuzz: any bytes for $name, $seconds s" fuzz "$name" "$seconds"
+    done
     # What has one thread only has nothing to show here.
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
     phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
