@@ -218,7 +218,7 @@ static void opened(struct listener *listener, int64_t now_us)
 		struct candidate *candidate = &listener->all->items[i];
 		bool on = listener->n_lines == 0 || !candidate->has_line ||
 			  line_text_same(&candidate->line, &listener->bus->line);
-		candidate_begin(candidate, on, &listener->watch->heard, now_us);
+		candidate_begin(candidate, on, &listener->watch->candidates, now_us);
 		n_on += on;
 	}
 	listener->watch->opened(listener->watch, n_on, now_us);

@@ -19,7 +19,7 @@ struct listener_seen {
 
 /* Who wants to know. */
 struct listener_watch {
-	struct candidate_watch heard;
+	struct candidate_watch candidates;
 	/* Bytes that came or were sent, before the profiles see them. */
 	void (*bytes)(struct listener_watch *watch, bool sent, const uint8_t *bytes, size_t n, int64_t now_us);
 	/* The port is open with the line of its bus; so many profiles take part. */

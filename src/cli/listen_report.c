@@ -208,7 +208,7 @@ static void asks(struct listener_watch *watch, const struct candidate *candidate
 int listen_report_init(struct listen_report *report, struct listener *listener, bool as_json, const char *record)
 {
 	*report = (struct listen_report){
-		.watch = {.heard = {.heard = readings_come}, .bytes = bytes_pass, .opened = opened, .asks = asks},
+		.watch = {.candidates = {.heard = readings_come}, .bytes = bytes_pass, .opened = opened, .asks = asks},
 		.reader = {.chunk = chunk},
 		.listener = listener,
 		.record = record,

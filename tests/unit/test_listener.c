@@ -176,8 +176,8 @@ static struct stage *begin(const char *profile, const char *line, bool line_give
 	assert_non_null(stage);
 	stage->port = (struct stream_port){.ops = &ops, .fd = -1};
 	stage->clock = (struct clock){.mono_us = mono, .wall_ms = wall};
-	stage->watch =
-		(struct listener_watch){.heard = {.heard = heard}, .bytes = bytes_pass, .opened = opened, .asks = asks};
+	stage->watch = (struct listener_watch){
+		.candidates = {.heard = heard}, .bytes = bytes_pass, .opened = opened, .asks = asks};
 	stage->bus = (struct plan_bus){.wire = WIRE_SERIAL, .name = "x", .port = "x", .line = {9600, 8, 'N', 1}};
 	stage->now_us = 1;
 	assert_int_equal(line_text_parse(line, &stage->line), 0);
