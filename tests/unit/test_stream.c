@@ -481,7 +481,7 @@ static void test_few_steps(void **state)
 	unsigned n_steps = 0;
 	for (int ms = 100; ms < 1100; ms++) {
 		stage.now_us = 100 * SECOND + ms * 1000;
-		stage_come(&stage, "\xAA\x00\x01\x01" + ms % 4, 1);
+		stage_come(&stage, &"\xAA\x00\x01\x01"[ms % 4], 1);
 		bool ready = stream_events(&stage.stream) != 0;
 		if (!ready && stage.now_us < stage.wake_at)
 			continue;
