@@ -40,7 +40,12 @@ static void check_plan(const struct plan *plan)
 		const struct plan_device *device = &plan->devices[metric->device];
 		FUZZ_ASSERT(metric->device < plan->n_devices);
 		FUZZ_ASSERT(i >= device->first_metric && i < device->first_metric + device->n_metrics);
-		FUZZ_ASSERT(metric->place.count > 0 && metric->place.at + metric->place.count <= 65536);
+		if (device->stream) {
+			FUZZ_ASSERT(metric->keys && metric->message < device->stream->n_messages);
+			FUZZ_ASSERT(plan->buses[device->bus].way == BF_WAY_STREAM);
+		} else {
+			FUZZ_ASSERT(metric->place.count > 0 && metric->place.at + metric->place.count <= 65536);
+		}
 		FUZZ_ASSERT(strncmp(metric->topic, device->topic, strlen(device->topic)) == 0);
 		FUZZ_ASSERT(!strpbrk(metric->topic, "+#"));
 		FUZZ_ASSERT(metric->every_us >= 0 || metric->every_us == PLAN_EVERY_START);

@@ -150,8 +150,9 @@ floors: { f: {
             return None
         line = Line(self.path("uart"), answer)
         self.run_map('uart: { port: "%s"  timeout: "200ms" }' % line.path,
-                     'air: { profile: "mhz19b"  bus: "uart" }\nbattery: { profile: "daly-bms"  bus: "uart"  only: ["voltage", "current"] }\n'
-              X
+                     'air: { profile: "mhz19b"  bus: "uart" }\n'
+                     'battery: { profile: "daly-bms"  bus: "uart"  only: ["voltage", "current"] }\n'
+                     'gas: { profile: "t6615"  bus: "uart" }')
         self.sub.wait_for("s/f/air/co2", 6)
         self.sub.wait_for("s/f/battery/voltage", 6)
         self.assertEqual({r["value"] for r in self.sub.readings("s/f/air/co2")}, {700})
