@@ -316,6 +316,7 @@ static void begin_anew(struct walk *walk, bool killed)
 		entry->old = true;
 		entry->handed = entry->in_flight = false;
 		bool noted = entry->gone && entry->acked_turn && entry->acked_turn <= walk->turn;
+		entry->acked_turn = 0; /* the notes of a process are read by the next one, or lost */
 		if (entry->qos == 0)
 			entry->gone = true;
 		else if (noted)
