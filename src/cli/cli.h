@@ -52,6 +52,10 @@ int cli_usage_error(const char *command, const char *format, ...) __attribute__(
 /* May this stream have colours?  Only a terminal, never with NO_COLOR. */
 bool cli_colour(int fd);
 
+/* SIGTERM and SIGINT from now on make this fd readable instead of ending the process.  -1 when there is none to be had.
+ */
+int cli_stop_fd(void);
+
 /* The map of -c, or the default one. */
 #define CLI_DEFAULT_MAP "/etc/busferry/busferry.conf"
 

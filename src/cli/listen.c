@@ -12,10 +12,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -31,16 +29,6 @@ struct listen_command {
 	int stop_fd;
 	bool stopped;
 };
-
-static int stop_signals(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 static int milliseconds(int64_t until_us, int64_t now_us)
 {
@@ -119,7 +107,7 @@ static int listen_on_port(struct listen_command *command)
 	struct stream_port *port;
 	if (stream_port_init(&command->wire.bus, &port) < 0)
 		return EX_OSERR;
-	command->stop_fd = stop_signals();
+	command->stop_fd = cli_stop_fd();
 	prepare(command, port);
 	int code = conclude(command, run(command));
 	port->ops->destroy(port);

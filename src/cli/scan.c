@@ -14,11 +14,9 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -192,16 +190,6 @@ static bool found(struct scan *scan, struct scan_wire *wire, const struct scan_f
 	return !stopped(command);
 }
 
-static int stop_signals(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static void tell_what_was_odd(const struct scan *scan)
 {
 	char line[LINE_TEXT_SIZE];
@@ -223,7 +211,7 @@ static int scan_and_tell(struct scan_command *command)
 {
 	struct scan_line line;
 	scan_line_init(&line, &command->wire.bus, &clock_system);
-	command->stop_fd = stop_signals();
+	command->stop_fd = cli_stop_fd();
 	command->progress = isatty(STDERR_FILENO) == 1;
 	registry_load();
 	fingerprints_load(&command->report.prints);

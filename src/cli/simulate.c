@@ -7,9 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -29,16 +27,6 @@ static int exit_code(int rc)
 	}
 }
 
-static int stop_signals(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int simulate_map(const struct plan *plan, struct simulate_options how, const char *faults, uint64_t seed)
 {
 	struct mishaps mishaps = {0};
@@ -50,7 +38,7 @@ static int simulate_map(const struct plan *plan, struct simulate_options how, co
 	}
 	if (faults)
 		how.station.mishaps = &mishaps;
-	how.stop_fd = stop_signals();
+	how.stop_fd = cli_stop_fd();
 	int code = exit_code(simulate_run(plan, &how));
 	close(how.stop_fd);
 	arena_free(&arena);
