@@ -107,7 +107,7 @@ static void print_models(const struct plan *plan, const struct plan_device *told
 	if (!chain_is_needed(plan, told))
 		return;
 	chain_presume(plan, told, &chain);
-	printf("    places of model");
+	printf("    places of models");
 	for (uint32_t m = 0; m < chain.n; m++)
 		printf("%s %u", m ? "," : "", chain.models[m].id);
 	puts(" are presumed: the device is asked for them when it answers");
