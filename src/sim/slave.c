@@ -13,8 +13,8 @@
  * exists exactly when its first and last cell lie as far apart in the array as on the wire.
  */
 #include "sim/slave.h"
-#include "model/chain.h"
 #include "sim/motion.h"
+#include "sim/slave_chain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,50 +55,6 @@ static int slave_compare_slots(const void *a, const void *b)
 	return left->metric < right->metric ? -1 : left->metric > right->metric;
 }
 
-/* What the cells of a chain of models hold besides values: the mark, ids and lengths, the end. */
-#define SLAVE_CHAIN_CELLS (CHAIN_HEAD * (CHAIN_MODELS_MAX + 2))
-
-struct slave_chain {
-	struct chain chain;
-	struct slave_cell cells[SLAVE_CHAIN_CELLS]; /* ascending */
-	size_t n_cells;
-};
-
-static void slave_chain_add(struct slave_chain *chain, unsigned at, unsigned first, unsigned second)
-{
-	chain->cells[chain->n_cells++] = (struct slave_cell){.at = (uint16_t)at, .value = (uint16_t)first};
-	chain->cells[chain->n_cells++] = (struct slave_cell){.at = (uint16_t)(at + 1), .value = (uint16_t)second};
-}
-
-static void slave_chain_init(struct slave_chain *chain, const struct plan *plan, const struct plan_device *told)
-{
-	unsigned at = chain_bases[0];
-	*chain = (struct slave_chain){0};
-	if (!chain_is_needed(plan, told))
-		return;
-	chain_presume(plan, told, &chain->chain);
-	slave_chain_add(chain, at, CHAIN_MARK >> 16, CHAIN_MARK & UINT16_MAX);
-	at += CHAIN_HEAD;
-	for (uint32_t m = 0; m < chain->chain.n; m++) {
-		const struct chain_model *model = &chain->chain.models[m];
-		slave_chain_add(chain, model->at, model->id, model->length);
-		at = model->at + CHAIN_HEAD + (unsigned)model->length;
-	}
-	slave_chain_add(chain, at, CHAIN_END, 0);
-}
-
-/* Where the metric lies on the wire, in a model too.  False when it has no place. */
-static bool slave_place(const struct slave_chain *chain, const struct plan_metric *metric, struct bf_place *place)
-{
-	if (metric->n_models == 0)
-		return true;
-	const struct chain_model *model = chain_find(&chain->chain, metric);
-	if (!model)
-		return false;
-	place->at = (uint16_t)(place->at + model->at);
-	return true;
-}
-
 /* The slots of a metric: its value, and its power of ten.  Returns how many. */
 static size_t slave_slots(
 	const struct slave_chain *chain, const struct plan *plan, uint32_t index, struct slave_slot slots[static 2])
@@ -106,7 +62,7 @@ static size_t slave_slots(
 	const struct plan_metric *metric = &plan->metrics[index];
 	slots[0] = (struct slave_slot){.metric = index, .place = metric->place};
 	slots[1] = (struct slave_slot){.metric = index, .place = metric->scale_place, .exponent = true};
-	if (!slave_place(chain, metric, &slots[0].place) || !slave_place(chain, metric, &slots[1].place))
+	if (!slave_chain_place(chain, metric, &slots[0].place) || !slave_chain_place(chain, metric, &slots[1].place))
 		return 0;
 	return metric->scale_from ? 2 : 1;
 }
@@ -115,18 +71,6 @@ static void slave_count(struct slave *slave, const struct bf_place *place, size_
 {
 	slave->spaces[place->space].n_slots++;
 	n_cells[place->space] += place->count;
-}
-
-/* Values of the chain's own cells, which then stay: no slot is there, unless the map reads the length itself. */
-static void slave_chain_set(struct slave *slave, const struct slave_chain *chain)
-{
-	struct slave_cell *cells = slave->spaces[BF_SPACE_HOLDING].cells;
-	size_t n = slave->spaces[BF_SPACE_HOLDING].n_cells, c = 0;
-	for (size_t i = 0; i < n && c < chain->n_cells; i++)
-		if (cells[i].at == chain->cells[c].at) {
-			cells[i].value = chain->cells[c++].value;
-			cells[i].written = true;
-		}
 }
 
 static void slave_occupy(struct slave *slave, const struct slave_slot *slot)
@@ -180,7 +124,7 @@ void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, b
 	struct slave_slot slots[2];
 	struct slave_chain chain;
 	slave_chain_init(&chain, plan, &plan->devices[device]);
-	n_cells[BF_SPACE_HOLDING] = chain.n_cells;
+	n_cells[BF_SPACE_HOLDING] = slave_chain_count(&chain);
 	for (uint32_t i = first; i < end; i++)
 		for (size_t n = slave_slots(&chain, plan, i, slots); n > 0; n--)
 			slave_count(slave, &slots[n - 1].place, n_cells);
@@ -190,8 +134,7 @@ void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, b
 			arena_array(arena, slave->spaces[space].n_slots, sizeof(struct slave_slot));
 		slave->spaces[space].n_slots = 0;
 	}
-	for (size_t i = 0; i < chain.n_cells; i++)
-		slave->spaces[BF_SPACE_HOLDING].cells[slave->spaces[BF_SPACE_HOLDING].n_cells++].at = chain.cells[i].at;
+	slave_chain_occupy(slave, &chain);
 	for (uint32_t i = first; i < end; i++)
 		for (size_t n = slave_slots(&chain, plan, i, slots); n > 0; n--)
 			slave_occupy(slave, &slots[n - 1]);
