@@ -224,13 +224,18 @@ static bool walks(const struct device *device)
 	return device->models && device->turn == &device->models->round;
 }
 
+static void forget_models(struct device *device)
+{
+	log_notice("%s: its SunSpec models are not where they were, they are looked for again", device->told->path);
+	models_forget(device->models);
+}
+
 /* The models are not where they were: what the turn has read, and has not, means nothing. */
 static void moved(struct telling *telling, struct device *device, int64_t wall_ms)
 {
 	const struct round *round = device->turn;
 	const struct reading like = {.quality = QUALITY_INVALID, .time_ms = wall_ms};
-	log_notice("%s: its SunSpec models are not where they were, they are looked for again", device->told->path);
-	models_forget(device->models);
+	forget_models(device);
 	for (uint32_t r = round->next; r < round->n_reads; r++)
 		tell_read(telling, device, round, &round->reads[r], &like);
 }
@@ -264,7 +269,7 @@ bool device_lost_model(struct device *device)
 	const struct planner_read *read = &round->reads[round->next];
 	if (!device->models || walks(device) || round_metrics(round, read) == read->n)
 		return false;
-	models_forget(device->models);
+	forget_models(device);
 	return true;
 }
 
