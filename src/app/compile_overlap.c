@@ -69,6 +69,8 @@ static uint32_t *overlaps(struct compile *compile)
 	memset(with, 0xFF, (plan->n_devices + 1) * sizeof(*with));
 	for (size_t i = 0; i < plan->n_metrics; i++) {
 		const struct plan_metric *metric = &compile->metrics[i];
+		if (metric->n_models) /* who knows where */
+			continue;
 		spans[i] = (struct span){group_of(&compile->devices[metric->device]), metric->place.space,
 			metric->place.at, (uint32_t)metric->place.at + metric->place.count, metric->device};
 	}

@@ -223,6 +223,10 @@ static bool probe(struct compile *compile, const struct profile *profile, struct
 		return false;
 	*ret_probe = compile->metrics[before];
 	compile->plan->n_metrics = before;
+	if (ret_probe->n_models)
+		compile_fault(compile, profile->probe, "model",
+			"write holding: 40000  type: \"u32\", which is \"SunS\"",
+			"a scan asks for one place only, \"model\" has no meaning there");
 	if (!tree_get(profile->probe, "min") || !tree_get(profile->probe, "max"))
 		compile_fault(
 			compile, profile->probe, NULL, "write min and max", "the probe does not say what to expect");

@@ -2,6 +2,7 @@
  * A metric that lies in registers: its shape by the core's keys, its place by its driver's.  See compile.h.
  */
 #include "app/compile.h"
+#include "model/chain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,18 +51,25 @@ static bool place_of(struct compile *compile, const struct compile_device *devic
 	return true;
 }
 
-/* The place that the key names, in the notation of the driver, as if the metric itself lay there. */
-static bool place_of_key(struct compile *compile, const struct compile_device *device, const struct tree *at,
-	const char *key, const struct plan_metric *metric, struct bf_place *ret_place)
+/* The key by which the driver was told where the metric lies; NULL when there is none. */
+static const char *place_key(const struct compile_device *device, const struct tree *at)
 {
 	const struct bf_key *row = device->driver->metric_keys;
 	while (row->name && !tree_get(at, row->name))
 		row++;
-	if (!row->name)
+	return row->name;
+}
+
+/* The place that the key names, in the notation of the driver, as if the metric itself lay there. */
+static bool place_of_key(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const char *key, const struct plan_metric *metric, struct bf_place *ret_place)
+{
+	const char *own = place_key(device, at);
+	if (!own)
 		return false;
 	struct tree *alone = tree_add(NULL, TREE_GROUP, NULL, &compile->scratch);
 	struct tree *setting = tree_copy(alone, tree_get(at, key), &compile->scratch);
-	setting->name = row->name;
+	setting->name = own;
 	void *keys = arena_alloc(&compile->scratch, device->driver->metric_size);
 	struct schema_part part = {device->driver->metric_keys, keys};
 	struct bf_shape shape = {.type = metric->shape.type == BF_TYPE_BOOL ? BF_TYPE_BOOL : BF_TYPE_U16};
@@ -71,8 +79,8 @@ static bool place_of_key(struct compile *compile, const struct compile_device *d
 	if (device->driver->place(device->keys, keys, &shape, ret_place, &complaint) == 0)
 		return true;
 	compile_fault(compile, at, key,
-		arena_format(&compile->scratch, "it is in the same table as the metric, \"%s\"", row->name),
-		"\"%s\" %s", key, complaint.what);
+		arena_format(&compile->scratch, "it is in the same table as the metric, \"%s\"", own), "\"%s\" %s", key,
+		complaint.what);
 	return false;
 }
 
@@ -95,11 +103,53 @@ static void scale_from(struct compile *compile, const struct compile_device *dev
 	metric->scale_from = true;
 }
 
+/* A manual's number is one of the whole device. */
+static void counts_from_model(struct compile *compile, const struct compile_device *device, const struct tree *at)
+{
+	const char *const keys[] = {place_key(device, at), "scale_from"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct tree *setting = keys[i] ? tree_get(at, keys[i]) : NULL;
+		if (setting && setting->type == TREE_TEXT)
+			compile_fault(compile, at, keys[i],
+				"write a number: 0 is the id, 1 the length, 2 the first value",
+				"\"%s\" counts from the model's id, in a model the manual's numbers mean nothing",
+				keys[i]);
+	}
+}
+
+/* The models in which it may lie. */
+static void models(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const struct map_register_metric *map, struct plan_metric *metric)
+{
+	const struct tree *given = map->models;
+	bool list = given->type == TREE_LIST;
+	size_t n = list ? given->n : 1;
+	uint16_t *ids = arena_array(compile->keep, n ? n : 1, sizeof(*ids));
+	const struct tree *item = list ? given->first : given;
+	if (n == 0)
+		compile_fault(
+			compile, at, "model", "write model: 103, or model: [101, 102, 103]", "\"model\" is empty");
+	for (size_t i = 0; i < n; i++, item = item->next) {
+		if (item->type == TREE_INT && item->i >= 1 && item->i < CHAIN_END)
+			ids[metric->n_models++] = (uint16_t)item->i;
+		else
+			faults_add(compile->faults, FAULT_ERROR, &item->at, NULL,
+				"a model is a whole number from 1 to %d", CHAIN_END - 1);
+	}
+	metric->models = ids;
+	if (metric->place.space != BF_SPACE_HOLDING)
+		compile_fault(compile, at, "model", NULL,
+			"\"model\" goes with \"holding\" only: models lie in holding registers");
+	counts_from_model(compile, device, at);
+}
+
 bool compile_register(struct compile *compile, const struct compile_device *device, const struct tree *at,
 	const struct map_register_metric *map, const void *keys, bool sound, struct plan_metric *metric)
 {
 	if (!place_of(compile, device, at, map, keys, sound, metric))
 		return false;
 	scale_from(compile, device, at, map, metric);
+	if (map->models)
+		models(compile, device, at, map, metric);
 	return true;
 }

@@ -224,6 +224,8 @@ const struct bf_key schema_register_metric[] = {
 		"\"little\" swaps the bytes of each word; the device's when not given"},
 	{"scale_from", BF_KEY_SCALAR, ROW(map_register_metric, scale_from), 0, 0, NULL, NULL, 0,
 		"The register that holds the power of ten, in the same table and written in the same way"},
+	{"model", BF_KEY_NODE, ROW(map_register_metric, models), 0, 0, NULL, "value|list", 0,
+		"SunSpec: its registers count from the id of this model, or of the first of these that the device has"},
 	{0},
 };
 

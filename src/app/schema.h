@@ -100,6 +100,7 @@ struct map_metric {
 struct map_register_metric {
 	int type, length, words, bytes;
 	struct bf_scalar scale_from;
+	const struct tree *models;
 };
 
 struct map_stream_metric {

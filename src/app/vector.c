@@ -8,6 +8,7 @@
 #include "app/vector.h"
 #include "app/compile.h"
 #include "field/convert.h"
+#include "field/walk.h"
 #include "ship/payload.h"
 
 #include <stdio.h>
@@ -252,14 +253,40 @@ static void compare(const struct plan_metric *metric, const struct vector_seen *
 			good ? "" : "null for ", seen->text, vector_quality(expected) ? "null for " : "", should);
 }
 
+/* The chain of models that the registers hold, found as in a device; what the vector has not, it refuses. */
+static void find_models(const struct vector *vector, struct chain *ret_chain)
+{
+	struct walk walk = {0};
+	struct bf_place place;
+	uint8_t bytes[2 * CELLS_MAX];
+	walk_begin(&walk);
+	while (walk_next(&walk, &place)) {
+		if (answer(vector, &place, bytes))
+			walk_answered(&walk, bytes);
+		else
+			walk_refused(&walk);
+	}
+	*ret_chain = walk.chain;
+}
+
 /* The metric by the registers of the vector.  False when it has not all of them. */
 static bool read_registers(const struct vector *vector, const struct plan_metric *metric, struct vector_seen *seen)
 {
-	struct bf_place place = convert_place(metric);
+	struct bf_place place = convert_place(metric), there = place;
+	if (metric->n_models) {
+		struct chain chain;
+		find_models(vector, &chain);
+		const struct chain_model *model = chain_find(&chain, metric);
+		if (!model) {
+			vector_note(metric, QUALITY_EXCEPTION, &(struct bf_value){.kind = BF_NONE}, seen);
+			return true;
+		}
+		there.at = (uint16_t)(there.at + model->at);
+	}
 	uint8_t bytes[2 * CELLS_MAX];
 	char text[BF_STRING_MAX + 1];
 	struct bf_value value;
-	if (!answer(vector, &place, bytes))
+	if (!answer(vector, &there, bytes))
 		return false;
 	enum quality quality = convert_metric(metric, &place, bytes, text, &value);
 	vector_note(metric, quality, &value, seen);

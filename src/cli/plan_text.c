@@ -83,8 +83,8 @@ static void print_round(const struct rounds *rounds, const struct round *round, 
 		char what[48];
 		snprintf(what, sizeof(what), "%s %u-%u", space_words[read->place.space], read->place.at,
 			read->place.at + read->place.count - 1u);
-		printf("    %-12s  %-20s %4u cells  %3u metrics  %8.1f ms%s\n", every, what, read->place.count, read->n,
-			(double)planner_read_ns(cost, &read->place) / 1e6, with);
+		printf("    %-12s  %-20s %4u cells  %3u metrics  %8.1f ms%s\n", every, what, read->place.count,
+			round_metrics(round, read), (double)planner_read_ns(cost, &read->place) / 1e6, with);
 	}
 }
 
@@ -98,6 +98,19 @@ static void print_refusals(const struct refusals *refusals)
 			printf("    refuses %s %u-%u, which is read around\n", space_words[refusal->space],
 				refusal->from, refusal->to - 1);
 	}
+}
+
+/* Where its models are only the device knows. */
+static void print_models(const struct plan *plan, const struct plan_device *told)
+{
+	struct chain chain;
+	if (!chain_is_needed(plan, told))
+		return;
+	chain_presume(plan, told, &chain);
+	printf("    places of models");
+	for (uint32_t m = 0; m < chain.n; m++)
+		printf("%s %u", m ? "," : "", chain.models[m].id);
+	puts(" are presumed: the device is asked for them when it answers");
 }
 
 static void print_bus(const struct plan *plan, const struct plan_bus *bus, const struct learnt *learnt)
@@ -117,6 +130,7 @@ static void print_bus(const struct plan *plan, const struct plan_bus *bus, const
 		struct device device = {0};
 		device_init(&device, plan, bus->devices[d], &cost, learnt, NULL, &arena);
 		printf("  %s, unit address %u\n", device.told->path, device.told->address);
+		print_models(plan, device.told);
 		for (uint32_t r = 0; r < device.rounds.n; r++) {
 			const struct round *round = &device.rounds.list[r];
 			if (!round_comes(round))
@@ -168,13 +182,14 @@ void plan_text_print_topics(const struct plan *plan)
 	}
 }
 
-static void json_read(struct json *json, const struct planner_read *read, const struct planner_cost *cost)
+static void json_read(
+	struct json *json, const struct round *round, const struct planner_read *read, const struct planner_cost *cost)
 {
 	json_object(json, NULL);
 	json_text(json, "table", space_words[read->place.space]);
 	json_int(json, "at", read->place.at);
 	json_int(json, "count", read->place.count);
-	json_int(json, "metrics", read->n);
+	json_int(json, "metrics", round_metrics(round, read));
 	json_int(json, "wire_us", planner_read_ns(cost, &read->place) / 1000);
 	json_object_end(json);
 }
@@ -199,7 +214,7 @@ static void json_round(
 	json_array_end(json);
 	json_array(json, "requests");
 	for (uint32_t i = 0; i < round->n_reads; i++)
-		json_read(json, &round->reads[i], cost);
+		json_read(json, round, &round->reads[i], cost);
 	json_array_end(json);
 	json_object_end(json);
 }
@@ -209,6 +224,8 @@ static void json_device(struct json *json, const struct device *device, const st
 	json_object(json, NULL);
 	json_text(json, "path", device->told->path);
 	json_int(json, "address", device->told->address);
+	if (chain_is_needed(device->plan, device->told))
+		json_bool(json, "presumed", true); /* the places: the device is asked which models it has */
 	json_array(json, "rounds");
 	for (uint32_t r = 0; r < device->rounds.n; r++)
 		if (round_comes(&device->rounds.list[r]))

@@ -38,8 +38,10 @@ void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct lin
 			.cap_us = told->wire == WIRE_SERIAL ? REOPEN_PORT_US : REOPEN_CAP_US},
 		.once = once};
 	bus->devices = arena_array(arena, told->n_devices, sizeof(*bus->devices));
-	for (uint32_t i = 0; i < told->n_devices; i++)
+	for (uint32_t i = 0; i < told->n_devices; i++) {
 		device_init(&bus->devices[i], plan, told->devices[i], &bus->cost, learnt, sink, arena);
+		device_find_models(&bus->devices[i], arena);
+	}
 	turns_init(&bus->turns, bus->devices, told->n_devices, once, arena);
 	patience_bus_init(&bus->patience, told->n_devices == 1);
 	caution_init(&bus->caution, line, told, bus->devices, &bus->turns, &bus->patience);
@@ -148,6 +150,11 @@ static bool choose(struct bus *bus, int64_t now_us)
 			return false;
 		struct device *device = &bus->devices[bus->current];
 		uint32_t d = (uint32_t)bus->current;
+		if (device->turn->n_reads == 0) { /* the device has none of it */
+			device->turn->began_at = now_us;
+			turns_over(&bus->turns, d, true, now_us);
+			continue;
+		}
 		bus->wait_us = patience_ask(&device->patience, &bus->patience, wire_us,
 			turns_others_at(&bus->turns, d, now_us), now_us, &at);
 		if (bus->once) /* there will be no second time */
@@ -212,6 +219,16 @@ static void canary_answered(struct bus *bus, int64_t now_us)
 	bus->current = -1;
 }
 
+/* What is asked once after the device came back is due: also when it shows that it has more, or other models. */
+static void note_appeared(struct bus *bus, uint32_t d, bool appears, int64_t now_us)
+{
+	struct models *models = bus->devices[d].models;
+	if (appears || (models && models->changed))
+		turns_appeared(&bus->turns, d, now_us);
+	if (models)
+		models->changed = false;
+}
+
 static void answered(struct bus *bus, const struct line_answer *answer, int64_t now_us)
 {
 	uint32_t d = (uint32_t)bus->current;
@@ -219,10 +236,9 @@ static void answered(struct bus *bus, const struct line_answer *answer, int64_t 
 	bool appears = alive(bus, device, now_us);
 	backoff_reset(&device->behind);
 	device_took(device, now_us - bus->asked_at);
-	device_answered(device, answer, wall_ms(bus), now_us);
-	if (appears)
-		turns_appeared(&bus->turns, d, now_us);
-	finish(bus, now_us, true, false);
+	bool more = device_answered(device, answer, wall_ms(bus), now_us);
+	note_appeared(bus, d, appears, now_us);
+	finish(bus, now_us, true, !more);
 }
 
 /* Modbus exceptions: 2 illegal data address, 3 illegal data value (here: quantity), 5 acknowledge, 6 server device
@@ -232,7 +248,7 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 	uint32_t d = (uint32_t)bus->current;
 	struct device *device = &bus->devices[d];
 	struct round *round = device->turn;
-	bool appears = alive(bus, device, now_us), behind = exception == 11;
+	bool appears = alive(bus, device, now_us), behind = exception == 11, lost = false;
 	bump(bus->counts.exceptions);
 	if (exception == 2 || exception == 3) {
 		if (round_cut(round, round->next)) {
@@ -243,16 +259,16 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 			return;
 		}
 		round_refused(&device->rounds, round, round->next);
+		lost = device_lost_model(device);
 	}
 	if ((exception == 5 || exception == 6) && may_retry(bus, now_us)) {
 		turns_pause(&bus->turns, d, now_us + BUSY_US);
 		bus->current = -1;
 		return;
 	}
-	device_failed(device, QUALITY_EXCEPTION, exception, behind, wall_ms(bus), now_us);
-	if (appears)
-		turns_appeared(&bus->turns, d, now_us);
-	finish(bus, now_us, true, behind);
+	device_failed(device, QUALITY_EXCEPTION, exception, behind || lost, wall_ms(bus), now_us);
+	note_appeared(bus, d, appears, now_us);
+	finish(bus, now_us, true, behind || lost);
 	if (behind) /* each question to it takes the gateway's own time-out */
 		turns_leave_alone(&bus->turns, d, now_us + backoff_next(&device->behind));
 }

@@ -77,18 +77,23 @@ static void note_planned(struct choice *choice, const struct round *round)
 	}
 }
 
+static void each_read(struct choice *choice, const struct round *round, bool note)
+{
+	if (note)
+		note_planned(choice, round);
+	for (uint32_t i = 0; i < round->n_reads && !note; i++)
+		consider_read(choice, round, &round->reads[i]);
+}
+
 static void each_round(struct choice *choice, const struct device *devices, size_t n_devices, uint8_t unit, bool note)
 {
 	for (size_t d = 0; d < n_devices; d++) {
 		if (devices[d].told->address != unit)
 			continue;
-		for (uint32_t r = 0; r < devices[d].rounds.n; r++) {
-			const struct round *round = &devices[d].rounds.list[r];
-			if (note)
-				note_planned(choice, round);
-			for (uint32_t i = 0; i < round->n_reads && !note; i++)
-				consider_read(choice, round, &round->reads[i]);
-		}
+		for (uint32_t r = 0; r < devices[d].rounds.n; r++)
+			each_read(choice, &devices[d].rounds.list[r], note);
+		if (devices[d].models)
+			each_read(choice, &devices[d].models->round, note);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "field/counts.h"
 #include "field/line.h"
 #include "field/learnt.h"
+#include "field/models.h"
 #include "field/patience.h"
 #include "field/round.h"
 #include "field/times.h"
@@ -27,7 +28,8 @@ struct device {
 	struct planner_cost cost;
 	struct turnaround turnaround;
 	struct rounds rounds;
-	struct round *turn; /* the round under way; NULL */
+	struct models *models; /* NULL: all its places are in the plan */
+	struct round *turn;    /* the round under way; NULL */
 	struct refusals refusals;
 	struct patience patience;
 	struct backoff behind; /* for one that a gateway finds silent */
@@ -42,12 +44,21 @@ struct device {
 void device_init(struct device *device, const struct plan *plan, uint32_t index, const struct planner_cost *cost,
 	const struct learnt *learnt, struct reading_sink *sink, struct arena *arena);
 
+/* Its metrics that lie in models have no place from now on, before the device has told which models it has.  Memory
+ * from the arena. */
+void device_find_models(struct device *device, struct arena *arena);
+
+/* A read of its turn was refused for good, and with it the head of a model: that the models are where they were is not
+ * believed any more.  False when it was not so. */
+bool device_lost_model(struct device *device);
+
 /* The read that its turn asked was answered within so long.  Its rounds are planned anew, when this one is over, if it
  * turns out to be much slower or faster than they count on. */
 void device_took(struct device *device, int64_t whole_us);
 
-/* What an answer to the read that its turn asked told. */
-void device_answered(struct device *device, const struct line_answer *answer, int64_t wall_ms, int64_t now_us);
+/* What an answer to the read that its turn asked told.  False when the rest of the turn must not be asked: the device's
+ * models are not where they were. */
+bool device_answered(struct device *device, const struct line_answer *answer, int64_t wall_ms, int64_t now_us);
 
 /* That read failed for good (after retries): its metrics get the quality.  rest: so do those of the reads after it,
  * which will not be asked. */

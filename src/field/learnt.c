@@ -59,6 +59,8 @@ uint64_t learnt_key(const struct plan *plan, const struct plan_device *told)
 		hash = mix_number(hash, place.space);
 		hash = mix_number(hash, place.at);
 		hash = mix_number(hash, place.count);
+		for (size_t m = 0; m < plan->metrics[told->first_metric + i].n_models; m++)
+			hash = mix_number(hash, plan->metrics[told->first_metric + i].models[m]);
 	}
 	return hash;
 }

@@ -40,6 +40,8 @@ struct planner_read {
 	uint32_t first, n; /* items[first .. first+n) */
 };
 
+#define PLANNER_GUARD UINT32_MAX /* no metric: the head of a model, read along to see that it is still there */
+
 /* One thing that must be read; `metric` is the caller's and travels along. */
 struct planner_item {
 	struct bf_place place;

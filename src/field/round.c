@@ -70,6 +70,38 @@ static uint32_t rate_of(const struct rounds *rounds, int64_t every_us)
 	return rate;
 }
 
+static void add_guard(struct round *round, uint16_t at)
+{
+	for (uint32_t i = 0; i < round->n_items; i++)
+		if (round->items[i].metric == PLANNER_GUARD && round->items[i].place.at == at)
+			return;
+	round->items[round->n_items++] =
+		(struct planner_item){.place = {BF_SPACE_HOLDING, at, CHAIN_HEAD}, .metric = PLANNER_GUARD};
+}
+
+/* Fills the round with the metrics of its rates, as far as they have places. */
+static void round_fill(
+	const struct rounds *rounds, const struct plan *plan, const struct chain *chain, struct round *round)
+{
+	const struct plan_device *told = rounds->told;
+	round->n_items = 0;
+	for (uint32_t i = 0; i < told->n_metrics; i++) {
+		const struct plan_metric *metric = &plan->metrics[told->first_metric + i];
+		struct planner_item item = {.place = convert_place(metric), .metric = told->first_metric + i};
+		if (!round_has(rounds, round, rate_of(rounds, metric->every_us)))
+			continue;
+		if (metric->n_models) {
+			const struct chain_model *model = chain_find(chain, metric);
+			if (!model)
+				continue;
+			item.place.at = (uint16_t)(item.place.at + model->at);
+			add_guard(round, model->at);
+		}
+		round->items[round->n_items++] = item;
+	}
+	round_plan(rounds, round);
+}
+
 /* Adds a round of the rates that round_has says. */
 static void add_round(struct rounds *rounds, const struct plan *plan, uint32_t rate, uint8_t shared, double per_s,
 	struct arena *arena)
@@ -78,18 +110,30 @@ static void add_round(struct rounds *rounds, const struct plan *plan, uint32_t r
 	struct round *round = &rounds->list[rounds->n++];
 	*round = (struct round){.rate = rate, .shared = shared, .every_us = rounds->every_us[rate], .per_s = per_s};
 	uint32_t n = 0;
-	for (uint32_t i = 0; i < told->n_metrics; i++)
-		n += round_has(rounds, round, rate_of(rounds, plan->metrics[told->first_metric + i].every_us));
-	round->items = arena_array(arena, n, sizeof(*round->items));
-	round->reads = arena_array(arena, n, sizeof(*round->reads));
-	round->marks = arena_array(arena, n, sizeof(*round->marks));
 	for (uint32_t i = 0; i < told->n_metrics; i++) {
 		const struct plan_metric *metric = &plan->metrics[told->first_metric + i];
 		if (round_has(rounds, round, rate_of(rounds, metric->every_us)))
-			round->items[round->n_items++] =
-				(struct planner_item){.place = convert_place(metric), .metric = told->first_metric + i};
+			n += metric->n_models ? 2 : 1; /* with a guard */
 	}
-	round_plan(rounds, round);
+	round->items = arena_array(arena, n, sizeof(*round->items));
+	round->reads = arena_array(arena, n, sizeof(*round->reads));
+	round->marks = arena_array(arena, n, sizeof(*round->marks));
+	rounds->n_items_max = n > rounds->n_items_max ? n : rounds->n_items_max;
+}
+
+void rounds_place(struct rounds *rounds, const struct plan *plan, const struct chain *chain)
+{
+	rounds->n_planned = atomic_load_explicit(&rounds->refusals->n, memory_order_relaxed);
+	for (uint32_t r = 0; r < rounds->n; r++)
+		round_fill(rounds, plan, chain, &rounds->list[r]);
+}
+
+uint32_t round_metrics(const struct round *round, const struct planner_read *read)
+{
+	uint32_t n = 0;
+	for (uint32_t i = read->first; i < read->first + read->n; i++)
+		n += round->items[i].metric != PLANNER_GUARD;
+	return n;
 }
 
 /* Does an instant t behind the origin belong to the rate? */
@@ -140,7 +184,6 @@ void rounds_init(struct rounds *rounds, const struct plan *plan, const struct pl
 	rounds->every_us = arena_array(arena, told->n_metrics + 1, sizeof(*rounds->every_us));
 	collect_rates(rounds, &plan->metrics[told->first_metric], told->n_metrics);
 	uint32_t n_shared = rounds->n_timed < ROUND_SHARED_MAX ? rounds->n_timed : ROUND_SHARED_MAX;
-	rounds->scratch = arena_array(arena, told->n_metrics + 1, sizeof(*rounds->scratch));
 	rounds->list = arena_array(arena, rounds->n_rates + (n_shared > 1 ? ROUND_MORE_MAX : 0), sizeof(*rounds->list));
 	for (uint32_t rate = 0; rate < rounds->n_rates; rate++) {
 		uint8_t shared = (uint8_t)((rate < n_shared) << rate % ROUND_SHARED_MAX);
@@ -148,9 +191,12 @@ void rounds_init(struct rounds *rounds, const struct plan *plan, const struct pl
 		double per_s = alone ? 1e6 / (double)rounds->every_us[rate] : 0;
 		add_round(rounds, plan, rate, shared, per_s, arena);
 	}
-	rounds->n_planned = atomic_load_explicit(&refusals->n, memory_order_relaxed);
 	for (uint32_t rate = n_shared; n_shared > 1 && rate-- > 0;)
 		share_rate(rounds, plan, n_shared, rate, arena);
+	rounds->scratch = arena_array(arena, rounds->n_items_max + 1, sizeof(*rounds->scratch));
+	struct chain chain;
+	chain_presume(plan, told, &chain);
+	rounds_place(rounds, plan, &chain);
 }
 
 struct round *rounds_find(const struct rounds *rounds, uint32_t rate, uint8_t due)

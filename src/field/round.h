@@ -6,6 +6,7 @@
  * plan of its own: a slow register inside a fast block costs nothing, and no request is made twice.  The rounds that
  * can come are planned once, at the start.
  *
+ * What lies in a model (model/chain.h) has a place only when the device's chain is known, and can be given another one.
  * What a device refuses is learnt: see round_over.  One owner thread; `refusals` grow only and are read by any.
  */
 #ifndef FIELD_ROUND_H
@@ -13,6 +14,7 @@
 
 #include "base/arena.h"
 #include "field/planner.h"
+#include "model/chain.h"
 #include "model/plan.h"
 
 #include <stdatomic.h>
@@ -53,15 +55,24 @@ struct rounds {
 	uint32_t n_rates, n_timed;
 	struct round *list; /* first those of one rate each, in their order */
 	uint32_t n;
-	int64_t *scratch;
+	int64_t *scratch;     /* n_items_max + 1 */
+	uint32_t n_items_max; /* of a round */
 	struct refusals *refusals;
 	uint32_t n_planned; /* refusals that the plans know; ROUNDS_OUTDATED */
 };
 
-/* Groups the metrics of a device and plans all rounds, around what `refusals` (zeroed if nothing) know.  The cost and
- * the refusals outlive the rounds.  Memory from the arena. */
+/* Groups the metrics of a device and plans all rounds, around what `refusals` (zeroed if nothing) know; metrics in
+ * models as chain_presume has them.  The cost and the refusals outlive the rounds.  Memory from the arena. */
 void rounds_init(struct rounds *rounds, const struct plan *plan, const struct plan_device *told,
 	const struct planner_cost *cost, struct refusals *refusals, struct arena *arena);
+
+/* Gives the metrics their places by this chain and plans all rounds anew; no turn is under way.  A metric whose model
+ * is missing is in no round; a round may have no reads then.  Each model that is read has a guard: an item without a
+ * metric (PLANNER_GUARD) that reads its id and length. */
+void rounds_place(struct rounds *rounds, const struct plan *plan, const struct chain *chain);
+
+/* How many metrics a read of the round answers. */
+uint32_t round_metrics(const struct round *round, const struct planner_read *read);
 
 /* The step_us of a rate's schedule. */
 int64_t rounds_step(const struct rounds *rounds, uint32_t rate);

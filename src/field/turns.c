@@ -87,6 +87,10 @@ int turns_next(struct turns *turns, int64_t now_us)
 	struct device *device = &turns->devices[d];
 	if (device->turn)
 		return (int)d;
+	if (device->models && models_due(device->models, now_us)) {
+		device->turn = &device->models->round;
+		return (int)d;
+	}
 	const struct schedule_entry *entries = &turns->entries[turns->first[d]];
 	uint8_t due = 0;
 	for (uint32_t rate = 0; rate < device->rounds.n_timed && rate < ROUND_SHARED_MAX; rate++)
@@ -130,11 +134,15 @@ uint64_t turns_over(struct turns *turns, uint32_t d, bool heard, int64_t now_us)
 	struct device *device = &turns->devices[d];
 	const struct round *round = device->turn;
 	uint64_t merged = 0;
+	bool walked = device->models && round == &device->models->round; /* which has nothing that is due */
+	bool in_vain = walked && turns->once && device->models->stuck;
 	for (uint32_t rate = 0; rate < device->rounds.n_rates; rate++) {
-		if (!round_has(&device->rounds, round, rate))
-			continue;
 		size_t at = turns->first[d] + rate;
 		struct schedule_entry *entry = &turns->entries[at];
+		if (walked && heard)
+			entry->not_before = 0;
+		if (!in_vain && (walked || !round_has(&device->rounds, round, rate)))
+			continue;
 		uint64_t before = entry->n_merged;
 		turns->n_unserved -= !turns->served[at];
 		turns->served[at] = true;

@@ -42,7 +42,9 @@ struct plan_metric {
 	const char *unit;  /* NULL = none */
 	uint32_t device;
 
-	struct bf_place place; /* of registers; count 0 in a stream */
+	struct bf_place place;  /* of registers; count 0 in a stream */
+	const uint16_t *models; /* places count from the id register of the first of these that the device has, … */
+	size_t n_models;        /* … see model/chain.h; 0 = they count from register 0 of the table */
 	struct bf_shape shape;
 	const void *keys;     /* of a stream: the struct that the driver's metric_keys fill, … */
 	uint16_t message;     /* … the kind of message that has it, … */

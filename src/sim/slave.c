@@ -14,6 +14,7 @@
  */
 #include "sim/slave.h"
 #include "sim/motion.h"
+#include "sim/slave_chain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,18 @@ static int slave_compare_slots(const void *a, const void *b)
 	if (left->place.at != right->place.at)
 		return (int)left->place.at - (int)right->place.at;
 	return left->metric < right->metric ? -1 : left->metric > right->metric;
+}
+
+/* The slots of a metric: its value, and its power of ten.  Returns how many. */
+static size_t slave_slots(
+	const struct slave_chain *chain, const struct plan *plan, uint32_t index, struct slave_slot slots[static 2])
+{
+	const struct plan_metric *metric = &plan->metrics[index];
+	slots[0] = (struct slave_slot){.metric = index, .place = metric->place};
+	slots[1] = (struct slave_slot){.metric = index, .place = metric->scale_place, .exponent = true};
+	if (!slave_chain_place(chain, metric, &slots[0].place) || !slave_chain_place(chain, metric, &slots[1].place))
+		return 0;
+	return metric->scale_from ? 2 : 1;
 }
 
 static void slave_count(struct slave *slave, const struct bf_place *place, size_t *n_cells)
@@ -108,24 +121,23 @@ void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, b
 	uint32_t first = plan->devices[device].first_metric;
 	uint32_t end = first + plan->devices[device].n_metrics;
 	size_t n_cells[BF_N_SPACES] = {0};
-	for (uint32_t i = first; i < end; i++) {
-		slave_count(slave, &plan->metrics[i].place, n_cells);
-		if (plan->metrics[i].scale_from)
-			slave_count(slave, &plan->metrics[i].scale_place, n_cells);
-	}
+	struct slave_slot slots[2];
+	struct slave_chain chain;
+	slave_chain_init(&chain, plan, &plan->devices[device]);
+	n_cells[BF_SPACE_HOLDING] = slave_chain_count(&chain);
+	for (uint32_t i = first; i < end; i++)
+		for (size_t n = slave_slots(&chain, plan, i, slots); n > 0; n--)
+			slave_count(slave, &slots[n - 1].place, n_cells);
 	for (int space = 0; space < BF_N_SPACES; space++) {
 		slave->spaces[space].cells = arena_array(arena, n_cells[space], sizeof(struct slave_cell));
 		slave->spaces[space].slots =
 			arena_array(arena, slave->spaces[space].n_slots, sizeof(struct slave_slot));
 		slave->spaces[space].n_slots = 0;
 	}
-	for (uint32_t i = first; i < end; i++) {
-		const struct plan_metric *metric = &plan->metrics[i];
-		slave_occupy(slave, &(struct slave_slot){.metric = i, .place = metric->place});
-		if (metric->scale_from)
-			slave_occupy(slave,
-				&(struct slave_slot){.metric = i, .place = metric->scale_place, .exponent = true});
-	}
+	slave_chain_occupy(slave, &chain);
+	for (uint32_t i = first; i < end; i++)
+		for (size_t n = slave_slots(&chain, plan, i, slots); n > 0; n--)
+			slave_occupy(slave, &slots[n - 1]);
 	for (int space = 0; space < BF_N_SPACES; space++) {
 		slave->spaces[space].n_cells = slave_settle(slave->spaces[space].cells, slave->spaces[space].n_cells);
 		if (slave->spaces[space].n_slots)
@@ -134,6 +146,7 @@ void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, b
 		if (fill_gaps)
 			slave_fill_gaps(slave, (enum bf_space)space, arena);
 	}
+	slave_chain_set(slave, &chain);
 }
 
 /* The cells of count addresses from `at`; NULL unless all are there. */

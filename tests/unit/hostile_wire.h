@@ -84,6 +84,13 @@ bool wire_step(struct wire *wire, int64_t now_us);
 
 /* What register or bit the slave shows in the answer to a question. */
 uint16_t wire_register(uint8_t unit, uint8_t function, uint16_t at, uint64_t number);
+
+/* This unit has a chain of models: its mark, ids and lengths do not depend on the question. */
+#define WIRE_CHAIN_UNIT     11
+#define WIRE_CHAIN_COMMON   40002 /* model 1 */
+#define WIRE_CHAIN_INVERTER 40070 /* model 103 */
+#define WIRE_CHAIN_END      40122
+
 bool wire_bit(uint8_t unit, uint8_t function, uint16_t at, uint64_t number);
 
 #endif

@@ -86,14 +86,24 @@ static int scripted_answer(struct line *line, int64_t now_us, struct line_answer
 		ret_answer->exception = 2;
 		return -EREMOTEIO;
 	}
+	if (self->longest && place->count > self->longest) {
+		ret_answer->exception = 3;
+		return -EREMOTEIO;
+	}
 	memset(self->bytes, 0, sizeof(self->bytes));
 	for (uint16_t i = 0; i < place->count; i++) {
 		uint16_t at = (uint16_t)(place->at + i);
 		if (place->space == BF_SPACE_COIL || place->space == BF_SPACE_DISCRETE) {
 			self->bytes[i / 8] |= (uint8_t)((at & 1) << (i % 8));
 		} else {
-			self->bytes[2 * i] = (uint8_t)(scripted_register(self->asked.unit, at) >> 8);
-			self->bytes[2 * i + 1] = (uint8_t)scripted_register(self->asked.unit, at);
+			uint16_t value = scripted_register(self->asked.unit, at);
+			if (self->holding && place->space == BF_SPACE_HOLDING &&
+				!self->holding(self, self->asked.unit, at, &value)) {
+				ret_answer->exception = 2;
+				return -EREMOTEIO;
+			}
+			self->bytes[2 * i] = (uint8_t)(value >> 8);
+			self->bytes[2 * i + 1] = (uint8_t)value;
 		}
 	}
 	*ret_answer = (struct line_answer){.bytes = self->bytes, .n = sizeof(self->bytes)};

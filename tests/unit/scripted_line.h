@@ -25,6 +25,9 @@ struct scripted_line {
 	struct scripted_mishap mishaps[SCRIPTED_UNITS]; /* by unit address */
 	uint32_t holes_from,
 		holes_to; /* registers that answer with exception 2 when a read of more than one touches them */
+	/* What a holding register of a unit holds, instead of scripted_register; false = there is none: exception 2. */
+	bool (*holding)(const struct scripted_line *scripted, uint8_t unit, uint16_t at, uint16_t *ret_value);
+	unsigned longest; /* a read of more registers gets exception 3; 0 = any will do */
 	bool absent;      /* the port can't be opened */
 	int64_t latency_us;
 	int64_t *clock_us, held_up_us; /* the thread is held up for so long while it reads an answer; NULL = never */

@@ -255,6 +255,25 @@ static void test_scale_and_decimals(void **state)
 	assert_int_equal(metric("home/f/d/h")->decimals, BF_DECIMALS_MAX);
 }
 
+static void test_models(void **state)
+{
+	(void)state;
+	metrics("a: { model: [101, 102, 103] holding: 14 scale_from: 15 } b: { model: 1 holding: 2 type: \"string\" "
+		"length: 32 }"
+		" c: { holding: 14 }");
+	const struct plan_metric *a = metric("home/f/d/a"), *b = metric("home/f/d/b");
+	assert_int_equal(a->n_models, 3);
+	assert_int_equal(a->models[0], 101);
+	assert_int_equal(a->models[2], 103);
+	assert_true(a->place.at == 14 && a->scale_from && a->scale_place.at == 15);
+	assert_int_equal(b->n_models, 1);
+	assert_int_equal(b->models[0], 1);
+	assert_int_equal(metric("home/f/d/c")->n_models, 0);
+	/* what counts from different models is not the same register */
+	sound(HEAD NET "floors: { f: { d: { address: 1 metrics: { a: { model: 103 holding: 2 } } } "
+		       "e: { address: 1 metrics: { a: { model: 160 holding: 2 } } } } }");
+}
+
 static void test_sentinels(void **state)
 {
 	(void)state;
@@ -411,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_buses),
 		cmocka_unit_test(test_by_id_links),
 		cmocka_unit_test(test_scale_and_decimals),
+		cmocka_unit_test(test_models),
 		cmocka_unit_test(test_sentinels),
 		cmocka_unit_test(test_enums),
 		cmocka_unit_test(test_worth_telling),

@@ -94,7 +94,10 @@ static bool is_right(const struct hostile *hostile, const struct reading *readin
 {
 	static const uint8_t functions[] = {1, 2, 4, 3};
 	const struct plan_metric *metric = &hostile->metrics[reading->metric];
-	const struct bf_place *place = &metric->place;
+	struct bf_place there = metric->place;
+	if (metric->n_models)
+		there.at = (uint16_t)(there.at + (metric->models[0] == 1 ? WIRE_CHAIN_COMMON : WIRE_CHAIN_INVERTER));
+	const struct bf_place *place = &there;
 	const struct wire *wire = &hostile->wire;
 	uint8_t unit = hostile->devices[metric->device].address, function = functions[place->space];
 	if (unit != wire->asked_unit || function != wire->asked_function || place->at < wire->asked_place ||
@@ -162,9 +165,17 @@ static void device(struct hostile *hostile, const char *path, uint8_t unit, enum
 	hostile->wire.slaves[unit].temper = temper;
 }
 
+static void in_model(struct hostile *hostile, const uint16_t *model, uint16_t at)
+{
+	metric(hostile, BF_SPACE_HOLDING, at, BF_TYPE_U16);
+	hostile->metrics[hostile->plan.n_metrics - 1].models = model;
+	hostile->metrics[hostile->plan.n_metrics - 1].n_models = 1;
+}
+
 /* Each kind of device that makes it hard to tell answers apart. */
 static void devices(struct hostile *hostile)
 {
+	static const uint16_t common[] = {1}, inverter[] = {103};
 	device(hostile, "two-blocks", 1, TEMPER_QUEUES, 0);
 	for (uint16_t at = 0; at < 10; at++)
 		metric(hostile, BF_SPACE_HOLDING, at, BF_TYPE_U16);
@@ -202,6 +213,10 @@ static void devices(struct hostile *hostile)
 	metric(hostile, BF_SPACE_HOLDING, 0, BF_TYPE_U16);
 	metric(hostile, BF_SPACE_HOLDING, 1, BF_TYPE_U16);
 	metric(hostile, BF_SPACE_HOLDING, 60000, BF_TYPE_U16);
+	device(hostile, "models", WIRE_CHAIN_UNIT, TEMPER_QUEUES, 0);
+	for (uint16_t at = 14; at < 40; at = (uint16_t)(at + 8))
+		in_model(hostile, inverter, at);
+	in_model(hostile, common, 2);
 }
 
 static void hostile_set(struct hostile *hostile, const struct wire_faults *faults, uint64_t seed, enum plan_wire kind)

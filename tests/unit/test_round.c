@@ -286,6 +286,52 @@ static void any_device_is_learnt(void **state)
 	stage_clear(&stage);
 }
 
+/* Metrics in models lie where the chain says, with a guard for each model; without a model they are in no round. */
+static void rounds_are_placed_by_the_chain(void **state)
+{
+	(void)state;
+	static struct stage stage;
+	static const uint16_t common[] = {1}, inverter[] = {101, 103};
+	const struct chain chains[] = {
+		{.n = 0}, {.n = 1, .models = {{103, 50070, 50}}}, {.n = 2, .models = {{1, 2, 66}, {101, 70, 50}}}};
+	stage_clear(&stage);
+	for (uint16_t at = 14; at < 18; at++)
+		stage_add(&stage, at, at % 2 ? S : 5 * S);
+	stage_add(&stage, 50, 5 * S);
+	stage_add(&stage, 7, S); /* in no model */
+	for (unsigned i = 0; i < 5; i++) {
+		stage.metrics[i].place.space = BF_SPACE_HOLDING;
+		stage.metrics[i].models = i < 4 ? inverter : common;
+		stage.metrics[i].n_models = i < 4 ? 2 : 1;
+	}
+	stage_plan(&stage);
+	for (int again = 0; again < 20; again++) {
+		unsigned which = chance(3);
+		rounds_place(&stage.rounds, &stage.plan, &chains[which]);
+		struct round *both = find(&stage, 5 * S, 3);
+		uint32_t n = 0, guards = 0;
+		for (uint32_t r = 0; r < both->n_reads; r++) {
+			n += round_metrics(both, &both->reads[r]);
+			guards += both->reads[r].n - round_metrics(both, &both->reads[r]);
+		}
+		assert_int_equal(n, which == 0 ? 1 : which == 1 ? 5 : 6);
+		assert_int_equal(guards, which);
+		for (uint32_t i = 0; i < both->n_items; i++) {
+			const struct planner_item *item = &both->items[i];
+			uint16_t base = which == 1 ? 50070 : 70;
+			if (item->metric < 4)
+				assert_int_equal(item->place.at, base + 14 + item->metric);
+			else if (item->metric == 4)
+				assert_int_equal(item->place.at, 2 + 50);
+			else if (item->metric == 5)
+				assert_int_equal(item->place.at, 7);
+			else
+				assert_true(item->place.count == 2 && (item->place.at == base || item->place.at == 2));
+		}
+	}
+	stage_clear(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +341,7 @@ int main(void)
 		cmocka_unit_test(only_the_gap_that_was_refused_is_learnt),
 		cmocka_unit_test(a_wrong_register_is_no_gap_to_remember),
 		cmocka_unit_test(any_device_is_learnt),
+		cmocka_unit_test(rounds_are_placed_by_the_chain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

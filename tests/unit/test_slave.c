@@ -316,6 +316,70 @@ static void gaps_can_be_filled(void **state)
 	assert_refused(ASK(&slave, 0, 3, 0, 9, 0, 1), 3, 2);
 }
 
+/* A request for registers; what they hold, when it is not refused. */
+static bool ask_holding(struct slave *slave, unsigned at, unsigned count, uint16_t *values)
+{
+	const uint8_t request[] = {3, (uint8_t)(at >> 8), (uint8_t)at, 0, (uint8_t)count};
+	uint8_t answer[SLAVE_PDU_MAX];
+	size_t n = slave_answer(slave, request, sizeof(request), 0, answer);
+	if (answer[0] != 3)
+		return false;
+	assert_int_equal(n, 2 + 2 * count);
+	for (unsigned i = 0; i < count; i++)
+		values[i] = (uint16_t)(answer[2 + 2 * i] << 8 | answer[3 + 2 * i]);
+	return true;
+}
+
+/* The chain of the models that the map uses, with the metrics in it. */
+static void metrics_in_models_have_a_chain_around_them(void **state)
+{
+	(void)state;
+	static const uint16_t common[] = {1}, inverters[] = {101, 103};
+	static struct plan_metric own[] = {
+		{.models = inverters,
+			.n_models = 2,
+			.place = {BF_SPACE_HOLDING, 14, 1},
+			.shape = {.type = BF_TYPE_S16},
+			.min = 30,
+			.max = 40,
+			.scale_from = true,
+			.scale_place = {BF_SPACE_HOLDING, 15, 1}},
+		{.models = common, .n_models = 1, .place = {BF_SPACE_HOLDING, 1, 1}, .shape = {.type = BF_TYPE_U16}},
+		{.models = common,
+			.n_models = 1,
+			.place = {BF_SPACE_HOLDING, 2, 4},
+			.shape = {.type = BF_TYPE_STRING, .length = 8}},
+	};
+	struct plan_device told = {.path = "roof/inverter", .address = 1, .n_metrics = 3};
+	const struct plan of = {.devices = &told, .n_devices = 1, .metrics = own, .n_metrics = 3};
+	struct slave slave;
+	struct arena arena = {0};
+	uint16_t values[8] = {0};
+	for (size_t i = 0; i < 3; i++) {
+		own[i].scale = 1;
+		own[i].max_step = own[i].deadband = NAN;
+		if (own[i].max == 0)
+			own[i].min = own[i].max = NAN;
+	}
+	slave_init(&slave, &of, 0, false, &arena);
+	assert_true(ask_holding(&slave, 40000, 2, values));
+	assert_int_equal(values[0] << 16 | values[1], 0x53756E53);
+	assert_true(ask_holding(&slave, 40002, 6, values));
+	assert_int_equal(values[0], 1);
+	assert_int_equal(values[1], 4); /* though a metric shows it too */
+	assert_int_equal(values[2], 's' << 8 | 'i');
+	assert_true(ask_holding(&slave, 40008, 2, values));
+	assert_int_equal(values[0], 103);
+	assert_int_equal(values[1], 14);
+	assert_true(ask_holding(&slave, 40008 + 14, 2, values));
+	assert_in_range(values[0], 300, 400);
+	assert_int_equal((int16_t)values[1], -1);
+	assert_true(ask_holding(&slave, 40024, 2, values));
+	assert_int_equal(values[0], 0xFFFF);
+	assert_false(ask_holding(&slave, 14, 1, values));
+	arena_free(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +393,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_quantities_out_of_range, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_what_is_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(gaps_can_be_filled, setup, teardown),
+		cmocka_unit_test(metrics_in_models_have_a_chain_around_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
