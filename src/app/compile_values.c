@@ -132,7 +132,7 @@ void compile_enum(struct compile *compile, const struct tree *at, const struct t
 			break;
 		}
 	metric->words = words;
-	metric->n_words = n;
+	metric->n_words = (uint32_t)n;
 }
 
 /*
@@ -223,10 +223,12 @@ void compile_invalid(
 			given++;
 	}
 	if (text) {
-		metric->invalid_texts = (struct bf_texts){texts, given};
+		struct bf_texts *list = arena_alloc(compile->keep, sizeof(*list));
+		*list = (struct bf_texts){texts, given};
+		metric->invalid_texts = list;
 	} else {
 		metric->invalid = raws;
-		metric->n_invalid = given;
+		metric->n_invalid = (uint32_t)given;
 	}
 }
 

@@ -30,9 +30,9 @@ static bool is_sentinel(const struct plan_metric *metric, uint64_t raw, const st
 		if (metric->invalid[i] == raw)
 			return true;
 	if (value->kind == BF_TEXT)
-		for (size_t i = 0; i < metric->invalid_texts.n; i++)
-			if (strlen(metric->invalid_texts.at[i]) == value->text.n &&
-				memcmp(metric->invalid_texts.at[i], value->text.at, value->text.n) == 0)
+		for (size_t i = 0; metric->invalid_texts && i < metric->invalid_texts->n; i++)
+			if (strlen(metric->invalid_texts->at[i]) == value->text.n &&
+				memcmp(metric->invalid_texts->at[i], value->text.at, value->text.n) == 0)
 				return true;
 	return false;
 }

@@ -28,49 +28,49 @@ struct plan_word {
 /* How readings of one metric leave: by its own keys, else by the first rule of `topics` that has the key. */
 struct plan_delivery {
 	uint8_t qos; /* 0, 1, 2 */
-	bool retain;
-	enum plan_payload payload;
-	bool per_device;
+	bool retain, per_device;
 	bool buffer;       /* false: waits in memory only, never on disk */
 	bool latest_only;  /* of a backlog keep only the newest */
 	uint32_t expire_s; /* MQTT 5 message expiry; 0 = none */
+	enum plan_payload payload;
 };
 
+/* There are thousands of them, so it is written small: the wide fields first, counts no wider than they need be. */
 struct plan_metric {
-	const char *topic; /* site/floor/device/metric */
-	const char *name;  /* the last part of the topic */
-	const char *unit;  /* NULL = none */
-	uint32_t device;
-
-	struct bf_place place;  /* of registers; count 0 in a stream */
-	const uint16_t *models; /* places count from the id register of the first of these that the device has, … */
-	size_t n_models;        /* … see model/chain.h; 0 = they count from register 0 of the table */
-	struct bf_shape shape;
-	const void *keys;     /* of a stream: the struct that the driver's metric_keys fill, … */
-	uint16_t message;     /* … the kind of message that has it, … */
-	uint16_t index;       /* … and which of several it is there */
-	bool event;           /* told whenever it comes */
-	uint8_t bit, n_bits;  /* of the decoded integer: lowest bit, how many; n_bits 0 = the whole value */
-	bool scaled;          /* scale is not 1 or offset not 0 */
+	const char *topic;             /* site/floor/device/metric */
+	const char *name;              /* the last part of the topic */
+	const char *unit;              /* NULL = none */
+	const struct plan_word *words; /* n_words, sorted by number */
+	const uint64_t *invalid;       /* n_invalid raw values, masked to the width of the type, that mean "no value" */
+	const struct bf_texts *invalid_texts; /* NULL = none */
+	const uint16_t
+		*models;  /* places count from the id register of the first of these that the device has; n_models */
+	const void *keys; /* of a stream: the struct that the driver's metric_keys fill; NULL = registers */
 	double scale, offset; /* value = raw × scale + offset */
-	int decimals;         /* of the printed value; -1 = the shortest text */
-	bool scale_from;      /* value × 10^register at scale_place, read in the same request */
-	struct bf_place scale_place;
-	const struct plan_word *words; /* sorted by number */
-	size_t n_words;
-	const uint64_t *invalid; /* raw values, masked to the width of the type, that mean "no value" */
-	size_t n_invalid;
-	struct bf_texts invalid_texts;
-
-	int64_t every_us; /* > 0; 0 = as often as the wire has time; PLAN_EVERY_START */
-	struct plan_delivery delivery;
+	int64_t every_us;     /* > 0; 0 = as often as the wire has time; PLAN_EVERY_START */
 
 	/* Is it worth telling?  In scaled units; NaN = not given. */
 	double min, max, max_step, deadband;
+	int64_t heartbeat_us; /* 0 = none */
+
+	struct bf_shape shape;
+	struct plan_delivery delivery;
+	struct bf_place place;       /* of registers; count 0 in a stream */
+	struct bf_place scale_place; /* see scale_from */
+	uint32_t device;
+	enum plan_reduce reduce;
+	uint32_t n_words;
+	int decimals; /* of the printed value; -1 = the shortest text */
+	uint32_t n_invalid;
+	uint16_t message;      /* of a stream: the kind of message that has it … */
+	uint16_t index;        /* … and which of several it is there */
+	uint8_t n_models;      /* see model/chain.h; 0 = places count from register 0 of the table */
+	uint8_t bit, n_bits;   /* of the decoded integer: lowest bit, how many; n_bits 0 = the whole value */
+	bool event;            /* told whenever it comes */
+	bool scaled;           /* scale is not 1 or offset not 0 */
+	bool scale_from;       /* value × 10^register at scale_place, read in the same request */
 	bool deadband_percent; /* deadband is in percent of the last value told */
 	bool monotonic;
-	enum plan_reduce reduce;
-	int64_t heartbeat_us; /* 0 = none */
 };
 
 /* A device that sends messages. */

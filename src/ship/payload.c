@@ -22,6 +22,8 @@
 /* `{"value":null,"quality":"exception","code":255`, time, clock, id, the closing brace. */
 #define PAYLOAD_FRAME 192
 
+#define SAME_LOOKED_FOR 16
+
 static void payload_boot(char boot[static 9])
 {
 	uint32_t chance;
@@ -63,7 +65,7 @@ static struct payload_part payload_influx_device(
 }
 
 /* What stands around the value: before it in influx, behind it in json. */
-static struct payload_part payload_middle(struct payload *payload, const struct plan_metric *metric, struct pen *pen)
+static void payload_middle(struct payload *payload, const struct plan_metric *metric, struct pen *pen)
 {
 	switch (metric->delivery.payload) {
 	case PAYLOAD_JSON:
@@ -83,6 +85,18 @@ static struct payload_part payload_middle(struct payload *payload, const struct 
 	}
 	case PAYLOAD_PLAIN:
 		break;
+	}
+}
+
+/* Thousands of metrics have a handful of units between them: what is the same as one of the last few is kept once. */
+static struct payload_part payload_keep_once(struct payload *payload, size_t metric, struct pen *pen)
+{
+	for (size_t i = metric; i > 0 && metric - i < SAME_LOOKED_FOR; i--) {
+		struct payload_part *same = &payload->metrics[i - 1];
+		if (same->n != pen->n || (pen->n && memcmp(same->text, pen->text, pen->n) != 0))
+			continue;
+		pen->n = 0;
+		return *same;
 	}
 	return payload_keep(payload, pen);
 }
@@ -116,8 +130,10 @@ void payload_init(struct payload *payload, const struct plan *plan)
 	struct pen pen = {.text = arena_alloc(&scratch, size), .size = size};
 	for (size_t i = 0; i < plan->n_devices; i++)
 		payload->devices[i] = payload_influx_device(payload, &plan->devices[i], &pen);
-	for (size_t i = 0; i < plan->n_metrics; i++)
-		payload->metrics[i] = payload_middle(payload, &plan->metrics[i], &pen);
+	for (size_t i = 0; i < plan->n_metrics; i++) {
+		payload_middle(payload, &plan->metrics[i], &pen);
+		payload->metrics[i] = payload_keep_once(payload, i, &pen);
+	}
 	arena_free(&scratch);
 }
 

@@ -18,8 +18,10 @@
 
 struct payload_round {
 	const struct plan_delivery *delivery;
-	char *text;                  /* head room, values, room for qualities and the tail */
-	struct payload_part *labels; /* of each metric of the device: json `"voltage":`, influx `voltage=` */
+	char *text; /* head room, values, room for qualities and the tail */
+	/* Of each metric of the device, one behind the other: json `"voltage":`, influx `voltage=`. */
+	char *labels;
+	uint32_t *label_at; /* where each begins, and the end of the last */
 	uint32_t first_metric;
 	size_t first, size; /* where the values begin; up to where they may grow */
 	size_t whole;       /* of text */
@@ -41,17 +43,39 @@ static void round_clear(struct payload_round *round)
 	round->time_ms = 0;
 }
 
-static struct payload_part round_label(struct payload_rounds *rounds, const struct plan_metric *metric, bool influx)
+/* Into text, of PAYLOAD_READING_MAX bytes; nothing for one that is told alone.  Returns its length. */
+static size_t round_label(const struct plan *plan, const struct plan_metric *metric, bool influx, char *text)
 {
-	char text[PAYLOAD_READING_MAX];
-	struct pen pen = {.text = text, .size = sizeof(text)};
-	const char *label = payload_label(rounds->payload->plan, metric);
+	struct pen pen = {.text = text, .size = PAYLOAD_READING_MAX};
+	const char *label = payload_label(plan, metric);
+	if (!metric->delivery.per_device)
+		return 0;
 	if (influx)
 		pen_escape(&pen, label, strlen(label), ", =");
 	else
 		pen_json(&pen, label, strlen(label));
 	pen_put(&pen, influx ? "=" : ":", 1);
-	return (struct payload_part){arena_text_n(&rounds->arena, text, pen.n), pen.n};
+	return pen.n;
+}
+
+/* There may be thousands of metrics, so their labels lie close together. */
+static void round_labels(struct payload_rounds *rounds, const struct plan_device *device, struct payload_round *round)
+{
+	const struct plan *plan = rounds->payload->plan;
+	const struct plan_metric *metrics = &plan->metrics[device->first_metric];
+	bool influx = round_is_influx(round);
+	char text[PAYLOAD_READING_MAX];
+	round->label_at = arena_array(&rounds->arena, device->n_metrics + 1, sizeof(*round->label_at));
+	for (uint32_t i = 0; i < device->n_metrics; i++)
+		round->label_at[i + 1] = round->label_at[i] + (uint32_t)round_label(plan, &metrics[i], influx, text);
+	round->labels = arena_alloc(&rounds->arena, round->label_at[device->n_metrics] + 1);
+	for (uint32_t i = 0; i < device->n_metrics; i++)
+		memcpy(round->labels + round->label_at[i], text, round_label(plan, &metrics[i], influx, text));
+}
+
+static struct payload_part round_label_of(const struct payload_round *round, uint32_t i)
+{
+	return (struct payload_part){round->labels + round->label_at[i], round->label_at[i + 1] - round->label_at[i]};
 }
 
 static struct payload_round *payload_round_init(struct payload_rounds *rounds, uint32_t index)
@@ -64,15 +88,15 @@ static struct payload_round *payload_round_init(struct payload_rounds *rounds, u
 	struct payload_round *round = arena_alloc(&rounds->arena, sizeof(*round));
 	round->delivery = delivery;
 	round->first_metric = device->first_metric;
-	round->labels = arena_array(&rounds->arena, device->n_metrics, sizeof(*round->labels));
+	round_labels(rounds, device, round);
 	size_t values = 0, quality = 0;
 	for (uint32_t i = 0; i < device->n_metrics; i++) {
 		const struct plan_metric *metric = &plan->metrics[device->first_metric + i];
 		if (!metric->delivery.per_device)
 			continue;
-		round->labels[i] = round_label(rounds, metric, round_is_influx(round));
-		values += round->labels[i].n + payload_value_room(metric) + 1;
-		quality += round->labels[i].n + sizeof("\"exception\",");
+		size_t label = round_label_of(round, i).n;
+		values += label + payload_value_room(metric) + 1;
+		quality += label + sizeof("\"exception\",");
 	}
 	round->first = round_is_influx(round) ? rounds->payload->devices[index].n + 1 : ROUND_HEAD;
 	round->size = round->first + values;
@@ -152,11 +176,11 @@ void payload_round_add(struct payload_rounds *rounds, const struct reading *read
 {
 	const struct plan_metric *metric = &rounds->payload->plan->metrics[reading->metric];
 	struct payload_round *round = rounds->devices[metric->device];
-	const struct payload_part *label = &round->labels[reading->metric - round->first_metric];
+	const struct payload_part label = round_label_of(round, reading->metric - round->first_metric);
 	round_time(round, reading);
 	enum quality quality = reading->quality;
 	if (quality == QUALITY_GOOD) {
-		int error = round_value(round, label, metric, &reading->value);
+		int error = round_value(round, &label, metric, &reading->value);
 		round->worth |= worth && error == 0;
 		if (error != -EINVAL)
 			return;
@@ -166,7 +190,7 @@ void payload_round_add(struct payload_rounds *rounds, const struct reading *read
 		return;
 	struct pen *pen = &round->quality;
 	size_t before = pen->n;
-	round_label_put(pen, 0, label);
+	round_label_put(pen, 0, &label);
 	pen_put(pen, "\"", 1);
 	pen_text(pen, quality_word(quality));
 	pen_put(pen, "\"", 1);

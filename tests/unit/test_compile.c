@@ -303,7 +303,7 @@ static void test_sentinels(void **state)
 	}
 	assert_true(metric("home/f/d/g")->invalid[1] == 0x9999);
 	assert_true(metric("home/f/d/m")->invalid[1] == INT64_MAX);
-	assert_int_equal(metric("home/f/d/h")->invalid_texts.n, 2);
+	assert_int_equal(metric("home/f/d/h")->invalid_texts->n, 2);
 }
 
 static void test_enums(void **state)
