@@ -12,19 +12,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static int refuse(struct bf_complaint *complaint, const char *key, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int refuse(struct bf_complaint *complaint, const char *key, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	complaint->key = key;
-	vsnprintf(complaint->what, sizeof(complaint->what), format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
 static void hint(struct bf_complaint *complaint, const char *text)
 {
 	snprintf(complaint->hint, sizeof(complaint->hint), "%s", text);
@@ -33,17 +20,18 @@ static void hint(struct bf_complaint *complaint, const char *text)
 static int check_flag(const struct frame *frame, struct bf_complaint *complaint)
 {
 	if (frame->flag.n == 0)
-		return frame->escape_byte == BF_UNSET ? 0
-						      : refuse(complaint, "frame.escape", "goes with \"frame.flag\"");
+		return frame->escape_byte == BF_UNSET
+			       ? 0
+			       : bf_refuse(complaint, "frame.escape", NULL, "goes with \"frame.flag\"");
 	if (frame->flag.n > 1)
-		return refuse(complaint, "frame.flag", "is one byte");
+		return bf_refuse(complaint, "frame.flag", NULL, "is one byte");
 	if (frame->start.n || frame->end.n)
-		return refuse(complaint, frame->start.n ? "frame.start" : "frame.end",
+		return bf_refuse(complaint, frame->start.n ? "frame.start" : "frame.end", NULL,
 			"is given beside \"frame.flag\": a frame stands between flags or begins with a start");
 	if (frame->check_kind != BF_UNSET && frame->check_coding == FRAME_HEX)
-		return refuse(complaint, "frame.check.coding", "can't be \"hex\" in a frame with flags");
+		return bf_refuse(complaint, "frame.check.coding", NULL, "can't be \"hex\" in a frame with flags");
 	if (frame->escape_byte == frame->flag.at[0])
-		return refuse(complaint, "frame.escape.byte", "is the flag itself");
+		return bf_refuse(complaint, "frame.escape.byte", NULL, "is the flag itself");
 	return 0;
 }
 
@@ -53,13 +41,13 @@ static int check_start(const struct frame *frame, struct bf_complaint *complaint
 		return 0;
 	if (frame->start.n == 0) {
 		hint(complaint, "write start: \"42 4D\" with the bytes that it begins with");
-		return refuse(complaint, "frame", "has neither \"start\" nor \"flag\"");
+		return bf_refuse(complaint, "frame", NULL, "has neither \"start\" nor \"flag\"");
 	}
 	if (frame->start_or.n && frame->start_or.n != frame->start.n)
-		return refuse(complaint, "frame.start_or", "is not as long as \"start\"");
+		return bf_refuse(complaint, "frame.start_or", NULL, "is not as long as \"start\"");
 	if (frame->length == BF_UNSET && frame->length_at == BF_UNSET) {
 		hint(complaint, "write length: 9, or length: { at: 2  type: \"u16be\"  plus: 4 }");
-		return refuse(complaint, "frame", "has no \"length\"");
+		return bf_refuse(complaint, "frame", NULL, "has no \"length\"");
 	}
 	return 0;
 }
@@ -70,10 +58,11 @@ static int check_check(const struct frame *frame, struct bf_complaint *complaint
 		return 0;
 	int size = (int)frame_check_size(frame);
 	if (frame->check_at > 0 && frame->check_at <= frame->check_from)
-		return refuse(complaint, "frame.check.at", "is %d, but what is checked begins at %d", frame->check_at,
-			frame->check_from);
+		return bf_refuse(complaint, "frame.check.at", NULL, "is %d, but what is checked begins at %d",
+			frame->check_at, frame->check_from);
 	if (frame->check_at < 0 && -frame->check_at < size + (int)frame->end.n)
-		return refuse(complaint, "frame.check.at", "leaves no room for the check's %d bytes and the end", size);
+		return bf_refuse(
+			complaint, "frame.check.at", NULL, "leaves no room for the check's %d bytes and the end", size);
 	return 0;
 }
 
@@ -81,11 +70,11 @@ static int check_length(const struct frame *frame, struct bf_complaint *complain
 {
 	size_t least = frame_shortest(frame);
 	if (frame->length != BF_UNSET && (size_t)frame->length < least)
-		return refuse(complaint, "frame.length", "is %d, but start, check and end alone take %zu bytes",
-			frame->length, least);
+		return bf_refuse(complaint, "frame.length", NULL,
+			"is %d, but start, check and end alone take %zu bytes", frame->length, least);
 	if (frame->length_at != BF_UNSET && (size_t)frame->length_max < least)
-		return refuse(complaint, "frame.length.max", "is %d, but start, check and end alone take %zu bytes",
-			frame->length_max, least);
+		return bf_refuse(complaint, "frame.length.max", NULL,
+			"is %d, but start, check and end alone take %zu bytes", frame->length_max, least);
 	return 0;
 }
 
@@ -93,7 +82,8 @@ static int check_length(const struct frame *frame, struct bf_complaint *complain
 static int beyond(const struct frame *frame, long end, const char *key, struct bf_complaint *complaint)
 {
 	if (end > (long)frame_longest(frame))
-		return refuse(complaint, key, "lies beyond the frame: byte %ld of %zu", end, frame_longest(frame));
+		return bf_refuse(
+			complaint, key, NULL, "lies beyond the frame: byte %ld of %zu", end, frame_longest(frame));
 	return 0;
 }
 
@@ -104,7 +94,7 @@ static int check_tagged(const struct frame *frame, const struct frame_message *k
 	for (size_t i = 0; i < keys->tagged_sizes.n; i++)
 		if (frame_tag(keys->tagged_sizes.names[i]) < 0) {
 			hint(complaint, "write t and the byte in two hexadecimal digits: t8A: 2");
-			return refuse(complaint, "tagged.sizes", "has \"%.32s\", which names no byte",
+			return bf_refuse(complaint, "tagged.sizes", NULL, "has \"%.32s\", which names no byte",
 				keys->tagged_sizes.names[i]);
 		}
 	return beyond(frame, keys->tagged_from + 1, "tagged.from", complaint);
@@ -118,12 +108,13 @@ static int check_message(const struct bf_device *device, size_t i, struct bf_com
 	complaint->message = message->name;
 	if (device->n_messages > 1 && keys->match_at == BF_UNSET) {
 		hint(complaint, "write match: { at: 2  is: 0x90 }");
-		return refuse(complaint, NULL, "has no \"match\", by which it could be told from the others");
+		return bf_refuse(complaint, NULL, NULL, "has no \"match\", by which it could be told from the others");
 	}
 	for (size_t k = 0; k < i; k++) {
 		const struct frame_message *other = device->messages[k].keys;
 		if (keys->match_at == other->match_at && keys->match_is == other->match_is)
-			return refuse(complaint, "match.is", "is that of message \"%s\" too", device->messages[k].name);
+			return bf_refuse(
+				complaint, "match.is", NULL, "is that of message \"%s\" too", device->messages[k].name);
 	}
 	int err = keys->match_at == BF_UNSET ? 0 : beyond(frame, keys->match_at + 1, "match.at", complaint);
 	if (err == 0 && keys->min_length != BF_UNSET)
@@ -148,13 +139,13 @@ static int check_tag(
 	const struct frame_message *keys, int tag, const char *key, int *ret_size, struct bf_complaint *complaint)
 {
 	if (keys->tagged_from == BF_UNSET)
-		return refuse(complaint, key, "needs a message with \"tagged\" records");
+		return bf_refuse(complaint, key, NULL, "needs a message with \"tagged\" records");
 	for (size_t i = 0; i < keys->tagged_sizes.n; i++)
 		if (frame_tag(keys->tagged_sizes.names[i]) == tag) {
 			*ret_size = keys->tagged_sizes.numbers[i];
 			return 0;
 		}
-	return refuse(complaint, key, "is 0x%02X, which is not among the \"tagged.sizes\"", (unsigned)tag);
+	return bf_refuse(complaint, key, NULL, "is 0x%02X, which is not among the \"tagged.sizes\"", (unsigned)tag);
 }
 
 /* A place of so many bytes, in the frame or in a record of it. */
@@ -166,8 +157,8 @@ static int check_place(const struct frame *frame, const struct frame_message *ke
 		return beyond(frame, end, key, complaint);
 	int err = check_tag(keys, tag, "tag", &size, complaint);
 	if (err == 0 && size >= 0 && end > size)
-		return refuse(complaint, key, "lies beyond the value of tag 0x%02X: byte %ld of %d", (unsigned)tag, end,
-			size);
+		return bf_refuse(complaint, key, NULL, "lies beyond the value of tag 0x%02X: byte %ld of %d",
+			(unsigned)tag, end, size);
 	return err;
 }
 
@@ -177,13 +168,13 @@ static int check_size(const struct frame_metric *metric, struct bf_complaint *co
 	if (type->size)
 		return metric->length == BF_UNSET
 			       ? 0
-			       : refuse(complaint, "length", "goes with the types hex, bcd and ascii");
+			       : bf_refuse(complaint, "length", NULL, "goes with the types hex, bcd and ascii");
 	if (metric->length == BF_UNSET)
-		return refuse(complaint, "type", "needs a \"length\"");
+		return bf_refuse(complaint, "type", NULL, "needs a \"length\"");
 	int most = type->form == FRAME_BCD ? 9 : type->form == FRAME_DIGITS ? 16 : BF_STRING_MAX;
 	if (metric->length > most)
-		return refuse(
-			complaint, "length", "is %d, a value of this type has at most %d bytes", metric->length, most);
+		return bf_refuse(complaint, "length", NULL, "is %d, a value of this type has at most %d bytes",
+			metric->length, most);
 	return 0;
 }
 
@@ -194,9 +185,9 @@ static int check_over(const struct frame *frame, const struct frame_message *key
 		return 0;
 	unsigned size = frame_type(metric->over_type)->size;
 	if (size == 0)
-		return refuse(complaint, "over.type", "must be a number of known size");
+		return bf_refuse(complaint, "over.type", NULL, "must be a number of known size");
 	if (frame_type(metric->type)->form == FRAME_TEXT)
-		return refuse(complaint, "over", "divides a number, no text");
+		return bf_refuse(complaint, "over", NULL, "divides a number, no text");
 	return check_place(frame, keys, metric->tag, metric->over_at + (long)size, "over.at", complaint);
 }
 
@@ -206,9 +197,9 @@ static int check_when(const struct frame *frame, const struct frame_message *key
 	if (metric->when_at == BF_UNSET && metric->when_tag == BF_UNSET)
 		return metric->when_is == BF_UNSET && isnan(metric->when_else)
 			       ? 0
-			       : refuse(complaint, "when", "has neither \"at\" nor \"tag\"");
+			       : bf_refuse(complaint, "when", NULL, "has neither \"at\" nor \"tag\"");
 	if (metric->when_is != BF_UNSET && (metric->when_is & ~metric->when_mask))
-		return refuse(complaint, "when.is", "has bits that \"when.mask\" leaves out");
+		return bf_refuse(complaint, "when.is", NULL, "has bits that \"when.mask\" leaves out");
 	int size = 0, err = 0;
 	if (metric->when_tag != BF_UNSET)
 		err = check_tag(keys, metric->when_tag, "when.tag", &size, complaint);
@@ -220,7 +211,7 @@ static int check_when(const struct frame *frame, const struct frame_message *key
 	struct bf_value value = {.kind = BF_FLOAT64, .f64 = metric->when_else};
 	uint8_t registers[8];
 	if (bf_encode(&shape, &value, registers, sizeof(registers)) < 0)
-		return refuse(complaint, "when.else", "does not fit the type of the metric");
+		return bf_refuse(complaint, "when.else", NULL, "does not fit the type of the metric");
 	return 0;
 }
 
@@ -232,7 +223,7 @@ int frame_shape(const struct bf_device *device, unsigned kind, const void *metri
 	const struct frame_metric *of = metric;
 	if (of->at == BF_UNSET && of->tag == BF_UNSET) {
 		hint(ret_complaint, "write at: 4, counted from 0");
-		return refuse(ret_complaint, NULL, "has no place: neither \"at\" nor \"tag\"");
+		return bf_refuse(ret_complaint, NULL, NULL, "has no place: neither \"at\" nor \"tag\"");
 	}
 	int err = check_size(of, ret_complaint);
 	if (err == 0) {

@@ -76,19 +76,11 @@ static const struct bf_key metric_keys[] = {
 	{0},
 };
 
-static int refuse(struct bf_complaint *complaint, const char *key, const char *what, const char *hint)
-{
-	*complaint = (struct bf_complaint){.key = key};
-	snprintf(complaint->what, sizeof(complaint->what), "%s", what);
-	snprintf(complaint->hint, sizeof(complaint->hint), "%s", hint);
-	return -EINVAL;
-}
-
 static int check(const struct bf_device *device, struct bf_complaint *ret_complaint)
 {
 	const struct iec62056_device *keys = device->keys;
 	if (device->n_messages > 1) {
-		refuse(ret_complaint, NULL, "is one too many: IEC 62056-21 has one kind of readout", "");
+		bf_refuse(ret_complaint, NULL, NULL, "is one too many: IEC 62056-21 has one kind of readout");
 		ret_complaint->message = device->messages[1].name;
 		return -EINVAL;
 	}
@@ -96,11 +88,11 @@ static int check(const struct bf_device *device, struct bf_complaint *ret_compla
 		return 0;
 	size_t n = strlen(keys->meter);
 	if (n > METER_MAX)
-		return refuse(ret_complaint, "meter", "is longer than the 32 characters of a meter's address", "");
+		return bf_refuse(ret_complaint, "meter", NULL, "is longer than the 32 characters of a meter's address");
 	for (size_t i = 0; i < n; i++)
 		if (keys->meter[i] < 0x20 || keys->meter[i] > 0x7E || strchr("/!", keys->meter[i]))
-			return refuse(ret_complaint, "meter", "has a character that no meter's address has",
-				"write digits, letters and blanks");
+			return bf_refuse(ret_complaint, "meter", "write digits, letters and blanks",
+				"has a character that no meter's address has");
 	return 0;
 }
 
@@ -113,10 +105,11 @@ static int shape(const struct bf_device *device, unsigned kind, const void *metr
 	const struct iec62056_metric *keys = metric;
 	struct iec62056_obis obis;
 	if (iec62056_obis_parse(keys->obis, strlen(keys->obis), &obis) < 0)
-		return refuse(ret_complaint, "obis", "is no OBIS code",
-			"write it as the meter does, such as \"1.8.0\", \"1-0:1.8.0*255\" or \"C.1.0\"");
+		return bf_refuse(ret_complaint, "obis",
+			"write it as the meter does, such as \"1.8.0\", \"1-0:1.8.0*255\" or \"C.1.0\"",
+			"is no OBIS code");
 	if (keys->meter_unit && keys->as != AS_NUMBER)
-		return refuse(ret_complaint, "meter_unit", "is given for what is no number", "leave it out");
+		return bf_refuse(ret_complaint, "meter_unit", "leave it out", "is given for what is no number");
 	*ret_shape = (struct bf_shape){.type = types[keys->as]};
 	if (ret_shape->type == BF_TYPE_STRING)
 		ret_shape->length = BF_STRING_MAX;

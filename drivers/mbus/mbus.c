@@ -98,33 +98,25 @@ static const struct bf_key metric_keys[] = {
 	{0},
 };
 
-static int refuse(struct bf_complaint *complaint, const char *key, const char *what, const char *hint)
-{
-	*complaint = (struct bf_complaint){.key = key};
-	snprintf(complaint->what, sizeof(complaint->what), "%s", what);
-	snprintf(complaint->hint, sizeof(complaint->hint), "%s", hint);
-	return -EINVAL;
-}
-
 static int check(const struct bf_device *device, struct bf_complaint *ret_complaint)
 {
 	const struct mbus_device *keys = device->keys;
 	if (device->n_messages > 1) {
-		refuse(ret_complaint, NULL, "is one too many: M-Bus has one kind of message", "");
+		bf_refuse(ret_complaint, NULL, NULL, "is one too many: M-Bus has one kind of message");
 		ret_complaint->message = device->messages[1].name;
 		return -EINVAL;
 	}
 	if (device->address > ADDRESS_MAX && device->address != TO_ANY)
-		return refuse(ret_complaint, "address", "is no meter's address",
-			"meters have 1 to 250; leave it out where there is one meter only");
+		return bf_refuse(ret_complaint, "address",
+			"meters have 1 to 250; leave it out where there is one meter only", "is no meter's address");
 	if (!keys->secondary)
 		return 0;
 	if (device->address != 0)
-		return refuse(
-			ret_complaint, "secondary", "is given beside an address", "a meter is asked by one of them");
+		return bf_refuse(
+			ret_complaint, "secondary", "a meter is asked by one of them", "is given beside an address");
 	if (strlen(keys->secondary) != SECONDARY || strspn(keys->secondary, "0123456789F") != SECONDARY)
-		return refuse(ret_complaint, "secondary", "is no identification number of eight digits",
-			"write all of them, with leading zeros");
+		return bf_refuse(ret_complaint, "secondary", "write all of them, with leading zeros",
+			"is no identification number of eight digits");
 	return 0;
 }
 
@@ -145,11 +137,11 @@ static int shape(const struct bf_device *device, unsigned kind, const void *metr
 	int n = (keys->quantity != BF_UNSET) + (keys->record != BF_UNSET) + (keys->header != BF_UNSET) +
 		(keys->label != NULL);
 	if (n != 1)
-		return refuse(ret_complaint, NULL,
-			n ? "has more than one of quantity, label, record, header" : "says nothing of what it reads",
-			"give it one of quantity, label, record, header");
+		return bf_refuse(ret_complaint, NULL, "give it one of quantity, label, record, header", "%s",
+			n ? "has more than one of quantity, label, record, header" : "says nothing of what it reads");
 	if (keys->header != BF_UNSET && keys->as != BF_UNSET)
-		return refuse(ret_complaint, "type", "is given beside a header, whose types are known", "leave it out");
+		return bf_refuse(
+			ret_complaint, "type", "leave it out", "is given beside a header, whose types are known");
 	enum bf_type type = types[as_of(keys)];
 	if (keys->header != BF_UNSET)
 		type = keys->header == HEADER_ID || keys->header == HEADER_MANUFACTURER ? BF_TYPE_STRING : BF_TYPE_U64;

@@ -46,13 +46,6 @@ static const struct bf_key metric_keys[] = {
 	{0},
 };
 
-static int refuse(struct bf_complaint *complaint, const char *key, const char *what)
-{
-	complaint->key = key;
-	snprintf(complaint->what, sizeof(complaint->what), "%s", what);
-	return -EINVAL;
-}
-
 /* "30013", "300013", "3x0013": the table's digit, then 4 or 5 digits that count from 1. */
 static int from_manual(const char *text, enum bf_space space, unsigned *ret_at, struct bf_complaint *complaint)
 {
@@ -68,7 +61,7 @@ static int from_manual(const char *text, enum bf_space space, unsigned *ret_at, 
 		snprintf(complaint->hint, sizeof(complaint->hint),
 			"write a number from 0, or such as \"%c0013\" or \"%cx0013\"", tables[space].digit,
 			tables[space].digit);
-		return refuse(complaint, key, "is no register number of five or six digits");
+		return bf_refuse(complaint, key, NULL, "is no register number of five or six digits");
 	}
 	if (text[0] != tables[space].digit) {
 		char what[80];
@@ -77,17 +70,17 @@ static int from_manual(const char *text, enum bf_space space, unsigned *ret_at, 
 				snprintf(what, sizeof(what), "is %s by its first digit", tables[i].what);
 				snprintf(complaint->hint, sizeof(complaint->hint), "write %s: \"%.16s\"", tables[i].key,
 					text);
-				return refuse(complaint, key, what);
+				return bf_refuse(complaint, key, NULL, "%s", what);
 			}
 		snprintf(what, sizeof(what), "starts with %c; the manual's number of %s starts with %c", text[0],
 			tables[space].what, tables[space].digit);
-		return refuse(complaint, key, what);
+		return bf_refuse(complaint, key, NULL, "%s", what);
 	}
 	if (number < 1 || number > REGISTERS) {
 		if (number < 1)
 			snprintf(complaint->hint, sizeof(complaint->hint),
 				"the first one is \"%c0001\", on the wire %s: 0", tables[space].digit, key);
-		return refuse(complaint, key, "is out of range: the manual's numbers count from 1 to 65536");
+		return bf_refuse(complaint, key, NULL, "is out of range: the manual's numbers count from 1 to 65536");
 	}
 	*ret_at = number - 1;
 	return 0;
@@ -106,14 +99,14 @@ static int place(const void *device, const void *metric, struct bf_shape *shape,
 			char what[80];
 			snprintf(what, sizeof(what), "is given beside \"%s\": a metric has one place",
 				tables[space].key);
-			return refuse(ret_complaint, tables[i].key, what);
+			return bf_refuse(ret_complaint, tables[i].key, NULL, "%s", what);
 		}
 		space = i;
 	}
 	if (space < 0) {
 		snprintf(ret_complaint->hint, sizeof(ret_complaint->hint),
 			"give it one of input, holding, coil, discrete");
-		return refuse(ret_complaint, NULL, "has no register");
+		return bf_refuse(ret_complaint, NULL, NULL, "has no register");
 	}
 	const struct bf_scalar *at = &keys->at[space];
 	const char *key = tables[space].key;
@@ -123,11 +116,11 @@ static int place(const void *device, const void *metric, struct bf_shape *shape,
 		if (err < 0)
 			return err;
 	} else if (at->kind == BF_SCALAR_NUMBER) {
-		return refuse(ret_complaint, key, "must be a whole number");
+		return bf_refuse(ret_complaint, key, NULL, "must be a whole number");
 	} else if (at->i < 0 || at->i >= REGISTERS) {
 		snprintf(ret_complaint->hint, sizeof(ret_complaint->hint),
 			"the manual's numbers, such as \"%c00123\", stand in quotes", tables[space].digit);
-		return refuse(ret_complaint, key, "is out of range: registers count from 0 to 65535");
+		return bf_refuse(ret_complaint, key, NULL, "is out of range: registers count from 0 to 65535");
 	} else {
 		number = (unsigned)at->i;
 	}
@@ -138,7 +131,7 @@ static int place(const void *device, const void *metric, struct bf_shape *shape,
 	else
 		count = bf_shape_registers(shape);
 	if (number + count > REGISTERS)
-		return refuse(ret_complaint, key, "would pass register 65535");
+		return bf_refuse(ret_complaint, key, NULL, "would pass register 65535");
 	*ret_place = (struct bf_place){(enum bf_space)space, (uint16_t)number, (uint16_t)count};
 	return 0;
 }

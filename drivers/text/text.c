@@ -94,13 +94,6 @@ static const struct bf_key metric_keys[] = {
 	{0},
 };
 
-static int refuse(struct bf_complaint *complaint, const char *key, const char *what)
-{
-	complaint->key = key;
-	snprintf(complaint->what, sizeof(complaint->what), "%s", what);
-	return -EINVAL;
-}
-
 static bool in_blocks(const struct text_device *keys)
 {
 	return keys->block_begin || keys->block_end || keys->block_end_key;
@@ -109,19 +102,19 @@ static bool in_blocks(const struct text_device *keys)
 static int check_block(const struct text_device *keys, struct bf_complaint *complaint)
 {
 	if (keys->block_begin_key.n > 0 && !keys->block_end_key)
-		return refuse(complaint, "text.block.begin_key", "needs \"end_key\" beside it");
+		return bf_refuse(complaint, "text.block.begin_key", NULL, "needs \"end_key\" beside it");
 	if (!in_blocks(keys))
 		return 0;
 	if (keys->block_end_key && (keys->block_begin || keys->block_end))
-		return refuse(complaint, keys->block_begin ? "text.block.begin" : "text.block.end",
+		return bf_refuse(complaint, keys->block_begin ? "text.block.begin" : "text.block.end", NULL,
 			"is given beside \"end_key\": such a block begins where the one before ended");
 	if (!keys->block_end_key && (!keys->block_begin || !keys->block_end)) {
 		snprintf(complaint->hint, sizeof(complaint->hint), "write block: { begin: \"/\"  end: \"!\" }");
-		return refuse(complaint, keys->block_begin ? "text.block.begin" : "text.block.end",
+		return bf_refuse(complaint, keys->block_begin ? "text.block.begin" : "text.block.end", NULL,
 			"is only one end of the block");
 	}
 	const char *of_lines = keys->start ? "text.start" : keys->end ? "text.end" : NULL;
-	return of_lines ? refuse(complaint, of_lines, "is of lines, not of blocks") : 0;
+	return of_lines ? bf_refuse(complaint, of_lines, NULL, "is of lines, not of blocks") : 0;
 }
 
 static int check_check(const struct text_device *keys, struct bf_complaint *complaint)
@@ -133,21 +126,21 @@ static int check_check(const struct text_device *keys, struct bf_complaint *comp
 	if (keys->block_end_key)
 		return keys->check_kind == TEXT_CHECK_SUM8_ZERO
 			       ? 0
-			       : refuse(complaint, "text.check.kind", "is no check of blocks that a key ends");
+			       : bf_refuse(complaint, "text.check.kind", NULL, "is no check of blocks that a key ends");
 	if (!keys->block_end && keys->check_coding == TEXT_BIN)
-		return refuse(
-			complaint, "text.check.coding", "is \"bin\", but such a byte could be the end of the line");
+		return bf_refuse(complaint, "text.check.coding", NULL,
+			"is \"bin\", but such a byte could be the end of the line");
 	if (keys->block_end && keys->check_each == TEXT_EACH_LINE)
 		return whole || keys->check_kind == TEXT_CHECK_TELEINFO
 			       ? 0
-			       : refuse(complaint, "text.check.kind", "is no check of the lines of a block");
+			       : bf_refuse(complaint, "text.check.kind", NULL, "is no check of the lines of a block");
 	if (!keys->block_end)
-		return whole ? 0 : refuse(complaint, "text.check.kind", "is no check of lines");
+		return whole ? 0 : bf_refuse(complaint, "text.check.kind", NULL, "is no check of lines");
 	if (keys->check_kind == TEXT_CHECK_TELEINFO)
 		snprintf(complaint->hint, sizeof(complaint->hint), "write each: \"line\"");
 	return whole || keys->check_kind == TEXT_CHECK_BCC
 		       ? 0
-		       : refuse(complaint, "text.check.kind", "is no check of whole blocks");
+		       : bf_refuse(complaint, "text.check.kind", NULL, "is no check of whole blocks");
 }
 
 /* Is a column or a key what this text has?  names: "match.column" and "match.key", or those of a metric. */
@@ -156,11 +149,11 @@ static int check_place(const struct text_device *keys, bool column, bool key, co
 {
 	if (key && keys->keys == BF_UNSET) {
 		snprintf(complaint->hint, sizeof(complaint->hint), "write text: { keys: \"pairs\" }");
-		return refuse(complaint, names[1], "is a name, but this text has columns");
+		return bf_refuse(complaint, names[1], NULL, "is a name, but this text has columns");
 	}
 	if (column && keys->keys != BF_UNSET && !(key && keys->keys == TEXT_PAIRS && !keys->assign)) {
 		snprintf(complaint->hint, sizeof(complaint->hint), "write %s: \"…\"", names[1]);
-		return refuse(complaint, names[0], "is a column, but this text has names");
+		return bf_refuse(complaint, names[0], NULL, "is a column, but this text has names");
 	}
 	return 0;
 }
@@ -171,7 +164,7 @@ static int check(const struct bf_device *device, struct bf_complaint *ret_compla
 	const struct text_device *keys = device->keys;
 	if (keys->assign && keys->keys != TEXT_PAIRS) {
 		snprintf(ret_complaint->hint, sizeof(ret_complaint->hint), "write text: { keys: \"pairs\" }");
-		return refuse(ret_complaint, "text.assign", "is of names, but this text has none");
+		return bf_refuse(ret_complaint, "text.assign", NULL, "is of names, but this text has none");
 	}
 	int err = check_block(keys, ret_complaint);
 	if (err == 0)
@@ -192,10 +185,10 @@ static int shape_place(const struct text_device *keys, const struct text_metric 
 	bool column = metric->column != BF_UNSET, key = metric->key != NULL;
 	char why[100];
 	if (metric->in && (keys->keys != TEXT_OBIS || metric->type != TEXT_DEC || metric->pattern))
-		return refuse(complaint, "in", "is of numbers with an OBIS code");
+		return bf_refuse(complaint, "in", NULL, "is of numbers with an OBIS code");
 	if (metric->pattern && (column || key))
-		return refuse(
-			complaint, column ? "column" : "key", "is given beside \"pattern\": a metric has one place");
+		return bf_refuse(complaint, column ? "column" : "key", NULL,
+			"is given beside \"pattern\": a metric has one place");
 	if (metric->pattern) {
 		int err = text_pattern_compile(metric->pattern, why, sizeof(why));
 		if (err == -EINVAL) {
@@ -206,7 +199,7 @@ static int shape_place(const struct text_device *keys, const struct text_metric 
 	}
 	if (!column && !key) {
 		snprintf(complaint->hint, sizeof(complaint->hint), "give it one of column, key, pattern");
-		return refuse(complaint, NULL, "has no place in the text");
+		return bf_refuse(complaint, NULL, NULL, "has no place in the text");
 	}
 	return check_place(keys, column, key, names, complaint);
 }
@@ -233,7 +226,7 @@ static int shape(const struct bf_device *device, unsigned kind, const void *metr
 	bool angle = of->type == TEXT_NMEA_ANGLE, speed = of->type == TEXT_NMEA_SPEED;
 	if ((angle && of->sign == BF_UNSET) || (speed && of->letter == BF_UNSET)) {
 		snprintf(ret_complaint->hint, sizeof(ret_complaint->hint), "write %s: N", angle ? "sign" : "letter");
-		return refuse(ret_complaint, "type", "needs the column of its letter");
+		return bf_refuse(ret_complaint, "type", NULL, "needs the column of its letter");
 	}
 	*ret_shape = (struct bf_shape){.type = types[of->type]};
 	if (ret_shape->type == BF_TYPE_STRING)

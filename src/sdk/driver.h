@@ -36,6 +36,13 @@ struct bf_complaint {
 	char hint[160];      /* "write …", or empty */
 };
 
+/*
+ * For a driver that refuses a key (NULL: the whole group): fills what, and the hint unless that is NULL; message stays.
+ * Returns -EINVAL, for `return bf_refuse(…)`.
+ */
+int bf_refuse(struct bf_complaint *complaint, const char *key, const char *hint, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
 enum bf_way {
 	BF_WAY_REGISTERS, /* the core asks for places and merges neighbours into one request */
 	BF_WAY_STREAM,    /* bytes come, by themselves or because something was asked */

@@ -9,7 +9,7 @@ import re
 import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-TELLERS = r"\b(?:faults_add|schema_fault|compile_fault|compile_warning|maptext_fault|fault|type_fault|told_at|refuse)\s*\("
+TELLERS = r"\b(?:faults_add|schema_fault|compile_fault|compile_warning|maptext_fault|fault|type_fault|told_at|bf_refuse)\s*\("
 GIVERS = r"\breturn\s+(?=[^;]*\")|\b(?:wrong|what|hint|fault)\s*=\s*(?=[^;]*\")|\bsnprintf\(\s*(?:complaint|ret_complaint|what)\b"
 EXEMPT = {
     "libconfig reads this group in another way than busferry": "would be a bug of ours",
