@@ -7,9 +7,7 @@
  */
 #include "frame.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 static void hint(struct bf_complaint *complaint, const char *text)

@@ -18,7 +18,6 @@
 #include "sdk/driver.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define START         0x68
