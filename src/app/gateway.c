@@ -21,7 +21,7 @@
 #define PUBLISHER_JOIN_US 3200000
 #define STORE_JOIN_US     10000000 /* what waits goes to disk, however slow: better late than lost */
 
-/* Counts what had no answer on its way to the report. */
+/* With `once`: counts what had no answer on its way to the report. */
 struct tally {
 	struct reading_sink sink;
 	struct reading_sink *next;
@@ -140,10 +140,11 @@ static int init_pollers(struct gateway *gateway)
 	int rc = 0;
 	struct learnt learnt;
 	struct arena arena = {0};
+	struct reading_sink *sink = gateway->options.once ? &gateway->tally.sink : gateway->tally.next;
 	remember_load(gateway->plan, &learnt, &arena);
 	for (; gateway->n_pollers < n && rc == 0; gateway->n_pollers += rc == 0)
-		rc = poller_init(gateway->plan, gateway->n_pollers, &learnt, &gateway->tally.sink, &clock_system,
-			gateway->options.once, &gateway->pollers[gateway->n_pollers]);
+		rc = poller_init(gateway->plan, gateway->n_pollers, &learnt, sink, &clock_system, gateway->options.once,
+			&gateway->pollers[gateway->n_pollers]);
 	arena_free(&arena);
 	return rc;
 }
