@@ -61,7 +61,7 @@ bool gateway_connected(struct gateway *gateway);
 /* `once`: everything was polled, whatever became of the messages. */
 bool gateway_polled(struct gateway *gateway);
 
-/* Readings that had no answer (time-out, checksum, port gone) since the start. */
+/* With `once`: readings that had no answer (time-out, checksum, port gone). */
 uint64_t gateway_unanswered(const struct gateway *gateway);
 
 /* Monotonic µs by which every thread must have made its next step. */
