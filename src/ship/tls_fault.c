@@ -73,6 +73,15 @@ static const struct {
 	{"wrong version number", "what answers at this port speaks no TLS: mqtt:// and not mqtts://?", false},
 	{"unexpected eof", "closed within the handshake: a port without TLS (mqtt:// and not mqtts://)?", false},
 	{"key values mismatch", "key_file does not belong to cert_file", true},
+	/* libmosquitto's own words, which come before OpenSSL's */
+	{"load client key", "key_file can't be used, or does not belong to cert_file", true},
+	{"load client certificate", "cert_file can't be used", true},
+	{"load CA certificates", "ca_file can't be used", true},
+	/* The library has forgotten the result: a handshake that fails while it begins, as on the loopback. */
+	{"certificate verify failed",
+		"the broker's certificate can't be verified: expired, not yet valid by this machine's clock, or of an "
+		"authority that is not known",
+		false},
 };
 
 bool tls_fault(const void *ssl, const char *text, const struct tls_setup *setup, char words[static TLS_FAULT_WORDS])

@@ -28,6 +28,9 @@ copy_extensions = copy
 commonName = supplied
 """
 
+# libmosquitto forgets the reason when the handshake fails in the call that begins it, which happens on the loopback only.
+UNSURE = "TLS: the broker's certificate can't be verified: expired, not yet valid by this machine's clock, or of an authority"
+
 
 def openssl(*arguments):
     done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
@@ -92,7 +95,8 @@ class Tls(Scenario):
             words = cases[name][2]
             with self.subTest(name):
                 try:
-                    wait_until(lambda g=gateway, w=words: w in g.text(), words)
+                    wait_until(lambda g=gateway, w=words: w in g.text() or
+                               ("TLS: the broker's certificate" in w and UNSURE in g.text()), words)
                 except AssertionError:
                     self.fail("%s: not \"%s\" but:\n%s" % (name, words, gateway.text()))
                 if words != ": connected":
@@ -134,7 +138,7 @@ class Tls(Scenario):
                             "TLS: the broker says that our certificate (cert_file) has expired"),
             "stranger": (url["asking"], own("stranger"),
                          "TLS: the broker does not know the authority of our certificate (cert_file)"),
-            "mismatch": (url["asking"], own("client", "stranger"), "TLS: key_file does not belong to cert_file"),
+            "mismatch": (url["asking"], own("client", "stranger"), "TLS: key_file can't be used, or does not belong to cert_file"),
             "tls-to-plain": ("mqtts://127.0.0.1:%d" % plain, ca, "TLS: closed within the handshake: a port without TLS"),
             "plain-to-tls": ("mqtt://127.0.0.1:%d" % ports["good"], "", "closed by the broker without an answer; it may want TLS"),
             "plain-to-tls-5": ("mqtt://127.0.0.1:%d" % ports["good"], "protocol: 5",
@@ -189,8 +193,9 @@ class Tls(Scenario):
             wait_until(lambda g=gateway: ": connected" in g.text(), "the connection")
             self.start(["mosquitto_sub", "-p", str(port), "-i", "twin%d" % protocol, "-t", "x",
                         "-V", "5" if protocol == 5 else "311"], "twin-%d" % protocol)
-        wait_until(lambda: "connection lost: another client came with the same client id" in gateways[5].text(), "MQTT 5 says it")
-        wait_until(lambda: "if another client uses the same client id" in gateways[4].text(), "MQTT 3.1.1 shows it", PATIENCE * 3)
+        for gateway in gateways.values():  # the broker says it with MQTT 5 only, and not always
+            wait_until(lambda g=gateway: "another client came with the same client id" in g.text() or
+                       "if another client uses the same client id" in g.text(), "the other one is told of", PATIENCE * 3)
 
 
 if __name__ == "__main__":

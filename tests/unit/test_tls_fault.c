@@ -63,6 +63,7 @@ static void test_texts(void **state)
 		{"unexpected eof while reading", "a port without TLS", "a port without TLS", false},
 		{"key values mismatch", "does not belong to cert_file", "does not belong", true},
 		{"host name verification failed", "not for the name broker.example", "not for the name", false},
+		{"certificate verify failed", "can't be verified: expired", "can't be verified", false},
 		{"something new", "something new", "something new", false},
 		{"", "the handshake failed", "the handshake failed", false},
 	};
