@@ -53,12 +53,11 @@ int lookout_init(struct lookout *lookout, const struct plan_broker *broker, stru
 {
 	static const char suffix[] = "-look";
 	const char *client_id = broker->client_id ? broker->client_id : "busferry";
-	size_t n = strlen(client_id);
-	char *text = malloc(n + sizeof(suffix));
+	size_t size = strlen(client_id) + sizeof(suffix);
+	char *text = malloc(size);
 	if (!text)
 		return -ENOMEM;
-	memcpy(text, client_id, n);
-	memcpy(text + n, suffix, sizeof(suffix));
+	snprintf(text, size, "%s%s", client_id, suffix);
 	int64_t pause_us = broker->prefer_first_us;
 	*lookout = (struct lookout){
 		.uplink = uplink,
