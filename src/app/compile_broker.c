@@ -6,6 +6,7 @@
  */
 #include "app/compile.h"
 #include "model/line_text.h"
+#include "ship/secret.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -107,13 +108,35 @@ static const char *client_id(struct compile *compile)
 	return arena_format(compile->keep, "busferry-%08x", (unsigned)(hash ^ hash >> 32));
 }
 
+/* "credential:NAME" is the file of that name among those that systemd gave to this process. */
+static const char *credential_of(struct compile *compile, const struct tree *group, const char *key, const char *name)
+{
+	char path[CREDENTIAL_PATH_MAX];
+	if (name[0] == '\0' || strchr(name, '/')) {
+		compile_fault(compile, group, key, "write credential: and the name in LoadCredential= of the unit",
+			"\"%s\" is no name of a credential", name);
+		return NULL;
+	}
+	if (secret_credential(name, path) == 0)
+		return arena_text(&compile->scratch, path);
+	compile_warning(compile, group, key, NULL,
+		"systemd has given no credentials to this process, \"%s\" is not there", name);
+	return NULL;
+}
+
 /* A file that the map names.  A secret one must not be readable by everybody. */
 static const char *file_of(
 	struct compile *compile, const struct tree *group, const char *key, const char *path, bool secret)
 {
+	static const char credential[] = "credential:";
 	struct stat status;
 	if (!path)
 		return NULL;
+	const char *named = path;
+	if (strncmp(path, credential, sizeof(credential) - 1) == 0)
+		path = credential_of(compile, group, key, path + sizeof(credential) - 1);
+	if (!path)
+		return arena_text(compile->keep, named);
 	if (stat(path, &status) < 0) {
 		compile_warning(compile, group, key, NULL, "the file \"%s\" is not there", path);
 	} else if (secret && (status.st_mode & S_IROTH)) {
@@ -146,6 +169,13 @@ void compile_broker(struct compile *compile, const struct tree *group)
 		compile_fault(compile, group, map.cert_file ? "cert_file" : "key_file", NULL,
 			"\"cert_file\" and \"key_file\" go together");
 	broker->keepalive_s = (unsigned)(map.keepalive_us / 1000000);
+	if (map.prefer_first_us != BF_UNSET) {
+		broker->prefer_first_us = map.prefer_first_us;
+		if (broker->n_endpoints == 1)
+			compile_fault(compile, group, "prefer_first",
+				"write url: [\"mqtt://first\", \"mqtt://second\"]",
+				"\"prefer_first\" needs a list of brokers");
+	}
 	bool given = map.inflight != BF_UNSET;
 	broker->inflight = given ? (unsigned)map.inflight : 100;
 	broker->inflight_qos2 = !given ? 10 : map.inflight < 20 ? (unsigned)map.inflight : 20;

@@ -39,6 +39,8 @@ struct gateway {
 	struct report *report;
 	struct tally tally;
 	struct uplink *uplink;
+	struct uplink
+		*lookout; /* looks for the first broker while another serves; NULL = the map does not ask for it */
 	struct publisher *publisher;
 	struct plan_broker broker; /* the plan's, but for who we are with `once` */
 	struct arena arena;
@@ -126,9 +128,13 @@ static int init_publisher(struct gateway *gateway)
 		gateway->broker.client_id = arena_format(&gateway->arena, "%s-once", gateway->broker.client_id);
 		announce_stateless(gateway->announce);
 	}
-	return publisher_init(&gateway->broker, uses_qos2(gateway->plan), announce_will_topic(gateway->announce),
+	rc = publisher_init(&gateway->broker, uses_qos2(gateway->plan), announce_will_topic(gateway->announce),
 		gateway->outbox, gateway->uplink, announce_publisher_listener(gateway->announce), &clock_system,
 		&gateway->publisher);
+	if (rc < 0 || gateway->options.once || gateway->broker.prefer_first_us == 0)
+		return rc;
+	rc = uplink_mosquitto_init(&gateway->lookout);
+	return rc < 0 ? rc : publisher_look_with(gateway->publisher, gateway->lookout);
 }
 
 static int init_pollers(struct gateway *gateway)
@@ -246,6 +252,7 @@ void gateway_destroy(struct gateway *gateway)
 		poller_destroy(gateway->pollers[i]);
 	free(gateway->pollers);
 	publisher_destroy(gateway->publisher);
+	uplink_mosquitto_destroy(gateway->lookout);
 	uplink_mosquitto_destroy(gateway->uplink);
 	report_destroy(gateway->report);
 	announce_destroy(gateway->announce);

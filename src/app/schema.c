@@ -47,14 +47,20 @@ const struct bf_key schema_broker[] = {
 		"The client id; made from the machine and the gateway id when not given"},
 	{"user", BF_KEY_TEXT, ROW(map_broker, user), 0, 0, NULL, NULL, 0, "The user name at the broker"},
 	{"password_file", BF_KEY_TEXT, ROW(map_broker, password_file), 0, 0, NULL, NULL, 0,
-		"A file with the password on its first line, which others cannot read"},
+		"A file with the password, which others cannot read, or \"credential:NAME\" of systemd; when not given "
+		"the "
+		"credential mqtt-password, or BUSFERRY_PASSWORD of the environment, is taken"},
 	{"ca_file", BF_KEY_TEXT, ROW(map_broker, ca_file), 0, 0, NULL, NULL, 0,
 		"Certificates of trusted authorities; the system's when not given"},
 	{"cert_file", BF_KEY_TEXT, ROW(map_broker, cert_file), 0, 0, NULL, NULL, 0, "The gateway's own certificate"},
 	{"key_file", BF_KEY_TEXT, ROW(map_broker, key_file), 0, 0, NULL, NULL, 0,
 		"The key of cert_file, which others cannot read"},
 	{"keepalive", BF_KEY_DURATION, ROW(map_broker, keepalive_us), 5, 64800, "30s", NULL, 0,
-		"The longest silence before the connection is tested"},
+		"Within that a broker that no longer answers is given up; a silent one is asked before"},
+	{"prefer_first", BF_KEY_DURATION, ROW(map_broker, prefer_first_us), 10, 86400, NULL, NULL, 0,
+		"How often the first of several brokers is looked at while another serves, to go back to it; never "
+		"when not "
+		"given"},
 	{"inflight", BF_KEY_INT, ROW(map_broker, inflight), 1, 65535, NULL, NULL, 0,
 		"Messages that may await their acknowledgement: 100, at QoS 2 never more than 10 (20 if set)"},
 	{"max_qos", BF_KEY_INT, ROW(map_broker, max_qos), 0, 2, "2", NULL, 0,

@@ -34,7 +34,7 @@ struct map_broker {
 	const struct tree *url;
 	int protocol;
 	const char *client_id, *user, *password_file, *ca_file, *cert_file, *key_file;
-	int64_t keepalive_us;
+	int64_t keepalive_us, prefer_first_us;
 	int inflight, max_qos;
 };
 

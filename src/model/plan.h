@@ -143,7 +143,8 @@ struct plan_broker {
 	const char *user;                                           /* NULL = none */
 	const char *password_file, *ca_file, *cert_file, *key_file; /* NULL = none */
 	unsigned keepalive_s;
-	unsigned inflight; /* messages at QoS 1 that may await their acknowledgement */
+	int64_t prefer_first_us; /* how often the first endpoint is looked at while another serves; 0 = never */
+	unsigned inflight;       /* messages at QoS 1 that may await their acknowledgement */
 	unsigned inflight_qos2;
 	int max_qos; /* 2 unless the map says less */
 };

@@ -21,8 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_US  (10 * (int64_t)1000000) /* TCP, TLS and CONNACK */
+#define CONNECT_US  (10 * (int64_t)1000000) /* TCP, TLS and CONNACK; never more than the keepalive */
 #define LOOKUP_US   (30 * (int64_t)1000000) /* what a name look-up may block */
+#define DRAIN_US    (30 * (int64_t)1000000) /* for what is in flight; a broker that takes longer is not left now */
+#define WORDS_US    (2 * (int64_t)1000000)
 #define KEEP_LOSSES 6 /* in a row; then messages have to go one by one, also out of a held object */
 
 static void note_connected(void *user, bool session_present, const struct uplink_limits *limits)
@@ -76,6 +78,12 @@ static void connection_unlisten(struct connection *connection)
 		connection->listener->lost(connection->listener);
 }
 
+static int64_t connection_patience_us(const struct connection *connection)
+{
+	int64_t keepalive_us = connection->broker->keepalive_s * (int64_t)1000000;
+	return keepalive_us < CONNECT_US ? keepalive_us : CONNECT_US;
+}
+
 /* Forgets the uplink's object with all that it holds. */
 static void connection_forget(struct connection *connection)
 {
@@ -114,7 +122,7 @@ static void connection_open(struct connection *connection)
 	if (error < 0 && !connection->noted.lost)
 		note_lost(connection, UPLINK_REFUSED, strerror(-error));
 	connection->now_us = clock_now(connection->clock); /* a look-up takes its time */
-	connection->deadline_us = connection->now_us + CONNECT_US;
+	connection->deadline_us = connection->now_us + connection_patience_us(connection);
 	connection_alive(connection, connection->now_us + CONNECTION_GRACE_US);
 }
 
@@ -145,6 +153,8 @@ static void connection_connected(struct connection *connection)
 	atomic_store_explicit(&connection->is_connected, true, memory_order_relaxed);
 	atomic_fetch_add_explicit(&connection->n_connects, 1, memory_order_relaxed);
 	outbox_connected(connection->outbox);
+	if (connection->opened != 0)
+		lookout_begin(&connection->lookout, connection->now_us);
 	if (!connection->listener)
 		return;
 	connection->listener->connected(connection->listener, url, connection->uplink);
@@ -168,6 +178,17 @@ static bool connection_caps_qos(struct connection *connection, enum uplink_fault
 	return true;
 }
 
+/* What was in flight has been given back or is kept by the object. */
+static void connection_down(struct connection *connection, enum connection_state state)
+{
+	outbox_lost(connection->outbox);
+	connection_unlisten(connection);
+	connection->state = state;
+	connection->leave = LEAVE_NO;
+	lookout_rest(&connection->lookout);
+	atomic_store_explicit(&connection->is_connected, false, memory_order_relaxed);
+}
+
 static void connection_lost(struct connection *connection, enum uplink_fault fault, const char *what)
 {
 	bool active = connection->state == CONNECTION_ACTIVE;
@@ -183,10 +204,7 @@ static void connection_lost(struct connection *connection, enum uplink_fault fau
 		sender_lost(sender, true);
 	else
 		connection_forget(connection);
-	outbox_lost(connection->outbox);
-	connection_unlisten(connection);
-	connection->state = CONNECTION_DOWN;
-	atomic_store_explicit(&connection->is_connected, false, memory_order_relaxed);
+	connection_down(connection, CONNECTION_DOWN);
 	retry_failed(&connection->retry, fault, what, active, connection->now_us);
 }
 
@@ -213,10 +231,43 @@ static void connection_digest(struct connection *connection)
 	}
 }
 
+/* Is the first broker back, while another serves? */
+static void connection_look(struct connection *connection)
+{
+	struct lookout *lookout = &connection->lookout;
+	if (connection->leave != LEAVE_NO || connection->now_us < lookout->next_at_us)
+		return;
+	if (!lookout->looking)
+		connection_alive(connection, connection->now_us + LOOKUP_US + CONNECTION_GRACE_US);
+	bool back = lookout_step(lookout, connection->now_us);
+	connection->now_us = clock_now(connection->clock);
+	connection_alive(connection, connection->now_us + CONNECTION_GRACE_US);
+	if (!back)
+		return;
+	log_notice("broker %s is back: %s is left for it", connection->broker->endpoints[0].url,
+		retry_endpoint(&connection->retry)->url);
+	connection->leave = LEAVE_DRAINING;
+	connection->leave_by_us = connection->now_us + DRAIN_US;
+}
+
 static void connection_give_up(struct connection *connection, const char *what)
 {
 	connection->uplink->ops->close(connection->uplink, false);
 	connection_lost(connection, UPLINK_REFUSED, what);
+}
+
+/* Of the client id, which no two gateways share, and the clock: a fleet does not come back in step. */
+static uint64_t connection_seed(const struct connection *connection)
+{
+	uint64_t seed = (uint64_t)clock_now(connection->clock);
+	for (const char *c = connection->broker->client_id ? connection->broker->client_id : ""; *c; c++)
+		seed = (seed ^ (unsigned char)*c) * 0x100000001b3u;
+	return seed;
+}
+
+int connection_look_with(struct connection *connection, struct uplink *uplink)
+{
+	return lookout_init(&connection->lookout, connection->broker, uplink, ~connection_seed(connection));
 }
 
 int connection_init(struct connection *connection)
@@ -231,11 +282,8 @@ int connection_init(struct connection *connection)
 	int error = sender_init(&connection->sender, broker, connection->outbox, connection->uplink);
 	if (error < 0)
 		return error;
-	/* Of the client id, which no two gateways share, and the clock: a fleet does not come back in step. */
-	uint64_t seed = (uint64_t)clock_now(connection->clock);
-	for (const char *c = broker->client_id ? broker->client_id : ""; *c; c++)
-		seed = (seed ^ (unsigned char)*c) * 0x100000001b3u;
-	retry_init(&connection->retry, broker, seed);
+	connection->lookout.next_at_us = CLOCK_NEVER;
+	retry_init(&connection->retry, broker, connection_seed(connection));
 	atomic_store_explicit(&connection->url, broker->endpoints[0].url, memory_order_relaxed);
 	connection_alive(connection, CLOCK_NEVER);
 	connection->uplink->events = (struct uplink_events){.user = connection,
@@ -249,6 +297,7 @@ int connection_init(struct connection *connection)
 
 void connection_destroy(struct connection *connection)
 {
+	lookout_destroy(&connection->lookout);
 	sender_destroy(&connection->sender);
 	free(connection->max_qos);
 	connection->max_qos = NULL;
@@ -262,10 +311,53 @@ void connection_step(struct connection *connection, bool readable, bool writable
 		connection_open(connection);
 	connection_digest(connection);
 	bool opening = connection->state == CONNECTION_PURGING || connection->state == CONNECTION_CONNECTING;
-	if (opening && connection->now_us >= connection->deadline_us)
-		connection_give_up(connection, "no answer within 10 s");
+	if (opening && connection->now_us >= connection->deadline_us) {
+		char what[64], length[LOG_LENGTH_SIZE];
+		snprintf(what, sizeof(what), "no answer within %s",
+			log_length(connection_patience_us(connection), length));
+		connection_give_up(connection, what);
+	}
 	if (connection->state == CONNECTION_ACTIVE && sender_stalled(&connection->sender, connection->now_us))
 		connection_give_up(connection, "nothing acknowledged for 90 s");
+	if (connection->state == CONNECTION_ACTIVE)
+		connection_look(connection);
+}
+
+static void connection_move(struct connection *connection)
+{
+	connection->uplink->ops->close(connection->uplink, true);
+	connection_forget(connection);
+	connection_down(connection, CONNECTION_DOWN);
+	retry_moved(&connection->retry, connection->now_us);
+}
+
+bool connection_leave(struct connection *connection, bool idle)
+{
+	if (connection->state != CONNECTION_ACTIVE || connection->leave == LEAVE_NO)
+		return false;
+	bool done = !sender_in_flight(&connection->sender) && window_kept(&connection->sender.window) == 0;
+	bool late = connection->now_us >= connection->leave_by_us;
+	if (connection->leave == LEAVE_LAST_WORDS) {
+		if ((done && idle) || late)
+			connection_move(connection);
+		return false;
+	}
+	if (!done) {
+		if (late)
+			connection->leave = LEAVE_NO;
+		return false;
+	}
+	connection->leave = LEAVE_LAST_WORDS;
+	connection->leave_by_us = connection->now_us + WORDS_US;
+	if (connection->listener && connection->listener->leaving)
+		connection->listener->leaving(connection->listener);
+	return true;
+}
+
+void connection_stay(struct connection *connection)
+{
+	connection->leave = LEAVE_NO;
+	lookout_rest(&connection->lookout);
 }
 
 void connection_listen(struct connection *connection)
@@ -285,8 +377,5 @@ void connection_end(struct connection *connection)
 {
 	connection->uplink->ops->close(connection->uplink, connection->state == CONNECTION_ACTIVE);
 	connection_forget(connection);
-	outbox_lost(connection->outbox);
-	connection_unlisten(connection);
-	connection->state = CONNECTION_ENDED;
-	atomic_store_explicit(&connection->is_connected, false, memory_order_relaxed);
+	connection_down(connection, CONNECTION_ENDED);
 }

@@ -3,12 +3,16 @@
  *
  *   DOWN ──► (PURGING) ──► CONNECTING ──► ACTIVE ──► DOWN ...
  *
+ * When the first broker is back while another serves (lookout), the latter is left in order: nothing new is handed over
+ * until what is in flight is acknowledged, then it is told the last words, then it is disconnected from.
+ *
  * The publisher's own: one thread, that of publisher_step.
  */
 #ifndef SHIP_CONNECTION_H
 #define SHIP_CONNECTION_H
 
 #include "base/clock.h"
+#include "ship/lookout.h"
 #include "ship/publisher.h"
 #include "ship/retry.h"
 #include "ship/sender.h"
@@ -26,6 +30,8 @@ enum connection_state {
 	CONNECTION_ACTIVE,
 	CONNECTION_ENDED
 };
+
+enum connection_leave { LEAVE_NO, LEAVE_DRAINING, LEAVE_LAST_WORDS };
 
 struct connection {
 	const struct plan_broker *broker;
@@ -45,6 +51,9 @@ struct connection {
 	bool purge_due;             /* the broker may remember packet ids of an object that is gone */
 	bool held;                  /* the object is kept for reopen: it has QoS 2 outstanding */
 	int64_t deadline_us;
+	struct lookout lookout;
+	enum connection_leave leave; /* while ACTIVE */
+	int64_t leave_by_us;
 	int64_t listener_at_us; /* by when the listener wants a turn; CLOCK_NEVER */
 	int64_t now_us;
 
@@ -62,12 +71,24 @@ struct connection {
 	_Atomic int64_t alive_until_us;
 };
 
+/* See publisher_look_with. */
+int connection_look_with(struct connection *connection, struct uplink *uplink);
+
 /* Fills in everything but what is given by the caller (broker to clock).  0 or -errno. */
 int connection_init(struct connection *connection);
 void connection_destroy(struct connection *connection);
 
 /* Connects when it is due, else serves the uplink; acts on what it told and on deadlines. */
 void connection_step(struct connection *connection, bool readable, bool writable, bool may_connect);
+
+/*
+ * Goes on with leaving for the first broker, after messages were handed over; idle: none waits.  True when the last
+ * words were said and are to be handed over.
+ */
+bool connection_leave(struct connection *connection, bool idle);
+
+/* Stays for now. */
+void connection_stay(struct connection *connection);
 
 /* The listener's turn, while ACTIVE. */
 void connection_listen(struct connection *connection);

@@ -58,13 +58,18 @@ static bool publisher_wrote(struct publisher *publisher)
 static void publisher_rounds(struct publisher *publisher)
 {
 	struct connection *connection = &publisher->connection;
+	bool last_words = publisher->stop == STOP_LAST_WORDS || connection->leave == LEAVE_LAST_WORDS;
+	if (connection->leave == LEAVE_DRAINING) {
+		publisher->sender_state = SENDER_FULL;
+		publisher_wrote(publisher);
+		return;
+	}
 	for (int round = 0; round < ROUNDS; round++) {
 		unsigned n;
 		publisher->sender_state = SENDER_FULL;
-		if (publisher->stop != STOP_LAST_WORDS && !publisher_wrote(publisher))
+		if (!last_words && !publisher_wrote(publisher))
 			return;
-		publisher->sender_state = sender_hand_over(
-			&connection->sender, publisher->stop == STOP_LAST_WORDS, connection->now_us, &n);
+		publisher->sender_state = sender_hand_over(&connection->sender, last_words, connection->now_us, &n);
 		if (n == 0)
 			return;
 		unsigned before = connection->sender.window.n[0];
@@ -122,6 +127,12 @@ static int64_t publisher_tick(const struct publisher *publisher)
 	return tick_us < TICK_MIN_US ? TICK_MIN_US : tick_us > TICK_MAX_US ? TICK_MAX_US : tick_us;
 }
 
+static void publisher_sooner(int64_t *at_us, int64_t other_us)
+{
+	if (other_us < *at_us)
+		*at_us = other_us;
+}
+
 static int64_t publisher_wake(const struct publisher *publisher)
 {
 	const struct connection *connection = &publisher->connection;
@@ -143,14 +154,15 @@ static int64_t publisher_wake(const struct publisher *publisher)
 			other_us = connection->sender.hold_until_us;
 		if (publisher->sender_state == SENDER_PACED)
 			other_us = connection->sender.paced_until_us;
-		if (connection->listener_at_us < other_us)
-			other_us = connection->listener_at_us;
+		publisher_sooner(&other_us, connection->listener_at_us);
+		publisher_sooner(&other_us,
+			connection->leave == LEAVE_NO ? connection->lookout.next_at_us : connection->leave_by_us);
+		publisher_sooner(&other_us, connection->uplink->ops->due_at(connection->uplink));
 		break;
 	}
-	if (other_us < wake_us)
-		wake_us = other_us;
-	if (publisher->stop != STOP_NO && publisher->stop_at_us < wake_us)
-		wake_us = publisher->stop_at_us;
+	publisher_sooner(&wake_us, other_us);
+	if (publisher->stop != STOP_NO)
+		publisher_sooner(&wake_us, publisher->stop_at_us);
 	return wake_us;
 }
 
@@ -161,9 +173,13 @@ int64_t publisher_step(struct publisher *publisher, int64_t now_us)
 		return CLOCK_NEVER;
 	connection->now_us = now_us;
 	bool stopping = atomic_load_explicit(&publisher->stop_asked, memory_order_relaxed);
+	if (stopping)
+		connection_stay(connection);
 	connection_step(connection, publisher->readable, publisher->writable, !stopping);
 	connection_listen(connection);
 	if (connection->state == CONNECTION_ACTIVE)
+		publisher_work(publisher);
+	while (connection_leave(connection, publisher->sender_state == SENDER_IDLE))
 		publisher_work(publisher);
 	if (stopping)
 		publisher_stopping(publisher);
@@ -262,6 +278,11 @@ int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char 
 	}
 	*ret_publisher = publisher;
 	return 0;
+}
+
+int publisher_look_with(struct publisher *publisher, struct uplink *uplink)
+{
+	return connection_look_with(&publisher->connection, uplink);
 }
 
 int publisher_start(struct publisher *publisher)

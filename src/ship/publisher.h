@@ -33,7 +33,8 @@ struct publisher_listener {
 	 * acknowledged. Returns the instant by which it wants the next turn.
 	 */
 	int64_t (*step)(struct publisher_listener *listener, bool settled, int64_t now_us);
-	/* Before an orderly disconnect: the last words ("offline"). */
+	/* Before an orderly disconnect, at the end or from a broker that is left for another: the last words
+	 * ("offline"). */
 	void (*leaving)(struct publisher_listener *listener);
 };
 
@@ -48,6 +49,12 @@ struct publisher_status {
 int publisher_init(const struct plan_broker *broker, bool uses_qos2, const char *will_topic, struct outbox *outbox,
 	struct uplink *uplink, struct publisher_listener *listener, const struct clock *clock,
 	struct publisher **ret_publisher);
+
+/*
+ * Gives the publisher a second uplink, its alone, with which it looks every broker->prefer_first_us whether the first
+ * of several brokers is back while another serves.  Before the start.  0 or -ENOMEM.
+ */
+int publisher_look_with(struct publisher *publisher, struct uplink *uplink);
 
 /* One turn: connect, hand over, collect acknowledgements.  Returns the instant at which it wants to run next. */
 int64_t publisher_step(struct publisher *publisher, int64_t now_us);

@@ -42,14 +42,32 @@ void retry_connected(struct retry *retry, int64_t now_us)
 	}
 	retry->ever_connected = true;
 	retry->connected_at_us = now_us;
-	retry->n_failed = 0;
 	retry->told = 0;
+}
+
+void retry_moved(struct retry *retry, int64_t now_us)
+{
+	retry->endpoint = 0;
+	retry->n_failed = 0;
+	retry->next_at_us = now_us;
 }
 
 static bool retry_is_slow(enum uplink_fault fault)
 {
 	return fault == UPLINK_AUTH || fault == UPLINK_CLIENT_ID || fault == UPLINK_VERSION ||
 	       fault == UPLINK_TAKEN_OVER;
+}
+
+/*
+ * Is the broker that was lost the one to try first?  One that has served well and ended the connection most likely is
+ * only restarted.  One that fell silent would be waited for once more, and one that takes connections and drops them
+ * would be gone back to for ever.  With a client id that is taken over every broker is as good.
+ */
+static bool retry_stays(enum uplink_fault fault, bool connected, bool stable)
+{
+	if (fault == UPLINK_TAKEN_OVER)
+		return connected;
+	return stable && (fault == UPLINK_CLOSED || fault == UPLINK_PROTOCOL);
 }
 
 static void retry_tell(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us)
@@ -71,10 +89,12 @@ static void retry_tell(struct retry *retry, enum uplink_fault fault, const char 
 void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us)
 {
 	int64_t lived_us = now_us - retry->connected_at_us;
-	if (connected && lived_us >= STABLE_US) {
+	bool stable = connected && lived_us >= STABLE_US;
+	if (stable) {
 		backoff_reset(&retry->quick);
 		backoff_reset(&retry->slow);
 		retry->troubled = false;
+		retry->n_failed = 0;
 	}
 	if (!retry->troubled)
 		retry->troubled_since_us = now_us;
@@ -84,7 +104,7 @@ void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what
 	if (connected)
 		retry->short_lives = fault == UPLINK_CLOSED && lived_us < SHORT_LIFE_US ? retry->short_lives + 1 : 0;
 	retry_tell(retry, fault, what, connected, now_us);
-	if (!connected) {
+	if (!retry_stays(fault, connected, stable)) {
 		retry->endpoint = (retry->endpoint + 1) % retry->broker->n_endpoints;
 		if (++retry->n_failed < retry->broker->n_endpoints) {
 			retry->next_at_us = now_us + NEXT_ENDPOINT_US;

@@ -1,10 +1,11 @@
 /*
  * When the next attempt to connect is due and to which endpoint, and what is told of an outage.
  *
- * A broken connection is first tried again where it was; a failed attempt goes on to the next endpoint at once, and
- * only after a whole round the wait grows: at most 1 s at first, doubling to 15 s, the upper half of it by chance.
- * Where people have to act (password, client id, ...) it grows to between 15 and 30 s.  Waits start anew after a
- * connection has stood for 10 s.  On the publisher's thread only.
+ * A connection that stood for 10 s and was closed is first tried again where it was; a failed attempt, a broker that
+ * fell silent or one that takes connections and drops them goes on to the next endpoint at once, and only after a whole
+ * round the wait grows: at most 1 s at first, doubling to 15 s, the upper half of it by chance. Where people have to
+ * act (password, client id, ...) it grows to between 15 and 30 s.  Waits start anew after a connection has stood for 10
+ * s.  On the publisher's thread only.
  */
 #ifndef SHIP_RETRY_H
 #define SHIP_RETRY_H
@@ -43,6 +44,9 @@ static inline const struct plan_endpoint *retry_endpoint(const struct retry *ret
 
 /* A connection stands; the end of the outage is told. */
 void retry_connected(struct retry *retry, int64_t now_us);
+
+/* The connection was left for the first endpoint, which is tried at once. */
+void retry_moved(struct retry *retry, int64_t now_us);
 
 /* An attempt failed, or (connected) a connection ended: decides on endpoint and next_at_us, and tells it. */
 void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us);

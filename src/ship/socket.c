@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static void socket_cork(int fd, int on)
@@ -30,6 +31,12 @@ void socket_let_go(int *held, int fd)
 void socket_unacknowledged_ms(int fd, unsigned ms)
 {
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
+bool socket_has_bytes(int fd)
+{
+	int n = 0;
+	return ioctl(fd, FIONREAD, &n) == 0 && n > 0;
 }
 
 bool socket_is_ipv6(int fd)

@@ -18,6 +18,9 @@ void socket_let_go(int *held, int fd);
 /* Bytes that nobody acknowledges for so long are a dead link (TCP_USER_TIMEOUT, tcp(7)). */
 void socket_unacknowledged_ms(int fd, unsigned ms);
 
+/* Does something wait to be read? */
+bool socket_has_bytes(int fd);
+
 /* Is this socket, connected or connecting, one of IPv6? */
 bool socket_is_ipv6(int fd);
 

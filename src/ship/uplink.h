@@ -98,6 +98,8 @@ struct uplink_ops {
 	int (*unsubscribe)(struct uplink *uplink, const char *filter);
 	/* Bytes handed over at QoS 0 that have not reached the socket yet make this true. */
 	bool (*wants_write)(const struct uplink *uplink);
+	/* When it wants a step at the latest, to see whether the broker still answers; CLOCK_NEVER. */
+	int64_t (*due_at)(const struct uplink *uplink);
 	/* For poll(): -1 when there is no connection. */
 	int (*fd)(const struct uplink *uplink);
 	/* Reads, writes, keepalive; events come out of here.  What it writes may be held back until let_go.  After

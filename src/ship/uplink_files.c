@@ -23,12 +23,27 @@ bool uplink_files_tls(const struct plan_broker *broker, struct uplink_note *note
 	       readable("key", broker->key_file, note);
 }
 
-bool uplink_files_password(const struct plan_broker *broker, char password[static SECRET_MAX], struct uplink_note *note)
+bool uplink_files_password(
+	const struct plan_broker *broker, char password[static SECRET_MAX], bool *ret_given, struct uplink_note *note)
 {
-	int error = broker->password_file ? secret_read(broker->password_file, password) : 0;
-	if (error == 0)
+	char credential[CREDENTIAL_PATH_MAX];
+	const char *path = broker->password_file;
+	if (!path && secret_credential("mqtt-password", credential) == 0 && access(credential, F_OK) == 0)
+		path = credential;
+	int error = path ? secret_read(path, password) : secret_environment("BUSFERRY_PASSWORD", password);
+	*ret_given = error == 0;
+	if (error == 0 || (!path && error == -ENOENT))
 		return true;
-	uplink_note_lost(
-		note, UPLINK_SETUP, "can't read the password file %s: %s", broker->password_file, strerror(-error));
+	uplink_note_lost(note, UPLINK_SETUP, "can't read the password %s%s: %s",
+		path ? "file " : "in BUSFERRY_PASSWORD", path ? path : "", strerror(-error));
 	return false;
+}
+
+int uplink_files_passphrase(char *buffer, int size, int writing, void *user)
+{
+	(void)buffer;
+	(void)size;
+	(void)writing;
+	(void)user;
+	return 0;
 }

@@ -16,8 +16,16 @@
 /* CA, certificate and key can be read.  False when one can't, after it was noted. */
 bool uplink_files_tls(const struct plan_broker *broker, struct uplink_note *note);
 
-/* Reads the password, if there is one; the caller wipes it.  False when it can't be read, after that was noted. */
+/*
+ * Reads the password: of password_file; else the credential "mqtt-password" that systemd gives; else the environment's
+ * BUSFERRY_PASSWORD.  *ret_given: there is one; the caller wipes it.  False when it can't be read, after that was
+ * noted.
+ */
 bool uplink_files_password(
-	const struct plan_broker *broker, char password[static SECRET_MAX], struct uplink_note *note);
+	const struct plan_broker *broker, char password[static SECRET_MAX], bool *ret_given, struct uplink_note *note);
+
+/* OpenSSL's question for the passphrase of a key: none, they are not supported.  Without this it would ask on the
+ * terminal. */
+int uplink_files_passphrase(char *buffer, int size, int writing, void *user);
 
 #endif

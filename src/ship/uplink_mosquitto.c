@@ -1,5 +1,5 @@
 /*
- * The uplink on libmosquitto, the only file that knows it.
+ * The uplink on libmosquitto (facts: of 2.0.11, measured), the only file that knows it.
  *
  * Why an own loop (loop_read, loop_write, loop_misc) and never mosquitto_loop_start: the library's thread ends without
  * a word on ordinary faults, and puts publishes on the wire before CONNECT while it reconnects.  threaded_set(true), so
@@ -13,10 +13,10 @@
  * Invariant: while note.silent is set nothing of the library's is touched but to destroy it or to begin anew.
  *
  * Thread: the publisher's; init before all threads, for it sets the environment.
- * Facts about the library: 2.0.11, measured.
  */
 #include "ship/uplink.h"
 #include "base/clock.h"
+#include "ship/pulse.h"
 #include "ship/socket.h"
 #include "ship/uplink_files.h"
 
@@ -29,17 +29,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define KEEPALIVE_MIN_S  5   /* the library takes no less */
 #define CLOSE_MS         250 /* for DISCONNECT to leave */
 #define SESSION_EXPIRY_S (24 * 3600)
 #define UNUSED           __attribute__((unused)) /* a callback's */
-#define SYSTEM_CA_PATH   "/etc/ssl/certs"
 
 struct uplink_mosquitto {
 	struct uplink uplink; /* first: the ops get a pointer to it */
 	struct mosquitto *mosq;
 	struct uplink_target target;
 	struct uplink_note note;
+	struct pulse pulse;
 	bool ipv4_only;    /* a name's IPv6 address did not answer */
 	bool ipv6_attempt; /* the attempt under way goes to one */
 	int held;          /* the socket that holds back what is written; -1 = none */
@@ -48,12 +47,6 @@ struct uplink_mosquitto {
 static struct uplink_mosquitto *self_of(struct uplink *uplink)
 {
 	return (struct uplink_mosquitto *)(void *)uplink;
-}
-
-static unsigned keepalive_s(const struct uplink_mosquitto *self)
-{
-	unsigned s = self->target.broker->keepalive_s;
-	return s < KEEPALIVE_MIN_S ? KEEPALIVE_MIN_S : s > UINT16_MAX ? UINT16_MAX : s;
 }
 
 /* A MOSQ_ERR_ or, of a DISCONNECT, a reason code; error is errno. */
@@ -65,19 +58,15 @@ static void note_failure(struct uplink_mosquitto *self, int rc, int error)
 		uplink_note_reason(note, rc);
 		return;
 	}
-	if (endpoint->tls && note->tls[0] && !note->active) {
-		uplink_note_tls(note);
+	bool tls_failed = rc == MOSQ_ERR_TLS || rc == MOSQ_ERR_TLS_HANDSHAKE || rc == MOSQ_ERR_OCSP;
+	if (tls_failed || (endpoint->tls && note->tls[0] && !note->active)) {
+		uplink_note_tls(note, mosquitto_ssl_get(self->mosq), &self->target);
 		return;
 	}
 	switch (rc) {
 	case MOSQ_ERR_EAI:
 	case MOSQ_ERR_LOOKUP:
 		uplink_note_lookup(note, endpoint->host, error);
-		break;
-	case MOSQ_ERR_TLS:
-	case MOSQ_ERR_TLS_HANDSHAKE:
-	case MOSQ_ERR_OCSP:
-		uplink_note_tls(note);
 		break;
 	case MOSQ_ERR_ERRNO:
 	case MOSQ_ERR_NOMEM:
@@ -96,7 +85,7 @@ static void note_failure(struct uplink_mosquitto *self, int rc, int error)
 		uplink_note_lost(note, UPLINK_SETUP, "these settings can't be used");
 		break;
 	default: /* MOSQ_ERR_SUCCESS: a DISCONNECT without a reason */
-		uplink_note_closed(note, self->target.broker->protocol == 5);
+		uplink_note_closed(note);
 		break;
 	}
 }
@@ -120,8 +109,9 @@ static void on_connect(struct mosquitto *mosq, void *user, int rc, int flags, co
 	struct uplink_limits limits = {receive_maximum, maximum_packet, maximum_qos, retain_available};
 	uplink_note_connected(&self->note, flags & 1, &limits);
 	mosquitto_log_callback_set(mosq, NULL); /* it would format a line for each publish */
-	/* Two thirds of the keepalive: the ping alone would take twice as long. */
-	socket_unacknowledged_ms(mosquitto_socket(mosq), keepalive_s(self) * 2000 / 3);
+	unsigned keepalive_s = self->target.broker->keepalive_s;
+	pulse_begin(&self->pulse, keepalive_s, clock_now(&clock_system));
+	socket_unacknowledged_ms(mosquitto_socket(mosq), keepalive_s * 2000 / 3); /* sooner than the ping would tell */
 }
 
 static void on_disconnect(
@@ -172,21 +162,16 @@ static void on_log(struct mosquitto *mosq UNUSED, void *user, int level, const c
 		uplink_note_tls_text(&self->note, text);
 }
 
-/* Keys with a passphrase are not supported: without this OpenSSL would ask for it on the terminal. */
-static int on_passphrase(char *buffer UNUSED, int size UNUSED, int writing UNUSED, void *user UNUSED)
-{
-	return 0;
-}
-
 static bool setup_user(struct uplink_mosquitto *self)
 {
 	const struct plan_broker *broker = self->target.broker;
 	if (!broker->user)
 		return true;
 	char password[SECRET_MAX];
-	if (!uplink_files_password(broker, password, &self->note))
+	bool given;
+	if (!uplink_files_password(broker, password, &given, &self->note))
 		return false;
-	int rc = mosquitto_username_pw_set(self->mosq, broker->user, broker->password_file ? password : NULL);
+	int rc = mosquitto_username_pw_set(self->mosq, broker->user, given ? password : NULL);
 	secret_wipe(password);
 	if (rc)
 		note_failure(self, rc, 0);
@@ -200,8 +185,8 @@ static bool setup_tls(struct uplink_mosquitto *self)
 		return false;
 	/* A refusal here must end the attempt: the library would go on without TLS. */
 	if (mosquitto_tls_opts_set(self->mosq, 1 /* SSL_VERIFY_PEER */, "tlsv1.2", NULL) ||
-		mosquitto_tls_set(self->mosq, broker->ca_file, broker->ca_file ? NULL : SYSTEM_CA_PATH,
-			broker->cert_file, broker->key_file, on_passphrase)) {
+		mosquitto_tls_set(self->mosq, broker->ca_file, broker->ca_file ? NULL : "/etc/ssl/certs",
+			broker->cert_file, broker->key_file, uplink_files_passphrase)) {
 		uplink_note_lost(&self->note, UPLINK_SETUP, "TLS can't be set up with these files");
 		return false;
 	}
@@ -261,7 +246,8 @@ static void uplink_dial(struct uplink_mosquitto *self, bool again)
 	mosquitto_log_callback_set(mosq, endpoint->tls ? on_log : NULL);
 	errno = 0;
 	int rc = again ? mosquitto_reconnect_async(mosq)
-		       : mosquitto_connect_async(mosq, endpoint->host, endpoint->port, (int)keepalive_s(self));
+		       : mosquitto_connect_async(mosq, endpoint->host, endpoint->port,
+				 (int)pulse_ask_s(self->target.broker->keepalive_s));
 	if (rc > 0)
 		note_failure(self, rc, errno);
 	else
@@ -293,7 +279,7 @@ static int mosquitto_uplink_open(struct uplink *uplink, const struct uplink_targ
 	if (self->target.endpoint != target->endpoint)
 		self->ipv4_only = false;
 	self->target = *target;
-	uplink_note_begin(&self->note);
+	uplink_note_begin(&self->note, &self->target);
 	if (setup_object(self) && setup_user(self)) {
 		setup_session(self);
 		uplink_dial(self, false);
@@ -304,7 +290,7 @@ static int mosquitto_uplink_open(struct uplink *uplink, const struct uplink_targ
 static int mosquitto_uplink_reopen(struct uplink *uplink)
 {
 	struct uplink_mosquitto *self = self_of(uplink);
-	uplink_note_begin(&self->note);
+	uplink_note_begin(&self->note, &self->target);
 	if (!self->mosq)
 		uplink_note_lost(&self->note, UPLINK_REFUSED, "nothing to open again");
 	else if (setup_user(self))
@@ -411,7 +397,10 @@ static void mosquitto_uplink_step(struct uplink *uplink, bool readable, bool wri
 	if (!self->mosq || self->note.silent)
 		return;
 	int rc;
+	int64_t now_us = clock_now(&clock_system);
 	if (readable) {
+		if (socket_has_bytes(mosquitto_socket(self->mosq)))
+			pulse_heard(&self->pulse, now_us);
 		errno = 0; /* the library takes an old EAGAIN for its own */
 		rc = mosquitto_loop_read(self->mosq, 1);
 		if (uplink_returned(self, rc, errno))
@@ -426,7 +415,17 @@ static void mosquitto_uplink_step(struct uplink *uplink, bool readable, bool wri
 	}
 	errno = 0;
 	rc = mosquitto_loop_misc(self->mosq);
+	if (rc == MOSQ_ERR_SUCCESS && self->note.active && pulse_stopped(&self->pulse, now_us)) {
+		shutdown(mosquitto_socket(self->mosq), SHUT_RDWR);
+		rc = MOSQ_ERR_KEEPALIVE;
+	}
 	uplink_returned(self, rc, errno);
+}
+
+static int64_t mosquitto_uplink_due_at(const struct uplink *uplink)
+{
+	const struct uplink_mosquitto *self = (const struct uplink_mosquitto *)(const void *)uplink;
+	return self->note.active ? pulse_due_at(&self->pulse) : CLOCK_NEVER;
 }
 
 static void mosquitto_uplink_let_go(struct uplink *uplink)
@@ -465,6 +464,7 @@ static const struct uplink_ops mosquitto_ops = {
 	.subscribe = mosquitto_uplink_subscribe,
 	.unsubscribe = mosquitto_uplink_unsubscribe,
 	.wants_write = mosquitto_uplink_wants_write,
+	.due_at = mosquitto_uplink_due_at,
 	.fd = mosquitto_uplink_fd,
 	.step = mosquitto_uplink_step,
 	.let_go = mosquitto_uplink_let_go,

@@ -2,8 +2,8 @@
  * Notes of an uplink, and the words for its faults.  See uplink_note.h.
  */
 #include "ship/uplink_note.h"
-#include "base/clock.h"
 #include "ship/reason.h"
+#include "ship/tls_fault.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-void uplink_note_begin(struct uplink_note *note)
+void uplink_note_begin(struct uplink_note *note, const struct uplink_target *target)
 {
+	note->mqtt5 = target->broker->protocol == 5;
+	note->plain = !target->endpoint->tls;
 	note->silent = note->active = note->connected = note->lost = false;
 	note->tls[0] = '\0';
 }
@@ -45,7 +47,7 @@ void uplink_note_lost(struct uplink_note *note, enum uplink_fault fault, const c
 void uplink_note_errno(struct uplink_note *note, int error)
 {
 	if (error == EPIPE || error == ECONNRESET)
-		uplink_note_lost(note, UPLINK_CLOSED, "closed by the broker");
+		uplink_note_closed(note);
 	else
 		uplink_note_lost(note, UPLINK_REFUSED, "%s", error ? strerror(error) : "no connection");
 }
@@ -56,12 +58,13 @@ void uplink_note_lookup(struct uplink_note *note, const char *host, int error)
 		error == EAI_SYSTEM ? "system error" : gai_strerror(error));
 }
 
-void uplink_note_tls(struct uplink_note *note)
+void uplink_note_tls(struct uplink_note *note, const void *ssl, const struct uplink_target *target)
 {
-	const char *why = note->tls[0] ? note->tls : "the handshake failed";
-	/* A Pi without a battery clock finds every certificate "not yet valid" until it has heard NTP. */
-	bool early = strstr(why, "certificate verify failed") && !clock_plausible(clock_system.wall_ms(&clock_system));
-	uplink_note_lost(note, UPLINK_TLS, "TLS: %s%s", why, early ? " (this machine's clock is not set yet)" : "");
+	const struct plan_broker *broker = target->broker;
+	const struct tls_setup setup = {target->endpoint->host, broker->ca_file != NULL, broker->cert_file != NULL};
+	char words[TLS_FAULT_WORDS];
+	bool local = tls_fault(ssl, note->tls, &setup, words);
+	uplink_note_lost(note, local ? UPLINK_SETUP : UPLINK_TLS, "TLS: %s", words);
 }
 
 void uplink_note_reason(struct uplink_note *note, int code)
@@ -69,13 +72,23 @@ void uplink_note_reason(struct uplink_note *note, int code)
 	uplink_note_lost(note, reason_fault(code), "%s", reason_words(code));
 }
 
-void uplink_note_closed(struct uplink_note *note, bool mqtt5)
+/* What an end before any answer may be about. */
+static const char *uplink_note_doubt(const struct uplink_note *note)
 {
-	if (note->active)
+	if (note->mqtt5 && note->plain)
+		return "it may not speak MQTT 5, or want TLS (mqtts://)";
+	if (note->mqtt5)
+		return "it may not speak MQTT 5";
+	return note->plain ? "it may want TLS (mqtts://)" : "the port may be one without TLS (mqtt://)";
+}
+
+void uplink_note_closed(struct uplink_note *note)
+{
+	if (note->active || note->connected)
 		uplink_note_lost(note, UPLINK_CLOSED, "closed by the broker");
 	else
-		uplink_note_lost(note, UPLINK_CLOSED, "closed by the broker without an answer%s",
-			mqtt5 ? "; it may not speak MQTT 5" : "");
+		uplink_note_lost(
+			note, UPLINK_CLOSED, "closed by the broker without an answer; %s", uplink_note_doubt(note));
 }
 
 void uplink_note_tls_text(struct uplink_note *note, const char *text)

@@ -747,12 +747,12 @@ static void test_tls(void **state)
 	attempt();
 	assert_true(heard.connected);
 	broker.ca_file = other;
-	expect_fault(UPLINK_TLS, "certificate verify failed");
-	broker.ca_file = NULL; /* the system's store does not know it */
-	expect_fault(UPLINK_TLS, "certificate verify failed");
+	expect_fault(UPLINK_TLS, "authority that");
+	broker.ca_file = NULL;
+	expect_fault(UPLINK_TLS, "authority that");
 	endpoint.host = "localhost"; /* not in the certificate */
 	broker.ca_file = ca;
-	expect_fault(UPLINK_TLS, "verif");
+	expect_fault(UPLINK_TLS, "not for the name localhost");
 	broker.ca_file = "/nowhere/ca.crt";
 	expect_fault(UPLINK_SETUP, "/nowhere/ca.crt");
 	uplink_mosquitto_destroy(uplink);

@@ -81,7 +81,7 @@ class Docs(unittest.TestCase):
 class Explain(unittest.TestCase):
     def test_a_key(self):
         self.assertEqual(busferry("check", "--explain", "broker.keepalive").stdout,
-                         "keepalive\n  The longest silence before the connection is tested\n"
+                         "keepalive\n  Within that a broker that no longer answers is given up; a silent one is asked before\n"
                          "  type     a duration from \"5s\" to \"18h\"\n  default  \"30s\"\n  in       broker\n")
 
     def test_a_key_of_several_groups(self):

@@ -102,7 +102,7 @@ static void test_broker_group(void **state)
 			"site: \"home\" gateway: { id: \"g\" ids: true } broker: { url: [\"mqtts://b\", "
 			"\"mqtt://[::1]:99/\"]"
 			" protocol: 5 client_id: \"me\" user: \"u\" password_file: \"%s/pw\" keepalive: \"1m\" "
-			"inflight: 50 max_qos: 1 }"
+			"inflight: 50 max_qos: 1 prefer_first: \"5m\" }"
 			" buffer: { path: \":none:\" when_full: \"drop_newest\" order: \"live_first\" sync: \"0s\" }",
 			folder) > 0);
 	char file[64];
@@ -121,6 +121,7 @@ static void test_broker_group(void **state)
 	assert_int_equal(plan.broker.endpoints[1].port, 99);
 	assert_string_equal(plan.broker.client_id, "me");
 	assert_int_equal(plan.broker.inflight, 50);
+	assert_true(plan.broker.prefer_first_us == 300 * (int64_t)1000000);
 	assert_int_equal(plan.broker.inflight_qos2, 20);
 	assert_string_equal(plan.gateway_topic, "home/gateway/g");
 	assert_true(plan.ids && !plan.buffer.path && plan.buffer.live_first && plan.buffer.sync_us == 0);
