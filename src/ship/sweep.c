@@ -6,6 +6,10 @@
  * topics are that one's.  Some brokers answer no wildcard with what is retained (RabbitMQ before 4), so the own info is
  * asked for by its name as well.
  *
+ * Why at QoS 0: RabbitMQ keeps a subscription at QoS 1 in a durable queue, even for a clean session, and when the node
+ * that has it dies every other node drops the connection of a client that asks for it again.  What is retained comes
+ * at once, on the connection that asked: more is not needed.
+ *
  * Why in portions, each acknowledged before the next: what stands passes all readings, so thousands of topics at once
  * would hold them up.
  *
@@ -107,12 +111,12 @@ void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
 	sweep->uplink = uplink;
 	sweep->now_us = now_us;
 	sweep->until_us = now_us + SWEEP_ANSWER_US;
-	if (sweep_keep_own(sweep) != 0 || uplink->ops->subscribe(uplink, sweep->own, 1, &sweep->subscription) != 0) {
+	if (sweep_keep_own(sweep) != 0 || uplink->ops->subscribe(uplink, sweep->own, 0, &sweep->subscription) != 0) {
 		sweep_end(sweep);
 		return;
 	}
 	sweep->state = SWEEP_ASKING;
-	uplink->ops->subscribe(uplink, sweep->every, 1, &others);
+	uplink->ops->subscribe(uplink, sweep->every, 0, &others);
 }
 
 void sweep_subscribed(struct sweep *sweep, int message_id, int reason)

@@ -101,7 +101,7 @@ static int fake_subscribe(struct uplink *uplink, const char *filter, int qos, in
 {
 	(void)uplink;
 	assert_string_equal(filter, n_subscribed % 2 ? "home/gateway/+/info" : "home/gateway/pi/info");
-	assert_int_equal(qos, 1);
+	assert_int_equal(qos, 0); /* at 1 a cluster of RabbitMQ locks the gateway out when a node has died */
 	*ret_message_id = (int)++n_subscribed;
 	return 0;
 }
