@@ -59,9 +59,11 @@ void sweep_destroy(struct sweep *sweep)
 	arena_free(&sweep->arena);
 }
 
-void sweep_lost(struct sweep *sweep)
+bool sweep_lost(struct sweep *sweep)
 {
+	bool unanswered = sweep->state == SWEEP_ASKING && !sweep->answered;
 	sweep_end(sweep);
+	return unanswered;
 }
 
 /* 0 or -ENOMEM. */
@@ -116,6 +118,7 @@ void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
 		return;
 	}
 	sweep->state = SWEEP_ASKING;
+	sweep->answered = false;
 	uplink->ops->subscribe(uplink, sweep->every, 0, &others);
 }
 
@@ -123,6 +126,7 @@ void sweep_subscribed(struct sweep *sweep, int message_id, int reason)
 {
 	if (sweep->state != SWEEP_ASKING || message_id != sweep->subscription)
 		return;
+	sweep->answered = true;
 	sweep->until_us = sweep->now_us + SWEEP_QUIET_US;
 	if (reason < 0x80)
 		return;
