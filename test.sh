@@ -14,6 +14,8 @@ case "$what" in all|quick) ;; *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 64 ;; es
 . tests/packages.sh
 # shellcheck disable=SC2086  # words are wanted
 packages_need $PACKAGES_BUILD $PACKAGES_BROKER $PACKAGES_TEST || exit 1
+# shellcheck disable=SC2086
+packages_need $PACKAGES_CLUSTER || true # its test says SKIPPED then
 
 jobs=$(nproc)
 log=$(mktemp)
@@ -25,6 +27,7 @@ phase() { # NAME COMMAND...: runs it silently, shows its output if it fails
     start=$SECONDS
     if "$@" >"$log" 2>&1; then
         printf 'ok      %-46s %4d s\n' "$name" $((SECONDS - start))
+        sed -n 's/^.*Test *#[0-9]*: \([^ ]*\) .*\*\*\*Skipped.*/SKIPPED \1/p' "$log"
     else
         printf 'FAILED  %-46s %4d s\n' "$name" $((SECONDS - start))
         tail -n 120 "$log"
@@ -74,7 +77,7 @@ if [ "$what" = all ]; then
     phase "build: clang" build clang -DCMAKE_C_COMPILER=clang && phase "tests: clang, unit" tests clang -L 'unit|map|fuzz'
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
     phase "build: address and undefined sanitizers" build asan -DBUSFERRY_SANITIZE=address &&
-        phase "tests: address and undefined sanitizers" tests asan -LE outages
+        phase "tests: address and undefined sanitizers" tests asan -LE 'outages|cluster'
     phase "build: libFuzzer" build_fuzz && for name in $FUZZED; do
         seconds=$([ "$name" = map ] && echo 40 || echo 10)
         phase "fuzz: any bytes for $name, $seconds s" fuzz "$name" "$seconds"
@@ -82,7 +85,7 @@ if [ "$what" = all ]; then
     # What has one thread only has nothing to show here.
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
     phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
-        phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone)$' \
+        phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster)$' \
             -E '^unit/(frame|text|sml|mbus|iec62056|check|decode|profile|stream_contract|listener|map)|^scenario/(sdk|profiles)$'
     phase "analysis: cppcheck" bash tests/structure/cppcheck.sh
     phase "analysis: clang-tidy" bash tests/structure/tidy.sh build-test/clang

@@ -33,5 +33,6 @@ packages_need() {
 
 PACKAGES_BUILD="gcc libc6-dev cmake make pkg-config libmodbus-dev libserialport-dev libmosquitto-dev libssl-dev libconfig-dev libcjson-dev libsqlite3-dev"
 PACKAGES_BROKER="mosquitto mosquitto-clients"
+PACKAGES_CLUSTER="rabbitmq-server"
 PACKAGES_TEST="ninja-build clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
     python3-serial socat mbpoll"

@@ -11,6 +11,9 @@
  * Why info waits: what is retained at a broker from an earlier start is known from the old info only, so it must be
  * read there, and its topics cleared, before it is overwritten; once for each broker after the start.
  *
+ * Why that ends after UNANSWERED_MAX connections in a row which the broker dropped when it was asked: RabbitMQ has no
+ * other answer for a user that may not subscribe, and readings go before clearing.
+ *
  * Threads: see announce.h.  The text of info is made and used on the publisher's thread only.
  */
 #include "ship/announce.h"
@@ -22,6 +25,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define UNANSWERED_MAX 3
 
 enum device_state { DEVICE_UNKNOWN, DEVICE_ONLINE, DEVICE_OFFLINE };
 
@@ -37,6 +42,7 @@ struct announce {
 	const char *info_topic, *stats_topic;
 	struct sweep sweep;
 	bool *swept;                      /* of each endpoint: its old info was read, so it may be overwritten */
+	unsigned char *n_unanswered;      /* of each endpoint: connections in a row that were lost while it was asked */
 	size_t endpoint;                  /* connected to, or last */
 	bool info_due;                    /* once the sweep is over */
 	const char **availability_topics; /* of each device */
@@ -154,12 +160,19 @@ static int64_t announce_step(struct publisher_listener *listener, bool settled, 
 
 static void announce_lost(struct publisher_listener *listener)
 {
-	sweep_lost(&announce_of(listener)->sweep);
+	struct announce *announce = announce_of(listener);
+	if (!sweep_lost(&announce->sweep) || ++announce->n_unanswered[announce->endpoint] < UNANSWERED_MAX)
+		return;
+	announce->swept[announce->endpoint] = true;
+	log_warning("broker %s: drops the connection when it is asked for %s: what an earlier map retained stays there",
+		announce->plan->broker.endpoints[announce->endpoint].url, announce->info_topic);
 }
 
 static void announce_subscribed(struct publisher_listener *listener, int message_id, int reason)
 {
-	sweep_subscribed(&announce_of(listener)->sweep, message_id, reason);
+	struct announce *announce = announce_of(listener);
+	announce->n_unanswered[announce->endpoint] = 0;
+	sweep_subscribed(&announce->sweep, message_id, reason);
 }
 
 static void announce_message(struct publisher_listener *listener, const struct uplink_message *message)
@@ -212,6 +225,7 @@ int announce_init(const struct plan *plan, const struct clock *clock, struct mes
 		announce->availability_topics[i] =
 			arena_format(&announce->arena, "%s/availability", plan->devices[i].topic);
 	announce->swept = arena_array(&announce->arena, plan->broker.n_endpoints + 1, sizeof(bool));
+	announce->n_unanswered = arena_array(&announce->arena, plan->broker.n_endpoints + 1, 1);
 	sweep_init(&announce->sweep, plan, messages);
 	announce->states = arena_array(&announce->arena, plan->n_devices, sizeof(*announce->states));
 	if (info_init(announce) != 0) {

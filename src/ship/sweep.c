@@ -6,6 +6,10 @@
  * topics are that one's.  Some brokers answer no wildcard with what is retained (RabbitMQ before 4), so the own info is
  * asked for by its name as well.
  *
+ * Why at QoS 0: RabbitMQ keeps a subscription at QoS 1 in a durable queue, even for a clean session, and when the node
+ * that has it dies every other node drops the connection of a client that asks for it again.  What is retained comes
+ * at once, on the connection that asked: more is not needed.
+ *
  * Why in portions, each acknowledged before the next: what stands passes all readings, so thousands of topics at once
  * would hold them up.
  *
@@ -55,9 +59,11 @@ void sweep_destroy(struct sweep *sweep)
 	arena_free(&sweep->arena);
 }
 
-void sweep_lost(struct sweep *sweep)
+bool sweep_lost(struct sweep *sweep)
 {
+	bool unanswered = sweep->state == SWEEP_ASKING && !sweep->answered;
 	sweep_end(sweep);
+	return unanswered;
 }
 
 /* 0 or -ENOMEM. */
@@ -107,18 +113,20 @@ void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
 	sweep->uplink = uplink;
 	sweep->now_us = now_us;
 	sweep->until_us = now_us + SWEEP_ANSWER_US;
-	if (sweep_keep_own(sweep) != 0 || uplink->ops->subscribe(uplink, sweep->own, 1, &sweep->subscription) != 0) {
+	if (sweep_keep_own(sweep) != 0 || uplink->ops->subscribe(uplink, sweep->own, 0, &sweep->subscription) != 0) {
 		sweep_end(sweep);
 		return;
 	}
 	sweep->state = SWEEP_ASKING;
-	uplink->ops->subscribe(uplink, sweep->every, 1, &others);
+	sweep->answered = false;
+	uplink->ops->subscribe(uplink, sweep->every, 0, &others);
 }
 
 void sweep_subscribed(struct sweep *sweep, int message_id, int reason)
 {
 	if (sweep->state != SWEEP_ASKING || message_id != sweep->subscription)
 		return;
+	sweep->answered = true;
 	sweep->until_us = sweep->now_us + SWEEP_QUIET_US;
 	if (reason < 0x80)
 		return;

@@ -37,6 +37,7 @@ struct sweep {
 	enum sweep_state state;
 	struct uplink *uplink;
 	int subscription; /* message id of that to `own` */
+	bool answered;    /* the broker's word on it has come */
 	int64_t now_us, until_us;
 	struct info_past *past; /* the old info; NULL as long as none came */
 	const char **kept;      /* topics that are not to be cleared; sorted while CLEARING */
@@ -53,8 +54,8 @@ void sweep_destroy(struct sweep *sweep);
 
 /* A connection stands: asks. */
 void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us);
-/* It is gone. */
-void sweep_lost(struct sweep *sweep);
+/* It is gone.  True when the broker had been asked and had not said a word. */
+bool sweep_lost(struct sweep *sweep);
 
 /* What the uplink tells. */
 void sweep_subscribed(struct sweep *sweep, int message_id, int reason);

@@ -57,8 +57,11 @@ def packets(data):
 class Witness(Subscriber):
     """Subscribed when it returns.  close() before the end of the test."""
 
-    def __init__(self, scenario, port, topic, client="witness"):
-        self.port, self.topic, self.client = port, topic, client
+    def __init__(self, scenario, port, topic, client="witness", qos=2):
+        """port: or a list, the nodes of a cluster, each tried in turn when another is lost.  qos: what the broker must
+        grant."""
+        self.ports = port if isinstance(port, list) else [port]
+        self.port, self.topic, self.client, self.qos = self.ports[0], topic, client, qos
         self.seen = []  # (topic, payload, QoS, retained), in the order in which they came
         self.repeated = 0  # PUBLISH that came again within its handshake
         self.n_connects = self.n_sessions_lost = 0
@@ -88,6 +91,7 @@ class Witness(Subscriber):
             except ValueError as error:
                 self.fault = error
                 return
+            self.port = self.ports[(self.ports.index(self.port) + 1) % len(self.ports)]
             self.ending.wait(0.05)
 
     def converse(self, s):
@@ -135,8 +139,8 @@ class Witness(Subscriber):
             self.held.clear()
             return packet(SUBSCRIBE << 4 | 2, b"\x00\x01" + text(self.topic) + b"\x02")
         if kind == SUBACK:
-            if body[2] != 2:
-                raise ValueError("the broker does not grant QoS 2")
+            if body[2] != self.qos:
+                raise ValueError("the broker grants QoS %d and not %d" % (body[2], self.qos))
             self.subscribed.set()
         return b""
 

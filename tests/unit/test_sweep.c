@@ -48,7 +48,7 @@ static int subscribe_error;
 static int fake_subscribe(struct uplink *uplink, const char *filter, int qos, int *ret_message_id)
 {
 	(void)uplink;
-	assert_int_equal(qos, 1);
+	assert_int_equal(qos, 0); /* at 1 a cluster of RabbitMQ locks the gateway out when a node has died */
 	if (subscribe_error)
 		return subscribe_error;
 	*ret_message_id = strchr(filter, '+') ? 8 : 7;
