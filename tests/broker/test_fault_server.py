@@ -8,7 +8,7 @@ import struct
 import sys
 import unittest
 
-from harness import HERE, Scenario, free_port, wait_until
+from harness import HERE, PATIENCE, Scenario, free_port, wait_until
 from witness import packet, text
 
 sys.path.append(os.path.join(HERE, "..", "fake"))
@@ -200,9 +200,10 @@ class FaultServer(Scenario):
                              b"".join(b"\x50\x02" + struct.pack(">H", i) for i in range(1, 101)) + end)
 
     def test_too_many_levels(self):
-        deep = 'deep: { d: { address: 2  metrics: { m: { input: 1  topic: "%s" } } } }' % "/".join(map(str, range(128)))
-        self.serve(levels=128, floors=DEVICE.format(METRICS) + "\n  " + deep)
-        self.says("drops the connection at a message on s/deep/d/0/1/")
+        deep = 'deep: { d: { address: 2  metrics: { m: { input: 1  every: "start"  topic: "%s" } } } }' % "/".join(map(str, range(128)))
+        self.serve(levels=128, floors=DEVICE.format("many0: { input: 0 }") + "\n  " + deep)
+        wait_until(lambda: "drops the connection at a message on s/deep/d/0/1/" in self.run_one.text(), "it is found out",
+                   PATIENCE * 3)
         self.says("topic not accepted")
         self.flows()
         self.end()
