@@ -223,8 +223,8 @@ class Row:
             n_astray += found[1] < arrivals.get((topic, found[0]), 0)
             arrivals[(topic, found[0])] = found[1]
         lost = complete(seen | record.sent) - seen
-        self.tell("%d %s, %d readings, %d lost, %d put out of order by the broker, twice: %d at QoS 1, %d at QoS 2, begun "
-                  "anew by the gateway: %d at QoS 1, %d at QoS 2" % (
+        self.tell("%d %s, %d readings, %d lost, %d put out of order by the broker, twice: %d at QoS 1, %d at QoS 2, "
+                  "begun anew by the gateway: %d at QoS 1, %d at QoS 2" % (
                       n_losses, what, len(seen), len(lost), n_astray, twice[1], twice[2], record.again["1"],
                       record.again["2"]))
         self.assertEqual(lost, set())
@@ -327,8 +327,9 @@ class Row:
         """Characters that are special to some brokers, a long topic, a payload of 30 kB."""
         names = ["a.b", "c*d", "e>f", "with space", "\N{DEGREE SIGN}", "x" * 200]
         wide = " ".join("a_name_of_some_length_%d: { input: %d }" % (m, m) for m in range(1000))
-        devices = "\n".join('  d%d: { address: %d  topic: "%s"  metrics: { m: { input: 1 } } }' % (i + 1, i + 1, name)
-                            for i, name in enumerate(names)) + "\n  w: { address: 99  every: \"1s\"  metrics: { %s } }" % wide
+        devices = "  w: { address: 99  every: \"1s\"  metrics: { %s } }\n" % wide
+        devices += "\n".join('  d%d: { address: %d  topic: "%s"  metrics: { m: { input: 1 } } }' % (i + 1, i + 1, name)
+                             for i, name in enumerate(names))
         tcp = free_port()
         conf = self.map("map.conf", devices, tcp=tcp, rule='match: "s/f/w/#"  per: "device"')
         self.simulate(conf)
@@ -354,9 +355,9 @@ class Row:
             wait_until(lambda: {"s/f/d/once", "s/f/d/many"} <= {m[0] for m in witness.seen}, "readings")
             # Content type and what is left of the expiry, as a subscriber has them.
             user = ["-u", self.kind.user, "-P", brokers.PASSWORD] if self.kind.user else []
-            done = subprocess.run(["mosquitto_sub", "-V", "5", "-h", self.server.host, "-p", str(self.server.port), *user,
-                                   "-q", "1", "-t", "s/f/d/many", "-C", "1", "-F", "%C %E"], capture_output=True, text=True,
-                                  timeout=PATIENCE, check=True)
+            done = subprocess.run(
+                ["mosquitto_sub", "-V", "5", "-h", self.server.host, "-p", str(self.server.port), *user, "-q", "1",
+                 "-t", "s/f/d/many", "-C", "1", "-F", "%C %E"], capture_output=True, text=True, timeout=PATIENCE, check=True)
             content_type, expiry = done.stdout.split()
             self.assertEqual(content_type, "application/json")
             self.assertTrue(0 < int(expiry) <= 3600, expiry)
