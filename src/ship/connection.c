@@ -116,6 +116,8 @@ static void connection_open(struct connection *connection)
 			.endpoint = endpoint,
 			.clean_session = connection->purge_due || !qos2,
 			.will_topic = connection->purge_due ? NULL : connection->will_topic,
+			.will_qos = connection->will_refused[connection->opened] & CONNECTION_WILL_QOS ? 0 : 1,
+			.will_retain = !(connection->will_refused[connection->opened] & CONNECTION_WILL_RETAIN),
 		};
 		error = connection->uplink->ops->open(connection->uplink, &target);
 	}
@@ -192,6 +194,10 @@ static void connection_down(struct connection *connection, enum connection_state
 static void connection_lost(struct connection *connection, enum uplink_fault fault, const char *what)
 {
 	bool active = connection->state == CONNECTION_ACTIVE;
+	if (fault == UPLINK_NO_RETAIN)
+		connection->will_refused[connection->opened] |= CONNECTION_WILL_RETAIN;
+	if (fault == UPLINK_NO_QOS)
+		connection->will_refused[connection->opened] |= CONNECTION_WILL_QOS;
 	struct sender *sender = &connection->sender;
 	if (active && !connection_caps_qos(connection, fault) && (fault == UPLINK_CLOSED || fault == UPLINK_PROTOCOL) &&
 		poison_lost(&sender->poison, &sender->window, connection->now_us)) {
@@ -276,7 +282,8 @@ int connection_init(struct connection *connection)
 	connection->opened = broker->n_endpoints;
 	connection->listener_at_us = CLOCK_NEVER;
 	connection->max_qos = malloc(broker->n_endpoints);
-	if (!connection->max_qos)
+	connection->will_refused = calloc(broker->n_endpoints, 1);
+	if (!connection->max_qos || !connection->will_refused)
 		return -ENOMEM;
 	memset(connection->max_qos, broker->max_qos, broker->n_endpoints);
 	int error = sender_init(&connection->sender, broker, connection->outbox, connection->uplink);
@@ -300,7 +307,8 @@ void connection_destroy(struct connection *connection)
 	lookout_destroy(&connection->lookout);
 	sender_destroy(&connection->sender);
 	free(connection->max_qos);
-	connection->max_qos = NULL;
+	free(connection->will_refused);
+	connection->max_qos = connection->will_refused = NULL;
 }
 
 void connection_step(struct connection *connection, bool readable, bool writable, bool may_connect)

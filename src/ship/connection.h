@@ -23,6 +23,10 @@
 
 #define CONNECTION_GRACE_US (10 * (int64_t)1000000) /* of a step, for the watchdog */
 
+/* What of the will an endpoint has refused: the next CONNECT to it goes without. */
+#define CONNECTION_WILL_RETAIN 1
+#define CONNECTION_WILL_QOS    2
+
 enum connection_state {
 	CONNECTION_DOWN,
 	CONNECTION_PURGING,
@@ -46,6 +50,7 @@ struct connection {
 	struct retry retry;
 	enum connection_state state;
 	uint8_t *max_qos;           /* by endpoint */
+	uint8_t *will_refused;      /* likewise: CONNECTION_WILL_ */
 	unsigned n_protocol_faults; /* in a row, with QoS 2 outstanding */
 	size_t opened;              /* endpoint of the last object; n_endpoints = none yet */
 	bool purge_due;             /* the broker may remember packet ids of an object that is gone */

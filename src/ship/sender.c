@@ -131,8 +131,9 @@ static int sender_fault(const struct sender *sender, const struct outbox_message
 	size_t topic_n = strlen(topic);
 	if (topic_n == 0 || topic_n > UINT16_MAX || strpbrk(topic, "+#"))
 		return 0x90;
-	/* Fixed header 5, topic length 2, id 2, and what properties take. */
-	size_t packet = message->message.payload_n + topic_n + 9 + (sender->broker->protocol == 5 ? 48 : 0);
+	/* Fixed header 5, topic length 2, id 2, and what properties take at most: 13 content type, 5 expiry, 31 marks.
+	 */
+	size_t packet = message->message.payload_n + topic_n + 9 + (sender->broker->protocol == 5 ? 56 : 0);
 	if (sender->limits.maximum_packet && packet > sender->limits.maximum_packet)
 		return 0x95;
 	if (poison_outcast(&sender->poison, topic, message->standing, now_us))
@@ -167,6 +168,7 @@ static int sender_publish(struct sender *sender, struct outbox_message *message,
 		.message = inner,
 		.payload = inner->payload,
 		.payload_n = inner->payload_n,
+		.content_type = inner->json ? "application/json" : "text/plain",
 		.expire_s = inner->expire_s,
 		.replayed = message->replayed && !inner->json,
 		.again = message->again && !inner->json,

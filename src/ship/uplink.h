@@ -24,6 +24,8 @@ enum uplink_fault {
 	UPLINK_PROTOCOL,   /* the broker broke the protocol (a QoS 2 publish answered by PUBACK) */
 	UPLINK_TAKEN_OVER, /* another client came with the same client id */
 	UPLINK_CLOSED,     /* closed by the broker without a reason */
+	UPLINK_NO_RETAIN,  /* CONNECT refused because its will is to be retained */
+	UPLINK_NO_QOS,     /* CONNECT refused because its will has a QoS */
 	UPLINK_SETUP,      /* unusable local files: CA, certificate, password file */
 };
 
@@ -62,12 +64,15 @@ struct uplink_target {
 	const struct plan_endpoint *endpoint;
 	bool clean_session;
 	const char *will_topic; /* NULL = no will (a session purge) */
+	int will_qos;
+	bool will_retain;
 };
 
 struct uplink_publish {
 	const struct message *message; /* qos already capped */
 	const void *payload;           /* with its marks */
 	size_t payload_n;
+	const char *content_type; /* MQTT 5 only, as what follows */
 	uint32_t expire_s;
 	bool replayed, again; /* marks that the payload can't carry: MQTT 5 user properties */
 };

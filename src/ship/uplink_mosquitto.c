@@ -12,7 +12,7 @@
  *
  * Invariant: while note.silent is set nothing of the library's is touched but to destroy it or to begin anew.
  *
- * Thread: the publisher's; init before all threads, for it sets the environment.
+ * Thread: the publisher's; init before all threads, for it sets the environment.  Facts: library 2.0.11, measured.
  */
 #include "ship/uplink.h"
 #include "base/clock.h"
@@ -53,20 +53,19 @@ static struct uplink_mosquitto *self_of(struct uplink *uplink)
 static void note_failure(struct uplink_mosquitto *self, int rc, int error)
 {
 	struct uplink_note *note = &self->note;
-	const struct plan_endpoint *endpoint = self->target.endpoint;
 	if (rc >= 0x80) {
 		uplink_note_reason(note, rc);
 		return;
 	}
 	bool tls_failed = rc == MOSQ_ERR_TLS || rc == MOSQ_ERR_TLS_HANDSHAKE || rc == MOSQ_ERR_OCSP;
-	if (tls_failed || (endpoint->tls && note->tls[0] && !note->active)) {
+	if (tls_failed || (self->target.endpoint->tls && note->tls[0] && !note->active)) {
 		uplink_note_tls(note, mosquitto_ssl_get(self->mosq), &self->target);
 		return;
 	}
 	switch (rc) {
 	case MOSQ_ERR_EAI:
 	case MOSQ_ERR_LOOKUP:
-		uplink_note_lookup(note, endpoint->host, error);
+		uplink_note_lookup(note, self->target.endpoint->host, error);
 		break;
 	case MOSQ_ERR_ERRNO:
 	case MOSQ_ERR_NOMEM:
@@ -211,7 +210,8 @@ static bool setup_object(struct uplink_mosquitto *self)
 		mosq, MOSQ_OPT_PROTOCOL_VERSION, target->broker->protocol == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
 	mosquitto_int_option(mosq, MOSQ_OPT_TCP_NODELAY, 1);
 	mosquitto_int_option(mosq, MOSQ_OPT_SEND_MAXIMUM, UINT16_MAX); /* the window is the publisher's */
-	if (target->will_topic && mosquitto_will_set_v5(mosq, target->will_topic, 7, "offline", 1, true, NULL)) {
+	if (target->will_topic && mosquitto_will_set_v5(mosq, target->will_topic, 7, "offline", target->will_qos,
+					  target->will_retain, NULL)) {
 		uplink_note_lost(&self->note, UPLINK_SETUP, "the will can't be set on %s", target->will_topic);
 		return false;
 	}
@@ -318,6 +318,7 @@ static int mosquitto_uplink_publish(struct uplink *uplink, const struct uplink_p
 		return -EAGAIN;
 	mosquitto_property *properties = NULL;
 	if (self->target.broker->protocol == 5) {
+		mosquitto_property_add_string(&properties, MQTT_PROP_CONTENT_TYPE, publish->content_type);
 		if (publish->expire_s)
 			mosquitto_property_add_int32(&properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, publish->expire_s);
 		if (publish->replayed)

@@ -69,6 +69,10 @@ void uplink_note_tls(struct uplink_note *note, const void *ssl, const struct upl
 
 void uplink_note_reason(struct uplink_note *note, int code)
 {
+	/* CONNECT has nothing else that is retained or has a QoS. */
+	if (!note->active && (code == 0x9A || code == 0x9B))
+		uplink_note_lost(note, code == 0x9A ? UPLINK_NO_RETAIN : UPLINK_NO_QOS, "%s; the will is given without",
+			reason_words(code));
 	uplink_note_lost(note, reason_fault(code), "%s", reason_words(code));
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A network that goes wrong, between a gateway and its broker; and the record of what passed.
 
-    mqtt_proxy.py LISTEN_PORT BROKER_PORT LOG
+    mqtt_proxy.py LISTEN_PORT [BROKER_HOST:]BROKER_PORT LOG
 
 Takes orders on stdin, one a line, and answers each with a line once it holds:
     flow       forwards
@@ -81,7 +81,7 @@ class Proxy:
         except BlockingIOError:
             return
         try:
-            broker = socket.create_connection(("127.0.0.1", self.target), 1)
+            broker = socket.create_connection(self.target, 1)
         except OSError:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
@@ -215,4 +215,5 @@ class Proxy:
 
 
 if __name__ == "__main__":
-    Proxy(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]).run()
+    host, _, port = sys.argv[2].rpartition(":")
+    Proxy(int(sys.argv[1]), (host or "127.0.0.1", int(port)), sys.argv[3]).run()

@@ -57,14 +57,15 @@ def packets(data):
 class Witness(Subscriber):
     """Subscribed when it returns.  close() before the end of the test."""
 
-    def __init__(self, scenario, port, topic, client="witness", qos=2):
+    def __init__(self, scenario, port, topic, client="witness", host="127.0.0.1", user=None, password=None, qos=2):
         """port: or a list, the nodes of a cluster, each tried in turn when another is lost.  qos: what the broker must
         grant."""
         self.ports = port if isinstance(port, list) else [port]
-        self.port, self.topic, self.client, self.qos = self.ports[0], topic, client, qos
+        self.port, self.topic, self.client, self.host, self.qos = self.ports[0], topic, client, host, qos
+        self.user = [user, password] if user else []
         self.seen = []  # (topic, payload, QoS, retained), in the order in which they came
         self.repeated = 0  # PUBLISH that came again within its handshake
-        self.n_connects = self.n_sessions_lost = 0
+        self.n_connects = self.n_sessions_lost = self.n_subscriptions = 0
         self.fault = None
         self.held = {}  # QoS 2, by identifier: PUBLISH came, PUBREL did not
         self.subscribed = threading.Event()
@@ -84,7 +85,7 @@ class Witness(Subscriber):
     def run(self):
         while not self.ending.is_set():
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 2) as s:
+                with socket.create_connection((self.host, self.port), 2) as s:
                     self.converse(s)
             except OSError:
                 pass
@@ -97,8 +98,8 @@ class Witness(Subscriber):
     def converse(self, s):
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         s.settimeout(0.2)
-        s.sendall(packet(CONNECT << 4, text("MQTT") + bytes([4, 0]) + struct.pack(">H", KEEPALIVE_S) +
-                         text(self.client)))
+        s.sendall(packet(CONNECT << 4, text("MQTT") + bytes([4, 0xc0 if self.user else 0]) +
+                         struct.pack(">H", KEEPALIVE_S) + b"".join(map(text, [self.client] + self.user))))
         data, pinged = bytearray(), time.monotonic()
         while not self.ending.is_set():
             if time.monotonic() - pinged > KEEPALIVE_S / 3:
@@ -141,6 +142,7 @@ class Witness(Subscriber):
         if kind == SUBACK:
             if body[2] != self.qos:
                 raise ValueError("the broker grants QoS %d and not %d" % (body[2], self.qos))
+            self.n_subscriptions += 1
             self.subscribed.set()
         return b""
 

@@ -693,6 +693,35 @@ static void test_broker_says_qos1(void **state)
 	end();
 }
 
+/* What an endpoint refuses of the will it is not asked again, the others are. */
+static void test_will_refused(void **state)
+{
+	(void)state;
+	begin(2, false);
+	fake.refuses = true;
+	fake.refusal = UPLINK_NO_RETAIN;
+	step();
+	assert_ptr_equal(fake.target.endpoint, &endpoints[0]);
+	assert_true(fake.target.will_retain);
+	assert_int_equal(fake.target.will_qos, 1);
+	fake.refusal = UPLINK_NO_QOS;
+	while (fake.n_opens < 2)
+		run(SECOND / 10);
+	assert_ptr_equal(fake.target.endpoint, &endpoints[1]);
+	assert_true(fake.target.will_retain);
+	fake.refusal = UPLINK_REFUSED;
+	while (fake.n_opens < 3)
+		run(SECOND / 10);
+	assert_ptr_equal(fake.target.endpoint, &endpoints[0]);
+	assert_false(fake.target.will_retain);
+	assert_int_equal(fake.target.will_qos, 1);
+	while (fake.n_opens < 4)
+		run(SECOND / 10);
+	assert_true(fake.target.will_retain);
+	assert_int_equal(fake.target.will_qos, 0);
+	end();
+}
+
 static void test_window_limits(void **state)
 {
 	(void)state;
@@ -1439,6 +1468,7 @@ int main(void)
 		cmocka_unit_test(test_qos2_session_lost),
 		cmocka_unit_test(test_qos2_capped),
 		cmocka_unit_test(test_broker_says_qos1),
+		cmocka_unit_test(test_will_refused),
 		cmocka_unit_test(test_window_limits),
 		cmocka_unit_test(test_qos0_full_socket),
 		cmocka_unit_test(test_qos0_flows),
