@@ -110,10 +110,13 @@ class RabbitCluster:
         scenario.start(["epmd", "-port", str(self.epmd_port), "-address", "127.0.0.1"], "epmd")
         wait_until(lambda: scenario.listens(self.epmd_port), "epmd listens")
         self.nodes = [Node(self, n) for n in range(1, N_NODES + 1)]
-        for node in self.nodes:  # beside each other: each waits for its peers
-            node.start()
-        for node in self.nodes:
-            wait_until(node.ready, node.name + " listens", START_S)
+        # The first by itself: of three that start at once the MQTT plugins may all wait for a leader among them, and
+        # it was seen to take 97 s until one was chosen.
+        for together in self.nodes[:1], self.nodes[1:]:
+            for node in together:
+                node.start()
+            for node in together:
+                wait_until(node.ready, node.name + " listens", START_S)
 
     @property
     def ports(self):
