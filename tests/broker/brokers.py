@@ -51,6 +51,7 @@ class Broker:
     once = True          # a QoS 2 publish that is repeated within a session is delivered once
     mixes = False        # hands out what waited in a session behind or among what came later, or repeats it
     retains = True       # retained messages outlive an orderly restart
+    every = "100ms"      # how often 30 metrics are read, so that it keeps up
     user = None          # a user name that it wants
     topic = staticmethod(lambda topic: topic)  # what becomes of a topic
     host = "127.0.0.1"
@@ -178,6 +179,7 @@ class ActiveMQ(Broker):
     resumes = False
     once = False
     retains = False
+    every = "500ms"      # it writes each message to its disk before it acknowledges it
     home = "/usr/share/activemq"
     jar = "/usr/share/java/mqtt-client.jar"
 

@@ -1,6 +1,6 @@
 """The whole program with each real broker: restarts, kills, what becomes of QoS 2, retain, will, sessions, topics.
 
-One class a broker (brokers.py), which runs for all its tests.  Some 300 readings a second, half of them at QoS 1 and half
+One class a broker (brokers.py), which runs for all its tests.  Some 300 readings a second (ActiveMQ: 60), half of them at QoS 1 and half
 at QoS 2, pass the proxy that writes down what was sent and acknowledged; a witness counts what arrives.
 
 BUSFERRY_RESTARTS=10 is the long run: that many orderly restarts and cut connections instead of 2.  Figures go to
@@ -30,7 +30,7 @@ MAP = """
 site: "s"
 broker: {{ url: "mqtt://{url}"  keepalive: "5s"  {broker} }}
 gateway: {{ id: "g"  ids: true }}
-every: "100ms"
+every: "{every}"
 buffer: {{ path: "{path}"  sync: "1s"  max_size: "64MB" }}
 buses: {{ tcp: {{ tcp: "127.0.0.1:{tcp}" }} }}
 topics: {{
@@ -142,7 +142,7 @@ class Row:
             broker += "  user: \"%s\"  password_file: \"%s\"" % (self.kind.user, self.path("password"))
         url = "127.0.0.1:%d" % port if port else "%s:%d" % (self.server.host, self.server.port)
         return self.write(name, MAP.format(url=url, broker=broker, path=self.path("buffer.db"), tcp=tcp, rule=rule,
-                                           devices=devices))
+                                           devices=devices, every=self.kind.every))
 
     def listen(self, topic="s/f/#"):
         self.n_witnesses += 1
@@ -284,7 +284,7 @@ class Row:
         self.tell("%d readings, %d acknowledged, %d in the outbox, %d in neither" % (
             len(every), len(every & record.acknowledged), len(waiting), len(astray)))
         self.assertEqual(astray, set())
-        self.assertGreater(len(waiting), 100)
+        self.assertGreater(len(waiting), 30)
         n = self.witness.n_connects
         self.server.start()
         wait_until(lambda: self.witness.n_connects > n, "the witness is back")
