@@ -11,8 +11,7 @@
  * for a failed TLS handshake).
  *
  * Invariant: while note.silent is set nothing of the library's is touched but to destroy it or to begin anew.
- *
- * Thread: the publisher's; init before all threads, for it sets the environment.  Facts: library 2.0.11, measured.
+ * Thread: the publisher's; init before all threads, for it sets the environment.
  */
 #include "ship/uplink.h"
 #include "base/clock.h"
