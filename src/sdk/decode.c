@@ -202,6 +202,12 @@ static int text_load(const struct bf_shape *shape, const uint8_t *bytes, char *t
 int bf_decode(const struct bf_shape *shape, const uint8_t *bytes, size_t n, char text[static BF_STRING_MAX + 1],
 	struct bf_value *ret_value)
 {
+	/* Most registers are of this type, so it has a way of its own; the rest below would do it too. */
+	if (shape->type == BF_TYPE_U16 && n == 2) {
+		unsigned high = shape->bytes == BF_BIG ? 0 : 1;
+		*ret_value = (struct bf_value){.kind = BF_UNSIGNED, .u = (uint64_t)bytes[high] << 8 | bytes[high ^ 1]};
+		return 0;
+	}
 	size_t n_registers = bf_shape_registers(shape);
 	if (!shape_sound(shape) || n != 2 * n_registers)
 		return -EINVAL;
