@@ -6,6 +6,7 @@
  */
 #include "field/device.h"
 #include "field/convert.h"
+#include "field/telling.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,6 @@
 #define DEVICE_POLLS_MISSED 3
 #define BACKOFF_FIRST_US    500000
 #define BACKOFF_CAP_US      10000000
-#define BATCH               64
 
 /* Modbus exceptions: the least ones say that there is no such function, register or quantity. */
 #define ILLEGAL_DATA_ADDRESS 2
@@ -46,41 +46,10 @@ void device_find_models(struct device *device, struct arena *arena)
 		rounds_place(&device->rounds, device->plan, &nothing);
 }
 
-/* Tells the sink, in batches on the stack.  quality_of fills each reading. */
-struct telling {
-	struct batch batch;
-	struct reading readings[BATCH];
-};
-
-static void telling_begin(struct telling *telling, struct device *device, int64_t now_us)
-{
-	telling->batch = (struct batch){.device = device->index, .readings = telling->readings, .now_us = now_us};
-}
-
-static void telling_send(struct telling *telling, struct device *device, bool round_over)
-{
-	telling->batch.round_over = round_over;
-	if (telling->batch.n == 0 && telling->batch.availability == AVAILABILITY_SAME && !round_over)
-		return;
-	device->sink->take(device->sink, &telling->batch);
-	telling->batch.n = 0;
-	telling->batch.availability = AVAILABILITY_SAME;
-}
-
-static struct reading *telling_next(struct telling *telling, struct device *device)
-{
-	if (telling->batch.n == BATCH)
-		telling_send(telling, device, false);
-	return &telling->readings[telling->batch.n++];
-}
-
 static void change_availability(struct telling *telling, struct device *device, enum availability to)
 {
-	int before = atomic_exchange_explicit(&device->counts.availability, (int)to, memory_order_relaxed);
-	if (before == (int)to)
-		return;
-	telling->batch.availability = to;
-	if (to == AVAILABILITY_OFFLINE && device->models) /* who knows what it is when it comes back */
+	bool changed = telling_availability(telling, &device->counts, to);
+	if (changed && to == AVAILABILITY_OFFLINE && device->models) /* who knows what it is when it comes back */
 		models_forget(device->models);
 }
 
@@ -122,13 +91,13 @@ void device_took(struct device *device, int64_t whole_us)
 	rounds_outdated(&device->rounds);
 }
 
-static void tell_read(struct telling *telling, struct device *device, const struct round *round,
-	const struct planner_read *read, const struct reading *like)
+static void tell_read(
+	struct telling *telling, const struct round *round, const struct planner_read *read, const struct reading *like)
 {
 	for (uint32_t i = read->first; i < read->first + read->n; i++) {
 		if (round->items[i].metric == PLANNER_GUARD)
 			continue;
-		struct reading *reading = telling_next(telling, device);
+		struct reading *reading = telling_next(telling);
 		*reading = *like;
 		reading->metric = round->items[i].metric;
 	}
@@ -141,7 +110,7 @@ static void tell_all(struct telling *telling, struct device *device, const struc
 		uint32_t metric = device->told->first_metric + i;
 		if (device->models && !models_have(device->models, &device->plan->metrics[metric]))
 			continue;
-		struct reading *reading = telling_next(telling, device);
+		struct reading *reading = telling_next(telling);
 		*reading = *like;
 		reading->metric = metric;
 	}
@@ -170,12 +139,12 @@ static void tell_values(struct telling *telling, struct device *device, const st
 		/* A text lives in `text` until the batch is sent, so it is sent alone. */
 		bool is_text = metric->shape.type == BF_TYPE_STRING;
 		if (is_text)
-			telling_send(telling, device, false);
-		struct reading *reading = telling_next(telling, device);
+			telling_send(telling, false);
+		struct reading *reading = telling_next(telling);
 		*reading = (struct reading){.metric = item->metric, .time_ms = wall_ms};
 		reading->quality = convert_item(metric, read, item, bytes, text, &reading->value);
 		if (is_text)
-			telling_send(telling, device, false);
+			telling_send(telling, false);
 	}
 }
 
@@ -212,7 +181,7 @@ static void walked(struct telling *telling, struct device *device, int64_t wall_
 	for (uint32_t i = 0; i < device->told->n_metrics; i++) {
 		uint32_t metric = device->told->first_metric + i;
 		if (!models_have(models, &device->plan->metrics[metric]))
-			*telling_next(telling, device) = (struct reading){.metric = metric,
+			*telling_next(telling) = (struct reading){.metric = metric,
 				.quality = QUALITY_EXCEPTION,
 				.code = ILLEGAL_DATA_ADDRESS,
 				.time_ms = wall_ms};
@@ -237,7 +206,7 @@ static void moved(struct telling *telling, struct device *device, int64_t wall_m
 	const struct reading like = {.quality = QUALITY_INVALID, .time_ms = wall_ms};
 	forget_models(device);
 	for (uint32_t r = round->next; r < round->n_reads; r++)
-		tell_read(telling, device, round, &round->reads[r], &like);
+		tell_read(telling, round, &round->reads[r], &like);
 }
 
 bool device_answered(struct device *device, const struct line_answer *answer, int64_t wall_ms, int64_t now_us)
@@ -245,13 +214,13 @@ bool device_answered(struct device *device, const struct line_answer *answer, in
 	struct round *round = device->turn;
 	const struct planner_read *read = &round->reads[round->next];
 	struct telling telling;
-	telling_begin(&telling, device, now_us);
+	telling_begin(&telling, device->sink, device->index, now_us);
 	heard(&telling, device, now_us);
 	round->marks[round->next] |= ROUND_ANSWERED;
 	if (walks(device)) {
 		walk_answered(&device->models->walk, answer->bytes);
 		walked(&telling, device, wall_ms, now_us);
-		telling_send(&telling, device, telling.batch.n > 0);
+		telling_send(&telling, telling.batch.n > 0);
 		return true;
 	}
 	bool agrees = !device->models || models_agree(device->models, round, read, answer->bytes);
@@ -259,7 +228,7 @@ bool device_answered(struct device *device, const struct line_answer *answer, in
 		tell_values(&telling, device, read, answer->bytes, wall_ms);
 	else
 		moved(&telling, device, wall_ms);
-	telling_send(&telling, device, !agrees || is_last(round, read));
+	telling_send(&telling, !agrees || is_last(round, read));
 	return agrees;
 }
 
@@ -322,7 +291,7 @@ void device_failed(
 	const struct planner_read *read = &round->reads[round->next];
 	struct telling telling;
 	struct reading like = {.quality = quality, .code = code, .time_ms = wall_ms};
-	telling_begin(&telling, device, now_us);
+	telling_begin(&telling, device->sink, device->index, now_us);
 	switch (quality) {
 	case QUALITY_EXCEPTION:
 		count(device->counts.exceptions);
@@ -337,30 +306,30 @@ void device_failed(
 	}
 	if (walks(device)) {
 		walk_failed(&telling, device, &like);
-		telling_send(&telling, device, telling.batch.n > 0);
+		telling_send(&telling, telling.batch.n > 0);
 		return;
 	}
-	tell_read(&telling, device, round, read, &like);
+	tell_read(&telling, round, read, &like);
 	while (rest && !is_last(round, read))
-		tell_read(&telling, device, round, ++read, &like);
-	telling_send(&telling, device, is_last(round, read));
+		tell_read(&telling, round, ++read, &like);
+	telling_send(&telling, is_last(round, read));
 }
 
 void device_port_lost(struct device *device, int64_t wall_ms, int64_t now_us)
 {
 	struct telling telling;
 	struct reading like = {.quality = QUALITY_OFFLINE, .time_ms = wall_ms};
-	telling_begin(&telling, device, now_us);
+	telling_begin(&telling, device->sink, device->index, now_us);
 	change_availability(&telling, device, AVAILABILITY_OFFLINE);
 	if (device->models && !device->models->placed) { /* they are in no round yet */
 		tell_all(&telling, device, &like);
-		telling_send(&telling, device, true);
+		telling_send(&telling, true);
 		return;
 	}
 	for (uint32_t r = 0; r < device->rounds.n_rates; r++) { /* each metric is in one of these */
 		const struct round *round = &device->rounds.list[r];
 		for (uint32_t i = 0; i < round->n_reads; i++)
-			tell_read(&telling, device, round, &round->reads[i], &like);
-		telling_send(&telling, device, true);
+			tell_read(&telling, round, &round->reads[i], &like);
+		telling_send(&telling, true);
 	}
 }

@@ -10,12 +10,12 @@
  */
 #include "field/source.h"
 #include "field/convert.h"
+#include "field/telling.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define POLLS_MISSED 3
-#define BATCH        64
 #define LONGEST_MIN  16
 #define STALE_POLLS  3
 #define GAP_MAX_US   3600000000
@@ -83,47 +83,32 @@ void source_begin(struct source *source, bool afresh, int64_t now_us)
 		source->metrics[i] = (struct source_metric){.stale = source->metrics[i].stale};
 }
 
-/* Tells the sink, in batches on the stack. */
-struct telling {
+/* The readings of one source.  What was told but its availability makes a round. */
+struct account {
+	struct telling telling;
 	struct source *source;
-	struct batch batch;
-	struct reading readings[BATCH];
 	bool any;
 };
 
-static void telling_begin(struct telling *telling, struct source *source, int64_t now_us)
+static void account_begin(struct account *account, struct source *source, int64_t now_us)
 {
-	telling->source = source;
-	telling->any = false;
-	telling->batch = (struct batch){.device = source->index, .readings = telling->readings, .now_us = now_us};
+	account->source = source;
+	account->any = false;
+	telling_begin(&account->telling, source->sink, source->index, now_us);
 }
 
-static void telling_send(struct telling *telling, bool round_over)
+static void account_end(struct account *account)
 {
-	struct batch *batch = &telling->batch;
-	batch->round_over = round_over && telling->any;
-	if (batch->n || batch->availability != AVAILABILITY_SAME || batch->round_over)
-		telling->source->sink->take(telling->source->sink, batch);
-	batch->n = 0;
-	batch->availability = AVAILABILITY_SAME;
+	telling_send(&account->telling, account->any);
 }
 
-static struct reading *telling_next(struct telling *telling, uint32_t metric, int64_t wall_ms)
+/* i: of the source's metrics. */
+static struct reading *account_next(struct account *account, uint32_t i, int64_t wall_ms)
 {
-	if (telling->batch.n == BATCH)
-		telling_send(telling, false);
-	struct reading *reading = &telling->readings[telling->batch.n++];
-	*reading = (struct reading){.metric = telling->source->told->first_metric + metric, .time_ms = wall_ms};
-	telling->any = true;
+	struct reading *reading = telling_next(&account->telling);
+	*reading = (struct reading){.metric = account->source->told->first_metric + i, .time_ms = wall_ms};
+	account->any = true;
 	return reading;
-}
-
-static void change_availability(struct telling *telling, enum availability to)
-{
-	struct device_counts *counts = &telling->source->counts;
-	int before = atomic_exchange_explicit(&counts->availability, (int)to, memory_order_relaxed);
-	if (before != (int)to)
-		telling->batch.availability = to;
 }
 
 /* A gap is usual when two in a row are alike: one alone may be an outage.  What was long ago is forgotten. */
@@ -137,7 +122,7 @@ static void learn_gap(struct source *source, int64_t gap_us)
 	source->last_gap_us = gap_us;
 }
 
-static void heard(struct telling *telling, struct source *source, int64_t now_us)
+static void heard(struct account *account, struct source *source, int64_t now_us)
 {
 	int64_t lasted = 0, gap_us = now_us - source->heard_at;
 	bump(source->counts.answers);
@@ -147,7 +132,7 @@ static void heard(struct telling *telling, struct source *source, int64_t now_us
 	source->heard_at = now_us;
 	source->missed = 0;
 	source->damaged = 0;
-	change_availability(telling, AVAILABILITY_ONLINE);
+	telling_availability(&account->telling, &source->counts, AVAILABILITY_ONLINE);
 	if (complaint_clear(&source->silence, now_us, &lasted, NULL)) {
 		char length[LOG_LENGTH_SIZE];
 		log_notice("%s is heard again after %s", source->told->path, log_length(lasted, length));
@@ -171,9 +156,9 @@ static bool is_due(const struct plan_metric *metric, struct source_metric *state
 	return true;
 }
 
-static void tell_metric(struct telling *telling, uint32_t i, const struct bf_message *message, int64_t wall_ms)
+static void tell_metric(struct account *account, uint32_t i, const struct bf_message *message, int64_t wall_ms)
 {
-	struct source *source = telling->source;
+	struct source *source = account->source;
 	const struct plan_metric *metric = metric_of(source, i);
 	struct source_metric *state = &source->metrics[i];
 	char text[BF_STRING_MAX + 1];
@@ -181,31 +166,31 @@ static void tell_metric(struct telling *telling, uint32_t i, const struct bf_mes
 	int rc = source->told->driver->value(&source->seen, metric->keys, metric->index, message, text, &raw);
 	if (rc == -ENOENT)
 		return;
-	state->seen_at = telling->batch.now_us;
+	state->seen_at = account->telling.batch.now_us;
 	state->stale = false;
-	if (!is_due(metric, state, telling->batch.now_us))
+	if (!is_due(metric, state, account->telling.batch.now_us))
 		return;
 	/* A text lives until the batch is sent, so it is sent alone. */
 	bool is_text = rc == 0 && raw.kind == BF_TEXT;
 	if (is_text)
-		telling_send(telling, false);
-	struct reading *reading = telling_next(telling, i, wall_ms);
+		telling_send(&account->telling, false);
+	struct reading *reading = account_next(account, i, wall_ms);
 	reading->quality = rc < 0 ? QUALITY_INVALID : convert_value(metric, &raw, &reading->value);
 	if (is_text)
-		telling_send(telling, false);
+		telling_send(&account->telling, false);
 }
 
 static void tell_message(struct source *source, const struct bf_message *message, int64_t wall_ms, int64_t now_us)
 {
-	struct telling telling;
-	telling_begin(&telling, source, now_us);
-	heard(&telling, source, now_us);
+	struct account account;
+	account_begin(&account, source, now_us);
+	heard(&account, source, now_us);
 	source->kinds[message->kind].n++;
 	bool warm = now_us - source->opened_at >= source->told->stream->ignore_first_us;
 	for (uint32_t i = 0; warm && i < source->told->n_metrics; i++)
 		if (metric_of(source, i)->message == message->kind)
-			tell_metric(&telling, i, message, wall_ms);
-	telling_send(&telling, true);
+			tell_metric(&account, i, message, wall_ms);
+	account_end(&account);
 }
 
 /* What stands at the beginning of the input: how many bytes of it go, 0 = none yet. */
@@ -227,11 +212,11 @@ static size_t look(struct source *source, size_t at, const struct source_wait *w
 		source->damaged++;
 		return 1;
 	case BF_FIND_OTHER: {
-		struct telling telling;
+		struct account account;
 		source->n_sound_bytes += n;
-		telling_begin(&telling, source, now_us);
-		heard(&telling, source, now_us);
-		telling_send(&telling, false);
+		account_begin(&account, source, now_us);
+		heard(&account, source, now_us);
+		account_end(&account);
 		return n;
 	}
 	case BF_FIND_MESSAGE:
@@ -300,17 +285,17 @@ void source_quiet(struct source *source, int64_t wall_ms, int64_t now_us)
 }
 
 /* Nothing of it has a value. */
-static void tell_bad(struct telling *telling, bool whole, unsigned kind, enum quality quality, int64_t wall_ms)
+static void tell_bad(struct account *account, bool whole, unsigned kind, enum quality quality, int64_t wall_ms)
 {
-	struct source *source = telling->source;
+	struct source *source = account->source;
 	for (uint32_t i = 0; i < source->told->n_metrics; i++) {
 		const struct plan_metric *metric = metric_of(source, i);
 		if ((whole || metric->message == kind) && !metric->event)
-			telling_next(telling, i, wall_ms)->quality = quality;
+			account_next(account, i, wall_ms)->quality = quality;
 	}
 }
 
-static void missed(struct telling *telling, struct source *source, int64_t now_us)
+static void missed(struct account *account, struct source *source, int64_t now_us)
 {
 	source->missed++;
 	bump(source->counts.timeouts);
@@ -324,7 +309,7 @@ static void missed(struct telling *telling, struct source *source, int64_t now_u
 				source->asked ? "does not answer" : "is silent", bus);
 	}
 	if (source->missed >= POLLS_MISSED)
-		change_availability(telling, AVAILABILITY_OFFLINE);
+		telling_availability(&account->telling, &source->counts, AVAILABILITY_OFFLINE);
 }
 
 static enum quality quality_of_silence(const struct source *source)
@@ -334,11 +319,11 @@ static enum quality quality_of_silence(const struct source *source)
 
 void source_unanswered(struct source *source, bool whole, unsigned kind, int64_t wall_ms, int64_t now_us)
 {
-	struct telling telling;
-	telling_begin(&telling, source, now_us);
-	missed(&telling, source, now_us);
-	tell_bad(&telling, whole, kind, quality_of_silence(source), wall_ms);
-	telling_send(&telling, true);
+	struct account account;
+	account_begin(&account, source, now_us);
+	missed(&account, source, now_us);
+	tell_bad(&account, whole, kind, quality_of_silence(source), wall_ms);
+	account_end(&account);
 }
 
 /* How long it may be silent. */
@@ -355,9 +340,9 @@ static int64_t warm_at(const struct source *source)
 }
 
 /* Metrics that messages do not have any more, though these come. */
-static void tell_stale(struct telling *telling, int64_t wall_ms, int64_t now_us)
+static void tell_stale(struct account *account, int64_t wall_ms, int64_t now_us)
 {
-	struct source *source = telling->source;
+	struct source *source = account->source;
 	for (uint32_t i = 0; i < source->told->n_metrics; i++) {
 		const struct plan_metric *metric = metric_of(source, i);
 		struct source_metric *state = &source->metrics[i];
@@ -370,7 +355,7 @@ static void tell_stale(struct telling *telling, int64_t wall_ms, int64_t now_us)
 		if (now_us - seen_at < STALE_POLLS * limit_us)
 			continue;
 		state->stale = true;
-		telling_next(telling, i, wall_ms)->quality = QUALITY_TIMEOUT;
+		account_next(account, i, wall_ms)->quality = QUALITY_TIMEOUT;
 	}
 }
 
@@ -380,28 +365,28 @@ int64_t source_tick(struct source *source, int64_t wall_ms, int64_t now_us)
 		return CLOCK_NEVER;
 	int64_t limit_us = patience(source);
 	int64_t miss_at = source->heard_at + limit_us * ((int64_t)source->missed + 1);
-	struct telling telling;
-	telling_begin(&telling, source, now_us);
+	struct account account;
+	account_begin(&account, source, now_us);
 	if (!source->asked && now_us >= miss_at) {
-		missed(&telling, source, now_us);
-		tell_bad(&telling, true, 0, quality_of_silence(source), wall_ms);
+		missed(&account, source, now_us);
+		tell_bad(&account, true, 0, quality_of_silence(source), wall_ms);
 		miss_at = source->heard_at + limit_us * ((int64_t)source->missed + 1);
 		if (miss_at <= now_us)
 			miss_at = now_us + limit_us;
 	} else if (source->missed == 0 && !source->talking) {
-		tell_stale(&telling, wall_ms, now_us);
+		tell_stale(&account, wall_ms, now_us);
 	}
-	telling_send(&telling, true);
+	account_end(&account);
 	return source->asked ? now_us + limit_us : miss_at;
 }
 
 void source_port_lost(struct source *source, int64_t wall_ms, int64_t now_us)
 {
-	struct telling telling;
-	telling_begin(&telling, source, now_us);
-	change_availability(&telling, AVAILABILITY_OFFLINE);
-	tell_bad(&telling, true, 0, QUALITY_OFFLINE, wall_ms);
-	telling_send(&telling, true);
+	struct account account;
+	account_begin(&account, source, now_us);
+	telling_availability(&account.telling, &source->counts, AVAILABILITY_OFFLINE);
+	tell_bad(&account, true, 0, QUALITY_OFFLINE, wall_ms);
+	account_end(&account);
 }
 
 bool source_heard_all(const struct source *source)
