@@ -8,6 +8,7 @@
  */
 #include "app/candidate.h"
 #include "app/compile.h"
+#include "field/convert.h"
 #include "field/registry.h"
 #include "model/line_text.h"
 #include "ship/payload.h"
@@ -23,16 +24,13 @@ static struct candidate *of(struct reading_sink *sink)
 	return (struct candidate *)sink;
 }
 
-/* A value as its report would judge it: what lies beyond min and max is none.  Is it one? */
+/* Notes what was told.  Is it a value? */
 static bool note(struct candidate_value *to, const struct plan_metric *metric, const struct reading *reading)
 {
-	const struct bf_value *value = &reading->value;
-	enum quality quality = reading->quality;
-	double number = bf_value_number(value);
-	bool numeric = value->kind != BF_TEXT && value->kind != BF_BOOLEAN;
-	if (quality == QUALITY_GOOD && numeric && (number < metric->min || number > metric->max)) /* false for NaN */
-		quality = QUALITY_RANGE;
-	int n = quality == QUALITY_GOOD ? payload_value(metric, value, PAYLOAD_JSON, to->text, to->size - 1) : -EINVAL;
+	enum quality quality = convert_judge(metric, reading->quality, &reading->value);
+	int n = -EINVAL;
+	if (quality == QUALITY_GOOD)
+		n = payload_value(metric, &reading->value, PAYLOAD_JSON, to->text, to->size - 1);
 	to->any = to->fresh = true;
 	to->quality = quality;
 	if (n < 0)
@@ -71,14 +69,6 @@ static void rest(struct reading_sink *sink)
 	(void)sink;
 }
 
-static bool has_requests(const struct plan_device *device)
-{
-	bool asks = device->driver->ask != NULL;
-	for (size_t i = 0; i < device->stream->n_messages; i++)
-		asks = asks || device->stream->messages[i].request.n;
-	return asks;
-}
-
 /* The plan is there; the rest of the candidate. */
 static void init(struct candidate *candidate, struct arena *arena)
 {
@@ -88,7 +78,7 @@ static void init(struct candidate *candidate, struct arena *arena)
 	candidate->told = *candidate->device.stream;
 	candidate->told.ignore_first_us = 0;
 	candidate->device.stream = &candidate->told;
-	candidate->asks = has_requests(&candidate->device);
+	candidate->asks = plan_device_is_asked(&candidate->device);
 	candidate->has_line =
 		candidate->profile.line && line_text_parse(candidate->profile.line, &candidate->line) == 0;
 	plan->devices = &candidate->device;

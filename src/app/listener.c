@@ -25,11 +25,8 @@
 #define BETWEEN_US   INT64_C(200000)   /* profiles that ask */
 #define BEHIND_US    INT64_C(500000)   /* the last one */
 #define GIVE_UP_US   INT64_C(30000000) /* who asks; its own time-outs are shorter */
-#define QUIET_US     INT64_C(300000)
-#define QUIET_CHARS  20
 #define QUIET_END_US INT64_C(60000000) /* behind a recording, at any speed */
 #define READS_MAX    16
-#define READ_BYTES   1024
 
 /* How many profiles come with that line. */
 static size_t n_with(const struct candidates *all, const struct plan_line *line)
@@ -251,7 +248,7 @@ static int64_t open_port(struct listener *listener, int64_t now_us)
 
 static int64_t quiet(struct listener *listener, int64_t now_us)
 {
-	int64_t quiet_us = QUIET_US + QUIET_CHARS * plan_line_char_ns(&listener->bus->line) / 1000;
+	int64_t quiet_us = stream_quiet_us(&listener->bus->line);
 	if (!listener->came_at)
 		return CLOCK_NEVER;
 	if (now_us < listener->came_at + quiet_us)
@@ -339,7 +336,7 @@ static int64_t wait(struct listener *listener, int64_t now_us)
 
 static int64_t step_open(struct listener *listener, bool ready, int64_t now_us)
 {
-	uint8_t bytes[READ_BYTES];
+	uint8_t bytes[SOURCE_READ_MAX];
 	for (int i = 0; ready && !listener->asking && i < READS_MAX; i++) {
 		int n = hear(listener, bytes, sizeof(bytes), now_us);
 		if (n < 0)

@@ -228,10 +228,7 @@ static void expected_text(const struct tree *expected, char *text, size_t size)
 void vector_note(
 	const struct plan_metric *metric, enum quality quality, const struct bf_value *value, struct vector_seen *seen)
 {
-	double number = bf_value_number(value);
-	bool numeric = value->kind != BF_TEXT && value->kind != BF_BOOLEAN;
-	if (quality == QUALITY_GOOD && numeric && (number < metric->min || number > metric->max)) /* false for NaN */
-		quality = QUALITY_RANGE;
+	quality = convert_judge(metric, quality, value);
 	seen->any = true;
 	seen->quality = quality;
 	if (quality == QUALITY_GOOD) {

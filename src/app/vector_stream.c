@@ -130,14 +130,6 @@ static const struct stream_port_ops script_ops = {.open = script_open,
 	.speed = script_speed,
 	.destroy = script_destroy};
 
-static bool is_asked(const struct plan_device *device)
-{
-	bool asked = device->driver->ask != NULL;
-	for (size_t i = 0; i < device->stream->n_messages; i++)
-		asked = asked || device->stream->messages[i].request.n;
-	return asked;
-}
-
 /*
  * Metrics without an interval are asked for whenever the wire has time, so that a message of which there was an answer
  * may come before one that was not asked for yet.  With one they are asked for in the order of the messages.
@@ -174,7 +166,7 @@ void vector_stream_replay(const struct plan *plan, const struct vector *vector, 
 	struct plan_stream told = *device.stream;
 	struct plan played = *plan;
 	struct arena arena = {0};
-	bool asked = is_asked(&device);
+	bool asked = plan_device_is_asked(&device);
 	told.ignore_first_us = 0;
 	device.stream = &told;
 	played.devices = &device;

@@ -144,7 +144,8 @@ static uint64_t raw_of(const struct plan_metric *metric, const struct bf_value *
 		bits = (uint64_t)value->i;
 	else if (value->kind == BF_UNSIGNED)
 		bits = value->u;
-	else
+	else if (fabs(bf_value_number(value)) <
+		 0x1p63) /* else it can't be converted, and is no sentinel of an integer */
 		bits = (uint64_t)(int64_t)bf_value_number(value);
 	return bits & masks[metric->shape.type];
 }
@@ -171,4 +172,12 @@ enum quality convert_value(const struct plan_metric *metric, const struct bf_val
 	if (quality == QUALITY_GOOD)
 		*ret_value = value;
 	return quality;
+}
+
+enum quality convert_judge(const struct plan_metric *metric, enum quality quality, const struct bf_value *value)
+{
+	bool numeric = value->kind >= BF_SIGNED && value->kind <= BF_FLOAT64;
+	double number = bf_value_number(value);
+	bool beyond = number < metric->min || number > metric->max; /* false for NaN */
+	return quality == QUALITY_GOOD && numeric && beyond ? QUALITY_RANGE : quality;
 }

@@ -23,4 +23,7 @@ enum quality convert_metric(const struct plan_metric *metric, const struct bf_pl
  */
 enum quality convert_value(const struct plan_metric *metric, const struct bf_value *raw, struct bf_value *ret_value);
 
+/* The quality once the plausible range was looked at, as the report does: good only within min and max. */
+enum quality convert_judge(const struct plan_metric *metric, enum quality quality, const struct bf_value *value);
+
 #endif

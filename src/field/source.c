@@ -66,9 +66,7 @@ void source_init(struct source *source, const struct plan *plan, uint32_t index,
 	source->input = arena_alloc(arena, source->size);
 	source->body = arena_alloc(arena, source->longest);
 	source->metrics = arena_array(arena, told->n_metrics, sizeof(*source->metrics));
-	source->asked = driver->ask != NULL;
-	for (size_t k = 0; k < source->seen.n_messages; k++)
-		source->asked = source->asked || source->seen.messages[k].request.n;
+	source->asked = plan_device_is_asked(told);
 	kinds_init(source, arena);
 }
 

@@ -61,14 +61,16 @@ void source_init(struct source *source, const struct plan *plan, uint32_t index,
 /* The port was opened, or another conversation begins (afresh false): what stands in the input is gone. */
 void source_begin(struct source *source, bool afresh, int64_t now_us);
 
-/*
- * Takes bytes that came; all sound messages in them are told.  ask: one of that kind ends a wait (*ret_answer: it,
- * until the next call; its kind is `kind`, or any); what stands behind it stays in the input.  True when it came.
- */
+/* A message that somebody waits for: of that kind, or any. */
 struct source_wait {
 	bool any;
 	unsigned kind;
 };
+
+/*
+ * Takes bytes that came; all sound messages in them are told.  wait (NULL: nobody waits): what was waited for ends the
+ * look; *ret_answer is it, until the next call, and what stands behind it stays in the input.  True when it came.
+ */
 bool source_take(struct source *source, const uint8_t *bytes, size_t n, const struct source_wait *wait,
 	struct bf_message *ret_answer, int64_t wall_ms, int64_t now_us);
 

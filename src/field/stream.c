@@ -151,10 +151,15 @@ static int64_t gather_us(const struct stream *stream)
 	return us < fills_us ? us : fills_us;
 }
 
+int64_t stream_quiet_us(const struct plan_line *line)
+{
+	return QUIET_US + QUIET_CHARS * plan_line_char_ns(line) / 1000;
+}
+
 /* What the inputs hold will not go on. */
 static int64_t look_for_quiet(struct stream *stream, int64_t now_us)
 {
-	int64_t quiet_us = QUIET_US + QUIET_CHARS * plan_line_char_ns(&stream->told->line) / 1000;
+	int64_t quiet_us = stream_quiet_us(&stream->told->line);
 	if (!stream->came_at)
 		return CLOCK_NEVER;
 	if (now_us < stream->came_at + quiet_us)

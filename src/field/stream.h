@@ -39,6 +39,9 @@ void stream_destroy(struct stream *stream);
  * stays silent; poll stream->port->fd for stream_events() meanwhile. */
 int64_t stream_step(struct stream *stream, bool ready, int64_t now_us);
 
+/* The silence of a line after which a message that has begun will not go on. */
+int64_t stream_quiet_us(const struct plan_line *line);
+
 /* What to poll the fd for; 0 = nothing. */
 short stream_events(const struct stream *stream);
 

@@ -20,6 +20,14 @@ const struct plan_delivery *plan_device_delivery(const struct plan *plan, const 
 	return NULL;
 }
 
+bool plan_device_is_asked(const struct plan_device *device)
+{
+	bool asked = device->driver->ask != NULL;
+	for (size_t i = 0; i < device->stream->n_messages; i++)
+		asked = asked || device->stream->messages[i].request.n;
+	return asked;
+}
+
 int64_t plan_line_char_ns(const struct plan_line *line)
 {
 	int64_t bits = 1 + line->data_bits + (line->parity == 'N' ? 0 : 1) + line->stop_bits;

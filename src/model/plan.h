@@ -187,6 +187,9 @@ void plan_destroy(struct plan *plan);
 /* How the message of the whole device leaves; NULL when none of its metrics is told per device. */
 const struct plan_delivery *plan_device_delivery(const struct plan *plan, const struct plan_device *device);
 
+/* Of a device that sends messages: has any of them to be asked for, by a request or by its driver? */
+bool plan_device_is_asked(const struct plan_device *device);
+
 /* Length of one character on the line in nanoseconds: start, data, parity and stop bits. */
 int64_t plan_line_char_ns(const struct plan_line *line);
 
