@@ -9,17 +9,13 @@
  * A time-out is not a lost port; an exception is an answer.  A port that can't be opened is tried for ever.
  */
 #include "field/bus.h"
-#include "field/port_failure.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 
-#define REOPEN_FIRST_US 500000
-#define REOPEN_CAP_US   10000000
-#define REOPEN_PORT_US  500000 /* looking whether an unplugged port is back costs next to nothing */
-#define PAUSE_US        50000  /* within an answer that has begun: adapters and servers hand it on in pieces */
-#define BUSY_US         100000 /* a device that says it is busy is asked again after so long */
+#define PAUSE_US 50000  /* within an answer that has begun: adapters and servers hand it on in pieces */
+#define BUSY_US  100000 /* a device that says it is busy is asked again after so long */
 
 #define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
@@ -34,9 +30,8 @@ void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct lin
 		.cost = planner_cost_of(told, PLANNER_TURNAROUND_US),
 		.gap_us = plan_bus_gap_us(told),
 		.current = -1,
-		.reopening = {.first_us = REOPEN_FIRST_US,
-			.cap_us = told->wire == WIRE_SERIAL ? REOPEN_PORT_US : REOPEN_CAP_US},
 		.once = once};
+	outage_init(&bus->outage, told);
 	bus->devices = arena_array(arena, told->n_devices, sizeof(*bus->devices));
 	for (uint32_t i = 0; i < told->n_devices; i++) {
 		device_init(&bus->devices[i], plan, told->devices[i], &bus->cost, learnt, sink, arena);
@@ -92,38 +87,24 @@ static void turn_over(struct bus *bus, int64_t now_us)
 
 static void port_lost(struct bus *bus, int failure, int64_t now_us)
 {
-	char why[PORT_FAILURE_SIZE];
-	if (complaint_raise(&bus->closed, now_us))
-		log_warning("bus %s: %s%s: %s", bus->told->name, bus->told->port ? bus->told->port : bus->told->host,
-			bus->state == BUS_CLOSED || bus->state == BUS_OPENING ? " can't be opened" : " is gone",
-			port_failure_text(bus->told->port, failure, why));
 	bool was_open = bus->state == BUS_IDLE || bus->state == BUS_ASKED;
+	bool tells = outage_begin(&bus->outage, bus->told, &bus->counts, was_open, failure, now_us);
 	bus->line->ops->close(bus->line);
 	bus->state = BUS_CLOSED;
-	bus->reopen_at = now_us + backoff_next(&bus->reopening);
 	bus->current = -1;
 	bus->reopened = false;
 	turns_lost(&bus->turns);
-	atomic_store_explicit(&bus->counts.open, 0, memory_order_relaxed);
-	for (uint32_t i = 0; i < bus->told->n_devices; i++)
-		if (was_open || bus->reopening.round == 1)
-			device_port_lost(&bus->devices[i], wall_ms(bus), now_us);
+	for (uint32_t i = 0; tells && i < bus->told->n_devices; i++)
+		device_port_lost(&bus->devices[i], wall_ms(bus), now_us);
 }
 
 static void opened(struct bus *bus, int64_t now_us)
 {
-	int64_t lasted;
 	bus->state = BUS_IDLE;
 	bus->free_at = now_us + bus->gap_us;
-	bump(bus->counts.reopened);
-	atomic_store_explicit(&bus->counts.open, 1, memory_order_relaxed);
 	turns_opened(&bus->turns, now_us);
-	if (complaint_clear(&bus->closed, now_us, &lasted, NULL)) {
+	if (outage_end(&bus->outage, bus->told, &bus->counts, now_us))
 		turns_returned(&bus->turns, now_us);
-		char length[LOG_LENGTH_SIZE];
-		log_notice("bus %s: %s is back after %s", bus->told->name,
-			bus->told->port ? bus->told->port : bus->told->host, log_length(lasted, length));
-	}
 }
 
 /* The port failed in use.  A TCP device may close an idle connection: that is no fault before it happens twice. */
@@ -204,7 +185,7 @@ static bool alive(struct bus *bus, struct device *device, int64_t now_us)
 	int64_t began_at = bus->began_at ? bus->began_at : now_us;
 	int64_t took_us = began_at - bus->asked_at - planner_request_us(bus->told);
 	bump(bus->counts.answers);
-	backoff_reset(&bus->reopening);
+	outage_forget(&bus->outage);
 	bus->reopened = false;
 	times_note(&device->counts.answer_times, now_us - bus->asked_at);
 	patience_answered(&device->patience, &bus->patience, took_us > 0 ? took_us : 0);
@@ -339,7 +320,7 @@ static int64_t step_opening(struct bus *bus, int64_t now_us)
 	}
 	if (rc < 0) {
 		port_lost(bus, rc, now_us);
-		return bus->reopen_at;
+		return bus->outage.retry_at;
 	}
 	opened(bus, now_us);
 	return now_us;
@@ -368,7 +349,7 @@ static int64_t step_listening(struct bus *bus, bool ready, int64_t now_us)
 	struct line *line = bus->line;
 	if (ready && bus->told->wire == WIRE_SERIAL && hung_up(line->fd)) {
 		port_lost(bus, -ENODEV, now_us);
-		return bus->reopen_at;
+		return bus->outage.retry_at;
 	}
 	if (line->ops->listen && (ready || now_us >= line->look_at)) {
 		int rc = line->ops->listen(line, now_us);
@@ -443,7 +424,7 @@ int64_t bus_step(struct bus *bus, bool ready, int64_t now_us)
 	for (int pass = 0; pass < 8 && wake <= now_us; pass++, ready = false) {
 		switch (bus->state) {
 		case BUS_CLOSED:
-			wake = now_us < bus->reopen_at ? bus->reopen_at : step_opening(bus, now_us);
+			wake = now_us < bus->outage.retry_at ? bus->outage.retry_at : step_opening(bus, now_us);
 			break;
 		case BUS_OPENING:
 			wake = step_opening(bus, now_us);

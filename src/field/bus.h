@@ -9,6 +9,7 @@
 #include "field/device.h"
 #include "field/counts.h"
 #include "field/line.h"
+#include "field/outage.h"
 #include "field/patience.h"
 #include "field/turns.h"
 
@@ -24,8 +25,7 @@ struct bus {
 	struct turns turns;
 	struct patience_bus patience;
 	enum bus_state state;
-	int64_t reopen_at; /* CLOSED */
-	int64_t free_at;   /* IDLE: when the silence is over */
+	int64_t free_at; /* IDLE: when the silence is over */
 	int64_t gap_us;
 	int current;     /* the device being asked, or to be asked next; -1 = none */
 	bool reopened;   /* a TCP connection was closed and opened again, and nothing was answered since */
@@ -33,8 +33,7 @@ struct bus {
 	struct bf_place asked;
 	int64_t asked_at, deadline;
 	int64_t began_at; /* when the answer began, 0 = not yet */
-	struct backoff reopening;
-	struct complaint closed;
+	struct outage outage;
 	bool once; /* each round once, then never again */
 	struct caution caution;
 	struct bus_counts counts;

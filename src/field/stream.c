@@ -5,14 +5,10 @@
  * not wake the process a thousand times a second; the kernel's buffer holds what comes meanwhile.
  */
 #include "field/stream.h"
-#include "field/port_failure.h"
 
 #include <errno.h>
 #include <poll.h>
 
-#define REOPEN_FIRST_US  500000
-#define REOPEN_CAP_US    10000000
-#define REOPEN_PORT_US   500000
 #define GATHER_US        50000 /* of what comes by itself */
 #define GATHER_ANSWER_US 5000
 #define GATHER_BYTES     1024 /* a quarter of what a tty holds */
@@ -20,19 +16,12 @@
 #define QUIET_CHARS      20
 #define READS_MAX        16
 
-#define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
-
 void stream_init(struct stream *stream, const struct plan *plan, size_t index, struct stream_port *port,
 	struct reading_sink *sink, const struct clock *clock, bool once, struct arena *arena)
 {
 	const struct plan_bus *told = &plan->buses[index];
-	*stream = (struct stream){.plan = plan,
-		.told = told,
-		.clock = clock,
-		.port = port,
-		.reopening = {.first_us = REOPEN_FIRST_US,
-			.cap_us = told->wire == WIRE_SERIAL ? REOPEN_PORT_US : REOPEN_CAP_US},
-		.once = once};
+	*stream = (struct stream){.plan = plan, .told = told, .clock = clock, .port = port, .once = once};
+	outage_init(&stream->outage, told);
 	stream->sources = arena_array(arena, told->n_devices, sizeof(*stream->sources));
 	for (uint32_t i = 0; i < told->n_devices; i++)
 		source_init(&stream->sources[i], plan, told->devices[i], sink, &stream->counts, arena);
@@ -54,46 +43,27 @@ static int64_t wall_ms(const struct stream *stream)
 	return stream->clock->wall_ms(stream->clock);
 }
 
-static const char *place(const struct stream *stream)
-{
-	return stream->told->port ? stream->told->port : stream->told->host;
-}
-
 static void lost(struct stream *stream, int failure, int64_t now_us)
 {
-	char why[PORT_FAILURE_SIZE];
 	bool was_open = stream->state == STREAM_OPEN;
-	if (complaint_raise(&stream->closed, now_us))
-		log_warning("bus %s: %s%s: %s", stream->told->name, place(stream),
-			was_open ? " is gone" : " can't be opened",
-			port_failure_text(stream->told->port, failure, why));
+	bool tells = outage_begin(&stream->outage, stream->told, &stream->counts, was_open, failure, now_us);
 	stream->port->ops->close(stream->port);
 	stream->state = STREAM_CLOSED;
-	stream->reopen_at = now_us + backoff_next(&stream->reopening);
 	stream->gather_at = 0;
 	talk_lost(&stream->talk);
-	atomic_store_explicit(&stream->counts.open, 0, memory_order_relaxed);
-	for (uint32_t i = 0; i < stream->told->n_devices; i++)
-		if (was_open || stream->reopening.round == 1)
-			source_port_lost(&stream->sources[i], wall_ms(stream), now_us);
+	for (uint32_t i = 0; tells && i < stream->told->n_devices; i++)
+		source_port_lost(&stream->sources[i], wall_ms(stream), now_us);
 }
 
 static void opened(struct stream *stream, int64_t now_us)
 {
-	int64_t lasted;
 	stream->state = STREAM_OPEN;
 	stream->came_at = 0;
-	bump(stream->counts.reopened);
-	atomic_store_explicit(&stream->counts.open, 1, memory_order_relaxed);
-	backoff_reset(&stream->reopening);
+	outage_forget(&stream->outage);
 	for (uint32_t i = 0; i < stream->told->n_devices; i++)
 		source_begin(&stream->sources[i], true, now_us);
 	talk_opened(&stream->talk, now_us);
-	if (complaint_clear(&stream->closed, now_us, &lasted, NULL)) {
-		char length[LOG_LENGTH_SIZE];
-		log_notice(
-			"bus %s: %s is back after %s", stream->told->name, place(stream), log_length(lasted, length));
-	}
+	outage_end(&stream->outage, stream->told, &stream->counts, now_us);
 }
 
 static int64_t step_opening(struct stream *stream, int64_t now_us)
@@ -105,7 +75,7 @@ static int64_t step_opening(struct stream *stream, int64_t now_us)
 	}
 	if (rc < 0) {
 		lost(stream, rc, now_us);
-		return stream->reopen_at;
+		return stream->outage.retry_at;
 	}
 	opened(stream, now_us);
 	return now_us;
@@ -184,7 +154,7 @@ static int64_t step_open(struct stream *stream, bool ready, int64_t now_us)
 	int64_t wake = rc < 0 ? rc : talk_step(&stream->talk, wall_ms(stream), now_us);
 	if (wake < 0) {
 		lost(stream, -ENODEV, now_us);
-		return stream->reopen_at;
+		return stream->outage.retry_at;
 	}
 	if (stream->gather_at)
 		wake = earlier(wake, stream->gather_at);
@@ -198,7 +168,7 @@ int64_t stream_step(struct stream *stream, bool ready, int64_t now_us)
 {
 	switch (stream->state) {
 	case STREAM_CLOSED:
-		return now_us < stream->reopen_at ? stream->reopen_at : step_opening(stream, now_us);
+		return now_us < stream->outage.retry_at ? stream->outage.retry_at : step_opening(stream, now_us);
 	case STREAM_OPENING:
 		return step_opening(stream, now_us);
 	case STREAM_OPEN:

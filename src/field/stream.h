@@ -5,8 +5,8 @@
 #ifndef FIELD_STREAM_H
 #define FIELD_STREAM_H
 
-#include "base/backoff.h"
 #include "base/clock.h"
+#include "field/outage.h"
 #include "field/talk.h"
 
 enum stream_state { STREAM_CLOSED, STREAM_OPENING, STREAM_OPEN };
@@ -19,11 +19,9 @@ struct stream {
 	struct source *sources; /* told->n_devices */
 	struct talk talk;
 	enum stream_state state;
-	int64_t reopen_at;
 	int64_t gather_at; /* bytes are there and are left to gather; 0 = none */
 	int64_t came_at;   /* the last bytes; 0 = the inputs are empty, as far as time goes */
-	struct backoff reopening;
-	struct complaint closed;
+	struct outage outage;
 	bool once;
 	struct bus_counts counts;
 };
