@@ -151,6 +151,21 @@ void driver_bench_feed(struct driver_bench *bench, const uint8_t *bytes, size_t 
 	}
 }
 
+void driver_bench_hear(struct driver_bench *bench, const uint8_t *bytes, size_t n)
+{
+	driver_bench_clear(bench);
+	driver_bench_feed(bench, bytes, n, n);
+	BENCH_ASSERT(bench->n_messages == 1);
+	BENCH_ASSERT(bench->n_damaged + bench->n_skipped + bench->n_input == 0);
+}
+
+void driver_bench_hear_digits(struct driver_bench *bench, const char *digits)
+{
+	size_t n;
+	const uint8_t *bytes = driver_bench_bytes(bench, digits, &n);
+	driver_bench_hear(bench, bytes, n);
+}
+
 const char *driver_bench_told(struct driver_bench *bench, const void *metric, const struct bf_message *message)
 {
 	struct bf_value value = {0};
@@ -184,6 +199,15 @@ const char *driver_bench_value(struct driver_bench *bench, const char *metric_ke
 	return driver_bench_told(bench, driver_bench_metric(bench, metric_keys), &bench->last);
 }
 
+void driver_bench_reads(struct driver_bench *bench, const char *metric_keys, const char *expected)
+{
+	const char *told = driver_bench_value(bench, metric_keys);
+	if (strcmp(told, expected) == 0)
+		return;
+	fprintf(stderr, "%s: %s is %s, not %s\n", bench->driver->name, metric_keys, told, expected);
+	abort();
+}
+
 int driver_bench_shape(struct driver_bench *bench, const char *metric_keys, struct bf_shape *ret_shape)
 {
 	bench->complaint = (struct bf_complaint){0};
@@ -199,4 +223,12 @@ const uint8_t *driver_bench_bytes(struct driver_bench *bench, const char *digits
 	BENCH_ASSERT(n >= 0);
 	*ret_n = (size_t)n;
 	return bytes;
+}
+
+uint64_t driver_bench_chance(uint64_t *seed)
+{
+	uint64_t z = *seed += UINT64_C(0x9E3779B97F4A7C15);
+	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+	return z ^ z >> 31;
 }

@@ -45,10 +45,19 @@ void driver_bench_feed(struct driver_bench *bench, const uint8_t *bytes, size_t 
 /* Forgets what lies in the input and what was counted. */
 void driver_bench_clear(struct driver_bench *bench);
 
+/* Bytes that are one message and nothing else, after a clear; aborts when they are not. */
+void driver_bench_hear(struct driver_bench *bench, const uint8_t *bytes, size_t n);
+/* The same of hexadecimal digits. */
+void driver_bench_hear_digits(struct driver_bench *bench, const char *digits);
+
 /* A metric of the last message as a subscriber would see it; "absent" for -ENOENT, "none" for -EDOM. */
 const char *driver_bench_value(struct driver_bench *bench, const char *metric_keys);
 
-/* The same of a metric that has been read, and of any message; aborts when the value is none that can be told. */
+/* Aborts, and says which metric, when `driver_bench_value` is another than that. */
+void driver_bench_reads(struct driver_bench *bench, const char *metric_keys, const char *expected);
+
+/* As driver_bench_value, of a metric that has been read, and of any message; aborts when the value is none that can be
+ * told. */
 const char *driver_bench_told(struct driver_bench *bench, const void *metric, const struct bf_message *message);
 
 /* What `shape` says: 0 and the type, or -EINVAL with the complaint kept. */
@@ -56,5 +65,8 @@ int driver_bench_shape(struct driver_bench *bench, const char *metric_keys, stru
 
 /* Hexadecimal digits → bytes; aborts when they are none.  The memory is the bench's. */
 const uint8_t *driver_bench_bytes(struct driver_bench *bench, const char *digits, size_t *ret_n);
+
+/* The next of a row of numbers that is the same for the same seed (SplitMix64). */
+uint64_t driver_bench_chance(uint64_t *seed);
 
 #endif

@@ -30,19 +30,9 @@ static void feed(struct driver_bench *bench, const char *text, size_t piece)
 	driver_bench_feed(bench, (const uint8_t *)text, strlen(text), piece);
 }
 
-static void reads(struct driver_bench *bench, const char *metric, const char *expected)
-{
-	const char *told = driver_bench_value(bench, metric);
-	if (strcmp(told, expected) != 0)
-		fail_msg("%s is %s, not %s", metric, told, expected);
-}
-
 static void hear(struct driver_bench *bench, const char *text)
 {
-	driver_bench_clear(bench);
-	feed(bench, text, strlen(text));
-	assert_int_equal(bench->n_messages, 1);
-	assert_int_equal(bench->n_damaged + bench->n_skipped + bench->n_input, 0);
+	driver_bench_hear(bench, (const uint8_t *)text, strlen(text));
 }
 
 static void test_meters(void **state)
@@ -110,7 +100,7 @@ static void test_meters(void **state)
 	start(&bench);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		hear(&bench, rows[i].readout);
-		reads(&bench, rows[i].metric, rows[i].expected);
+		driver_bench_reads(&bench, rows[i].metric, rows[i].expected);
 	}
 	driver_bench_stop(&bench);
 }
@@ -245,14 +235,6 @@ static void test_every_bit(void **state)
 	driver_bench_stop(&bench);
 }
 
-static uint64_t chance(uint64_t *seed)
-{
-	uint64_t z = *seed += UINT64_C(0x9E3779B97F4A7C15);
-	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-	return z ^ z >> 31;
-}
-
 /* Noise may hold STX and ETX, so a checksum of eight bits finds a readout in it now and then: nothing is in that. */
 static void test_noise(void **state)
 {
@@ -265,15 +247,15 @@ static void test_noise(void **state)
 	const void *metric = driver_bench_metric(&bench, "obis=1.8.0");
 	for (unsigned run = 0; run < 20000; run++) {
 		const char *readout = readouts[run % N_READOUTS];
-		size_t n = chance(&seed) % sizeof(noise);
+		size_t n = driver_bench_chance(&seed) % sizeof(noise);
 		for (size_t i = 0; i < n; i++)
-			noise[i] = (uint8_t)chance(&seed);
+			noise[i] = (uint8_t)driver_bench_chance(&seed);
 		driver_bench_clear(&bench);
-		driver_bench_feed(&bench, noise, n, 1 + chance(&seed) % 64);
+		driver_bench_feed(&bench, noise, n, 1 + driver_bench_chance(&seed) % 64);
 		n_lucky += bench.n_messages;
 		if (bench.n_messages > 0)
 			assert_string_equal(driver_bench_told(&bench, metric, &bench.last), "absent");
-		feed(&bench, readout, 1 + chance(&seed) % 64);
+		feed(&bench, readout, 1 + driver_bench_chance(&seed) % 64);
 		assert_memory_equal(bench.last.bytes, readout, strlen(readout));
 	}
 	assert_true(n_lucky < 60); /* two million bytes, a pair of marks in every 400 or so, one in 256 of these */
@@ -292,7 +274,7 @@ static void test_identification(void **state)
 	start(&bench);
 	for (size_t i = 0; i < sizeof(sound) / sizeof(sound[0]); i++) {
 		hear(&bench, sound[i]);
-		reads(&bench, "obis=1.8.0", "absent");
+		driver_bench_reads(&bench, "obis=1.8.0", "absent");
 		driver_bench_clear(&bench);
 		feed(&bench, sound[i], 1);
 		assert_int_equal(bench.n_messages, 1);

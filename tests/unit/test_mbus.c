@@ -26,23 +26,6 @@ static void start(struct driver_bench *bench)
 	driver_bench_start(bench, &bf_driver_mbus, "", 0);
 }
 
-static void reads(struct driver_bench *bench, const char *metric, const char *expected)
-{
-	const char *told = driver_bench_value(bench, metric);
-	if (strcmp(told, expected) != 0)
-		fail_msg("%s is %s, not %s", metric, told, expected);
-}
-
-static void hear(struct driver_bench *bench, const char *digits)
-{
-	size_t n;
-	const uint8_t *bytes = driver_bench_bytes(bench, digits, &n);
-	driver_bench_clear(bench);
-	driver_bench_feed(bench, bytes, n, n);
-	assert_int_equal(bench->n_messages, 1);
-	assert_int_equal(bench->n_damaged + bench->n_skipped + bench->n_input, 0);
-}
-
 static void test_meters(void **state)
 {
 	(void)state;
@@ -159,8 +142,8 @@ static void test_meters(void **state)
 	struct driver_bench bench;
 	start(&bench);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		hear(&bench, rows[i].telegram);
-		reads(&bench, rows[i].metric, rows[i].expected);
+		driver_bench_hear_digits(&bench, rows[i].telegram);
+		driver_bench_reads(&bench, rows[i].metric, rows[i].expected);
 	}
 	driver_bench_stop(&bench);
 }
@@ -224,18 +207,10 @@ static void test_an_acknowledgement_says_nothing(void **state)
 	start(&bench);
 	driver_bench_feed(&bench, (const uint8_t *)"\xE5", 1, 1);
 	assert_int_equal(bench.n_messages, 1);
-	reads(&bench, "quantity=energy", "absent");
-	reads(&bench, "record=0", "absent");
-	reads(&bench, "header=status", "absent");
+	driver_bench_reads(&bench, "quantity=energy", "absent");
+	driver_bench_reads(&bench, "record=0", "absent");
+	driver_bench_reads(&bench, "header=status", "absent");
 	driver_bench_stop(&bench);
-}
-
-static uint64_t chance(uint64_t *seed)
-{
-	uint64_t z = *seed += UINT64_C(0x9E3779B97F4A7C15);
-	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-	return z ^ z >> 31;
 }
 
 /* Cut off anywhere, or behind noise.  Without a pause in between, a beginning that noise makes up may swallow as much
@@ -255,7 +230,8 @@ static void test_cut_off_and_noise(void **state)
 		for (size_t cut = 0; cut < n; cut++) {
 			uint8_t noise[64];
 			for (size_t k = 0; k < sizeof(noise); k++)
-				noise[k] = (uint8_t)(chance(&seed) & 1 ? 0x68 : chance(&seed));
+				noise[k] =
+					(uint8_t)(driver_bench_chance(&seed) & 1 ? 0x68 : driver_bench_chance(&seed));
 			driver_bench_clear(&bench);
 			driver_bench_feed(&bench, bytes, cut, cut + 1);
 			driver_bench_feed(&bench, noise, sizeof(noise), 7);
@@ -282,15 +258,15 @@ static void test_none_invented(void **state)
 	bench.owner = &n_telegrams;
 	for (size_t i = 0; i < 4000000; i += sizeof(bytes)) {
 		for (size_t k = 0; k < sizeof(bytes); k++)
-			bytes[k] = (uint8_t)chance(&seed);
+			bytes[k] = (uint8_t)driver_bench_chance(&seed);
 		driver_bench_feed(&bench, bytes, sizeof(bytes), sizeof(bytes));
 	}
 	assert_int_equal(n_telegrams, 0);
 	driver_bench_clear(&bench);
 	for (unsigned run = 0; run < 100000; run++) { /* all but the sum, of eight bits, is right */
 		memcpy(bytes, "\x68\x05\x05\x68\x08\x01\x72", 7);
-		bytes[7] = bytes[8] = (uint8_t)(chance(&seed) & 7);
-		bytes[9] = (uint8_t)chance(&seed);
+		bytes[7] = bytes[8] = (uint8_t)(driver_bench_chance(&seed) & 7);
+		bytes[9] = (uint8_t)driver_bench_chance(&seed);
 		bytes[10] = 0x16;
 		driver_bench_feed(&bench, bytes, 11, 11);
 	}
@@ -455,16 +431,16 @@ static void test_headers(void **state)
 	(void)state;
 	struct driver_bench bench;
 	start(&bench);
-	hear(&bench, "68 0A 0A 68 08 01 7A 01 02 00 00 01 03 05 8F 16"); /* the short header */
-	reads(&bench, "quantity=energy", "5");
-	reads(&bench, "header=status", "absent");
-	hear(&bench, "68 06 06 68 08 01 78 01 03 05 8A 16"); /* none */
-	reads(&bench, "quantity=energy", "5");
-	hear(&bench, "68 04 04 68 08 01 70 08 81 16"); /* the error of an application */
-	reads(&bench, "quantity=energy", "absent");
-	hear(&bench, "68 05 05 68 08 01 72 01 02 7E 16"); /* shorter than its header */
-	reads(&bench, "quantity=energy", "absent");
-	reads(&bench, "header=id", "absent");
+	driver_bench_hear_digits(&bench, "68 0A 0A 68 08 01 7A 01 02 00 00 01 03 05 8F 16"); /* the short header */
+	driver_bench_reads(&bench, "quantity=energy", "5");
+	driver_bench_reads(&bench, "header=status", "absent");
+	driver_bench_hear_digits(&bench, "68 06 06 68 08 01 78 01 03 05 8A 16"); /* none */
+	driver_bench_reads(&bench, "quantity=energy", "5");
+	driver_bench_hear_digits(&bench, "68 04 04 68 08 01 70 08 81 16"); /* the error of an application */
+	driver_bench_reads(&bench, "quantity=energy", "absent");
+	driver_bench_hear_digits(&bench, "68 05 05 68 08 01 72 01 02 7E 16"); /* shorter than its header */
+	driver_bench_reads(&bench, "quantity=energy", "absent");
+	driver_bench_reads(&bench, "header=id", "absent");
 	driver_bench_stop(&bench);
 }
 
@@ -475,7 +451,7 @@ static void test_others(void **state)
 	struct driver_bench bench;
 	size_t n;
 	driver_bench_start(&bench, &bf_driver_mbus, "", 17);
-	hear(&bench, mbus_kamstrup);
+	driver_bench_hear_digits(&bench, mbus_kamstrup);
 	driver_bench_clear(&bench);
 	const uint8_t *bytes = driver_bench_bytes(&bench, "10 7B 11 8C 16 10 40 FE 3E 16", &n);
 	for (size_t piece = 1; piece <= n; piece++) {
@@ -496,7 +472,7 @@ static void test_others(void **state)
 	driver_bench_stop(&bench);
 
 	driver_bench_start(&bench, &bf_driver_mbus, "secondary=\"1038FF10\"", 0);
-	hear(&bench, mbus_engelmann);
+	driver_bench_hear_digits(&bench, mbus_engelmann);
 	bytes = driver_bench_bytes(&bench, mbus_kamstrup, &n);
 	driver_bench_clear(&bench);
 	driver_bench_feed(&bench, bytes, n, n);
@@ -504,7 +480,7 @@ static void test_others(void **state)
 	driver_bench_stop(&bench);
 
 	driver_bench_start(&bench, &bf_driver_mbus, "", 254);
-	hear(&bench, mbus_engelmann);
+	driver_bench_hear_digits(&bench, mbus_engelmann);
 	driver_bench_stop(&bench);
 }
 
@@ -530,7 +506,7 @@ static void test_conversation(void **state)
 	driver_bench_start(&bench, &bf_driver_mbus, "", 3);
 	asks(&bench, 0, NULL, "10 40 03 43 16");
 	asks(&bench, 1, &acknowledged, "10 7B 03 7E 16");
-	hear(&bench, mbus_engelmann);
+	driver_bench_hear_digits(&bench, mbus_engelmann);
 	assert_int_equal(bf_driver_mbus.ask(&bench.device, 2, &bench.last, &ask), 0);
 	assert_int_equal(bf_driver_mbus.ask(&bench.device, 1, &bench.last, &ask), -EBADMSG);
 	assert_int_equal(bf_driver_mbus.ask(&bench.device, 2, &acknowledged, &ask), -EBADMSG);
@@ -540,21 +516,21 @@ static void test_conversation(void **state)
 	start(&bench);
 	asks(&bench, 0, NULL, "10 40 FE 3E 16");
 	asks(&bench, 1, &acknowledged, "10 7B FE 79 16");
-	hear(&bench, mbus_svm);
-	reads(&bench, "record=0", "28014000");
-	reads(&bench, "record=13", "absent");
+	driver_bench_hear_digits(&bench, mbus_svm);
+	driver_bench_reads(&bench, "record=0", "28014000");
+	driver_bench_reads(&bench, "record=13", "absent");
 	asks(&bench, 2, &bench.last, "10 5B FE 59 16");
-	hear(&bench, mbus_pollucom);
-	reads(&bench, "record=13", "19019000");
-	reads(&bench, "record=0", "absent");
-	reads(&bench, "quantity=energy", "19019000");
+	driver_bench_hear_digits(&bench, mbus_pollucom);
+	driver_bench_reads(&bench, "record=13", "19019000");
+	driver_bench_reads(&bench, "record=0", "absent");
+	driver_bench_reads(&bench, "quantity=energy", "19019000");
 	asks(&bench, 3, &bench.last, "10 7B FE 79 16");
-	hear(&bench, mbus_emh);
-	reads(&bench, "record=22", "4090");
+	driver_bench_hear_digits(&bench, mbus_emh);
+	driver_bench_reads(&bench, "record=22", "4090");
 	assert_int_equal(bf_driver_mbus.ask(&bench.device, 4, &bench.last, &ask), 0);
 	asks(&bench, 0, NULL, "10 40 FE 3E 16");
-	hear(&bench, mbus_svm);
-	reads(&bench, "record=0", "28014000");
+	driver_bench_hear_digits(&bench, mbus_svm);
+	driver_bench_reads(&bench, "record=0", "28014000");
 	/* One that never ends. */
 	for (unsigned step = 2; step <= 16; step++)
 		assert_int_equal(bf_driver_mbus.ask(&bench.device, step, &bench.last, &ask), 1);

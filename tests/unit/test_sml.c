@@ -26,23 +26,6 @@ static void start(struct driver_bench *bench)
 	driver_bench_start(bench, &bf_driver_sml, "", 0);
 }
 
-static void reads(struct driver_bench *bench, const char *metric, const char *expected)
-{
-	const char *told = driver_bench_value(bench, metric);
-	if (strcmp(told, expected) != 0)
-		fail_msg("%s is %s, not %s", metric, told, expected);
-}
-
-static void hear(struct driver_bench *bench, const char *digits)
-{
-	size_t n;
-	const uint8_t *bytes = driver_bench_bytes(bench, digits, &n);
-	driver_bench_clear(bench);
-	driver_bench_feed(bench, bytes, n, n);
-	assert_int_equal(bench->n_messages, 1);
-	assert_int_equal(bench->n_damaged + bench->n_skipped + bench->n_input, 0);
-}
-
 static void test_meters(void **state)
 {
 	(void)state;
@@ -108,8 +91,8 @@ static void test_meters(void **state)
 	struct driver_bench bench;
 	start(&bench);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		hear(&bench, rows[i].telegram);
-		reads(&bench, rows[i].metric, rows[i].expected);
+		driver_bench_hear_digits(&bench, rows[i].telegram);
+		driver_bench_reads(&bench, rows[i].metric, rows[i].expected);
 	}
 	driver_bench_stop(&bench);
 }
@@ -195,14 +178,6 @@ static void test_lost_bytes_of_a_real_line(void **state)
 	driver_bench_stop(&bench);
 }
 
-static uint64_t chance(uint64_t *seed)
-{
-	uint64_t z = *seed += UINT64_C(0x9E3779B97F4A7C15);
-	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-	return z ^ z >> 31;
-}
-
 static void test_noise(void **state)
 {
 	(void)state;
@@ -211,17 +186,17 @@ static void test_noise(void **state)
 	uint8_t noise[600];
 	start(&bench);
 	for (unsigned run = 0; run < 3000; run++) {
-		size_t n, n_noise = chance(&seed) % sizeof(noise);
+		size_t n, n_noise = driver_bench_chance(&seed) % sizeof(noise);
 		const char *telegram = telegrams[run % N_TELEGRAMS];
 		for (size_t i = 0; i < n_noise; i++) /* with more of what a file begins with than chance has */
-			noise[i] = (uint8_t)(run % 3 == 0        ? 0x1B
-					     : run % 3 == 1      ? chance(&seed)
-					     : chance(&seed) & 1 ? 0x1B
-								 : 1);
+			noise[i] = (uint8_t)(run % 3 == 0                     ? 0x1B
+					     : run % 3 == 1                   ? driver_bench_chance(&seed)
+					     : driver_bench_chance(&seed) & 1 ? 0x1B
+									      : 1);
 		const uint8_t *bytes = driver_bench_bytes(&bench, telegram, &n);
 		driver_bench_clear(&bench);
-		driver_bench_feed(&bench, noise, n_noise, 1 + chance(&seed) % 64);
-		driver_bench_feed(&bench, bytes, n, 1 + chance(&seed) % 64);
+		driver_bench_feed(&bench, noise, n_noise, 1 + driver_bench_chance(&seed) % 64);
+		driver_bench_feed(&bench, bytes, n, 1 + driver_bench_chance(&seed) % 64);
 		driver_bench_feed(&bench, bytes, n, n);
 		assert_int_equal(bench.n_messages, 2);
 	}
@@ -353,7 +328,7 @@ static void test_kermit(void **state)
 	n = file_of(bytes + 8, n - 16, true, file);
 	driver_bench_feed(&bench, file, n, n);
 	assert_int_equal(bench.n_messages, 1);
-	reads(&bench, "obis=1-0:1.8.0", "79139.3");
+	driver_bench_reads(&bench, "obis=1-0:1.8.0", "79139.3");
 	driver_bench_stop(&bench);
 	start(&bench);
 	driver_bench_feed(&bench, file, n, n);
@@ -400,7 +375,7 @@ static void test_malformed(void **state)
 		driver_bench_clear(&bench);
 		driver_bench_feed(&bench, file, n, n);
 		assert_int_equal(bench.n_messages, 1);
-		reads(&bench, "obis=1-0:1.8.0", "absent");
+		driver_bench_reads(&bench, "obis=1-0:1.8.0", "absent");
 	}
 	driver_bench_stop(&bench);
 }
@@ -443,14 +418,14 @@ static void test_none_invented(void **state)
 	start(&bench);
 	for (size_t i = 0; i < 4000000; i += sizeof(bytes)) {
 		for (size_t k = 0; k < sizeof(bytes); k++)
-			bytes[k] = (uint8_t)chance(&seed);
+			bytes[k] = (uint8_t)driver_bench_chance(&seed);
 		driver_bench_feed(&bench, bytes, sizeof(bytes), sizeof(bytes));
 	}
 	assert_int_equal(bench.n_messages, 0);
 	driver_bench_clear(&bench);
 	for (unsigned run = 0; run < 400000; run++) {
 		for (size_t k = 8; k < 24; k++)
-			bytes[k] = (uint8_t)chance(&seed);
+			bytes[k] = (uint8_t)driver_bench_chance(&seed);
 		memcpy(bytes, "\x1B\x1B\x1B\x1B\x01\x01\x01\x01", 8);
 		memcpy(bytes + 16, "\x1B\x1B\x1B\x1B\x1A\x00", 6);
 		driver_bench_feed(&bench, bytes, 24, 24);
