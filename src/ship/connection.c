@@ -211,6 +211,8 @@ static void connection_lost(struct connection *connection, enum uplink_fault fau
 	else
 		connection_forget(connection);
 	connection_down(connection, CONNECTION_DOWN);
+	if (active && poison_hurries(&sender->poison))
+		retry_hurry(&connection->retry);
 	retry_failed(&connection->retry, fault, what, active, connection->now_us);
 }
 

@@ -67,6 +67,7 @@ bool poison_lost(struct poison *poison, const struct window *window, int64_t now
 	topic_refused(poison, hash, now_us);
 	poison->losses = 0;
 	poison->strikes = 0;
+	poison->takes = false;
 	return true;
 }
 
@@ -122,6 +123,7 @@ void poison_acknowledged(struct poison *poison, const struct window_entry *entry
 	if (!entry->standing) {
 		poison->losses = 0;
 		poison->strikes = 0;
+		poison->takes = true;
 	}
 	if (poison->n_topics == 0)
 		return;

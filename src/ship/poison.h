@@ -49,6 +49,7 @@ struct poison {
 	unsigned n_put_off;
 	unsigned losses; /* connections in a row that were dropped with something unacknowledged */
 	unsigned strikes;
+	bool takes; /* the broker took a reading since it last refused one so */
 	bool standing; /* the suspect: a standing message is known again by its topic, a reading by its sequence */
 	uint64_t suspect;
 	unsigned n_topics;
@@ -59,6 +60,12 @@ struct poison {
 static inline bool poison_suspected(const struct poison *poison)
 {
 	return poison->losses >= 2;
+}
+
+/* Is it worth connecting again soon, to find the message?  Not with a broker that takes nothing at all. */
+static inline bool poison_hurries(const struct poison *poison)
+{
+	return poison_suspected(poison) && poison->takes;
 }
 
 /* The broker dropped an established connection.  True when the only message that awaits its acknowledgement in the

@@ -52,6 +52,11 @@ void retry_moved(struct retry *retry, int64_t now_us)
 	retry->next_at_us = now_us;
 }
 
+void retry_hurry(struct retry *retry)
+{
+	backoff_reset(&retry->quick);
+}
+
 static bool retry_is_slow(enum uplink_fault fault)
 {
 	return fault == UPLINK_AUTH || fault == UPLINK_CLIENT_ID || fault == UPLINK_VERSION ||

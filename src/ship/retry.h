@@ -48,6 +48,9 @@ void retry_connected(struct retry *retry, int64_t now_us);
 /* The connection was left for the first endpoint, which is tried at once. */
 void retry_moved(struct retry *retry, int64_t now_us);
 
+/* What comes next is no outage: the next attempt is due soon. */
+void retry_hurry(struct retry *retry);
+
 /* An attempt failed, or (connected) a connection ended: decides on endpoint and next_at_us, and tells it. */
 void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us);
 

@@ -404,6 +404,36 @@ static void test_poison(void **state)
 	end();
 }
 
+/* Two readings at which the connection drops, among others or not; how long until all are settled. */
+static int64_t hunt(bool among_others)
+{
+	int64_t start_us = now_us;
+	reading("poison", 1);
+	reading(among_others ? "good" : "poison", 1);
+	while (!outbox_empty(outbox) && now_us < start_us + 300 * SECOND)
+		run(100000);
+	assert_true(outbox_empty(outbox));
+	return now_us - start_us;
+}
+
+/* With a broker that takes everything else there is no reason to wait long between the attempts; with one that took
+ * nothing since the last message was set aside there is. */
+static void test_poison_is_found_soon(void **state)
+{
+	(void)state;
+	begin(1, false);
+	steps(3);
+	reading("good", 1);
+	run(SECOND);
+	fake.drops_at = "poison";
+	assert_in_range(hunt(true), 4 * SECOND, 8 * SECOND);
+	assert_int_equal(counts().dropped_refused, 1);
+	run(60 * SECOND);
+	assert_in_range(hunt(false), 12 * SECOND, 120 * SECOND); /* the second of them takes its time */
+	assert_int_equal(counts().dropped_refused, 3);
+	end();
+}
+
 static void test_broker_that_falls_over_is_no_poison(void **state)
 {
 	(void)state;
@@ -647,6 +677,7 @@ int main(void)
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_not_for_the_wire),
 		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_poison_is_found_soon),
 		cmocka_unit_test(test_broker_that_falls_over_is_no_poison),
 		cmocka_unit_test(test_standing_poison_does_not_block),
 		cmocka_unit_test(test_stalled_broker),
