@@ -5,6 +5,7 @@
  * Both are told here, before anything is started.
  */
 #include "app/compile.h"
+#include "base/hash.h"
 #include "model/line_text.h"
 #include "ship/secret.h"
 
@@ -100,12 +101,11 @@ static const char *client_id(struct compile *compile)
 			machine[0] = '\0';
 		fclose(file);
 	}
-	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+	uint64_t hash = HASH_BEGIN;
 	const char *texts[] = {machine, "/", compile->plan->gateway_id};
 	for (size_t i = 0; i < 3; i++)
-		for (const char *c = texts[i]; *c && *c != '\n'; c++)
-			hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-	return arena_format(compile->keep, "busferry-%08x", (unsigned)(hash ^ hash >> 32));
+		hash = hash_bytes(hash, texts[i], strcspn(texts[i], "\n"));
+	return arena_format(compile->keep, "busferry-%08x", (unsigned)hash_fold(hash));
 }
 
 /* "credential:NAME" is the file of that name among those that systemd gave to this process. */

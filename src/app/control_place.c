@@ -8,6 +8,7 @@
  * Why the mode is set between bind and listen: until it listens, nobody can connect whatever the mode.
  */
 #include "app/control_place.h"
+#include "base/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,14 +29,6 @@
 #define LOCK_PAUSE_MS 10
 #define CONNECT_S     5
 
-static uint64_t hash_of(const char *text)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a, 64 bits */
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 /* "busferry-0123456789abcdef.sock" for /etc/busferry/busferry.conf.  0, or -errno. */
 static int name_of(const char *map, char name[static STEM_MAX + 24])
 {
@@ -51,7 +44,7 @@ static int name_of(const char *map, char name[static STEM_MAX + 24])
 		bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-';
 		name[i] = plain ? stem[i] : '_';
 	}
-	snprintf(name + n, 24, "-%016llx.sock", (unsigned long long)hash_of(real));
+	snprintf(name + n, 24, "-%016llx.sock", (unsigned long long)hash_text(real));
 	free(real);
 	return 0;
 }

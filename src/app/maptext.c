@@ -11,6 +11,7 @@
 #include "app/maptext.h"
 #include "app/mapvalue.h"
 #include "app/names.h"
+#include "base/hash.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,9 +59,7 @@ void maptext_fault(struct maptext *map, const struct place_in_map *at, const cha
 
 const char *maptext_keep(struct maptext *map, const char *text, size_t n)
 {
-	uint32_t hash = 2166136261u;
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ (unsigned char)text[i]) * 16777619u;
+	uint32_t hash = hash_fold(hash_bytes(HASH_BEGIN, text, n));
 	const char **word = &map->words[(hash ^ hash >> 16) & 0xFF];
 	if (!*word || strncmp(*word, text, n) != 0 || (*word)[n] != '\0')
 		*word = arena_text_n(map->keep, text, n);

@@ -4,6 +4,7 @@
  * Invariant: at most half of the slots are taken, so every search ends at a free one.
  */
 #include "app/names.h"
+#include "base/hash.h"
 
 #include <string.h>
 
@@ -17,10 +18,7 @@ struct names_slot {
 
 static uint32_t hash_of(uint32_t scope, const char *text, size_t n)
 {
-	uint32_t hash = 2166136261u ^ (scope * 2654435761u);
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ (unsigned char)text[i]) * 16777619u;
-	return hash;
+	return hash_fold(hash_bytes(HASH_BEGIN ^ scope * UINT64_C(0x9e3779b97f4a7c15), text, n));
 }
 
 static struct names_slot *find(const struct names *names, const struct names_slot *like)

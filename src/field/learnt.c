@@ -11,6 +11,7 @@
  * Invariant: the file is replaced as a whole.  No state; any thread.
  */
 #include "field/learnt.h"
+#include "base/hash.h"
 #include "field/convert.h"
 
 #include <errno.h>
@@ -27,28 +28,19 @@ static const char *const space_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
 	[BF_SPACE_INPUT] = "input",
 	[BF_SPACE_HOLDING] = "holding"};
 
-/* FNV-1a, 64 bit. */
-static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
-{
-	const unsigned char *at = bytes;
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ at[i]) * 0x100000001b3u;
-	return hash;
-}
-
 static uint64_t mix_number(uint64_t hash, int64_t number)
 {
 	unsigned char bytes[8];
 	for (unsigned i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (unsigned char)((uint64_t)number >> 8 * i);
-	return mix(hash, bytes, sizeof(bytes));
+	return hash_bytes(hash, bytes, sizeof(bytes));
 }
 
 uint64_t learnt_key(const struct plan *plan, const struct plan_device *told)
 {
 	const struct plan_bus *bus = &plan->buses[told->bus];
 	const char *where = bus->wire == WIRE_SERIAL ? bus->port : bus->host;
-	uint64_t hash = mix(0xcbf29ce484222325u, where, strlen(where));
+	uint64_t hash = hash_text(where);
 	hash = mix_number(hash, bus->wire);
 	hash = mix_number(hash, bus->wire == WIRE_SERIAL ? 0 : bus->tcp_port);
 	hash = mix_number(hash, told->address);

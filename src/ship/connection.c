@@ -14,6 +14,7 @@
  * they come, and acted on when the uplink has returned.
  */
 #include "ship/connection.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -267,10 +268,8 @@ static void connection_give_up(struct connection *connection, const char *what)
 /* Of the client id, which no two gateways share, and the clock: a fleet does not come back in step. */
 static uint64_t connection_seed(const struct connection *connection)
 {
-	uint64_t seed = (uint64_t)clock_now(connection->clock);
-	for (const char *c = connection->broker->client_id ? connection->broker->client_id : ""; *c; c++)
-		seed = (seed ^ (unsigned char)*c) * 0x100000001b3u;
-	return seed;
+	const char *id = connection->broker->client_id ? connection->broker->client_id : "";
+	return hash_bytes((uint64_t)clock_now(connection->clock), id, strlen(id));
 }
 
 int connection_look_with(struct connection *connection, struct uplink *uplink)

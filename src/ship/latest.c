@@ -7,6 +7,7 @@
  * mutex.
  */
 #include "ship/latest.h"
+#include "base/hash.h"
 #include "ship/lane.h"
 
 #include <errno.h>
@@ -15,13 +16,9 @@
 
 #define LATEST_FIRST_SLOTS 64
 
-/* FNV-1a, 64 bit. */
 static size_t latest_slot(const struct latest *latest, const char *topic)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
-	for (; *topic; topic++)
-		hash = (hash ^ (unsigned char)*topic) * 0x100000001b3u;
-	return (size_t)(hash ^ hash >> 32) & (latest->n_slots - 1);
+	return hash_fold(hash_text(topic)) & (latest->n_slots - 1);
 }
 
 void latest_destroy(struct latest *latest)

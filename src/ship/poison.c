@@ -5,13 +5,14 @@
  * reading behind them: only a reading's own acknowledgement ends a suspicion.
  */
 #include "ship/poison.h"
+#include "base/hash.h"
 
-/* FNV-1a over the part of a topic that the window keeps; never 0. */
+#include <string.h>
+
+/* Over the part of a topic that the window keeps; never 0. */
 static uint32_t topic_hash(const char *topic)
 {
-	uint32_t hash = 2166136261u;
-	for (unsigned i = 0; i < WINDOW_TOPIC_MAX - 1 && topic[i]; i++)
-		hash = (hash ^ (unsigned char)topic[i]) * 16777619u;
+	uint32_t hash = hash_fold(hash_bytes(HASH_BEGIN, topic, strnlen(topic, WINDOW_TOPIC_MAX - 1)));
 	return hash ? hash : 1;
 }
 

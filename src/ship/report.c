@@ -10,6 +10,7 @@
  * Invariant: the state of a metric is read and written by the thread of its bus only; the payload's parts are constant.
  */
 #include "ship/report.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "ship/payload.h"
 #include "ship/payload_round.h"
@@ -80,12 +81,8 @@ static uint64_t value_bits(const struct bf_value *value)
 		memcpy(&bits, &value->f64, sizeof(bits));
 		return bits;
 	}
-	case BF_TEXT: { /* FNV-1a, 64 bit */
-		uint64_t hash = 0xcbf29ce484222325u;
-		for (size_t i = 0; i < value->text.n; i++)
-			hash = (hash ^ (unsigned char)value->text.at[i]) * 0x100000001b3u;
-		return hash;
-	}
+	case BF_TEXT:
+		return hash_bytes(HASH_BEGIN, value->text.at, value->text.n);
 	case BF_NONE:
 		break;
 	}

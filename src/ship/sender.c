@@ -131,9 +131,9 @@ static int sender_fault(const struct sender *sender, const struct outbox_message
 	size_t topic_n = strlen(topic);
 	if (topic_n == 0 || topic_n > UINT16_MAX || strpbrk(topic, "+#"))
 		return 0x90;
-	/* Fixed header 5, topic length 2, id 2, and what properties take at most: 13 content type, 5 expiry, 31 marks.
-	 */
-	size_t packet = message->message.payload_n + topic_n + 9 + (sender->broker->protocol == 5 ? 56 : 0);
+	/* Fixed header 5, topic length 2, id 2, and what properties take at most: 13 content type, 5 expiry, 31 marks,
+	 * 3 alias. */
+	size_t packet = message->message.payload_n + topic_n + 9 + (sender->broker->protocol == 5 ? 59 : 0);
 	if (sender->limits.maximum_packet && packet > sender->limits.maximum_packet)
 		return 0x95;
 	if (poison_outcast(&sender->poison, topic, message->standing, now_us))
@@ -172,6 +172,7 @@ static int sender_publish(struct sender *sender, struct outbox_message *message,
 		.expire_s = inner->expire_s,
 		.replayed = message->replayed && !inner->json,
 		.again = message->again && !inner->json,
+		.recurs = !standing,
 	};
 	bool awaited = window_kept(&sender->window) > 0;
 	int id = 0;

@@ -75,6 +75,7 @@ struct uplink_publish {
 	const char *content_type; /* MQTT 5 only, as what follows */
 	uint32_t expire_s;
 	bool replayed, again; /* marks that the payload can't carry: MQTT 5 user properties */
+	bool recurs;          /* more will come on this topic: worth an alias */
 };
 
 struct uplink {

@@ -15,6 +15,7 @@
  */
 #include "ship/uplink.h"
 #include "base/clock.h"
+#include "ship/alias.h"
 #include "ship/pulse.h"
 #include "ship/socket.h"
 #include "ship/uplink_files.h"
@@ -41,6 +42,8 @@ struct uplink_mosquitto {
 	bool ipv4_only;    /* a name's IPv6 address did not answer */
 	bool ipv6_attempt; /* the attempt under way goes to one */
 	int held;          /* the socket that holds back what is written; -1 = none */
+	struct aliases aliases;
+	bool aliases_refused; /* by this endpoint, although it offers them */
 };
 
 static struct uplink_mosquitto *self_of(struct uplink *uplink)
@@ -52,6 +55,7 @@ static struct uplink_mosquitto *self_of(struct uplink *uplink)
 static void note_failure(struct uplink_mosquitto *self, int rc, int error)
 {
 	struct uplink_note *note = &self->note;
+	self->aliases_refused |= rc == 0x94;
 	if (rc >= 0x80) {
 		uplink_note_reason(note, rc);
 		return;
@@ -97,13 +101,15 @@ static void on_connect(struct mosquitto *mosq, void *user, int rc, int flags, co
 		uplink_note_reason(&self->note, rc);
 		return;
 	}
-	uint16_t receive_maximum = 0;
+	uint16_t receive_maximum = 0, aliases = 0;
 	uint32_t maximum_packet = 0;
 	uint8_t maximum_qos = 2, retain_available = 1;
 	mosquitto_property_read_int16(properties, MQTT_PROP_RECEIVE_MAXIMUM, &receive_maximum, false);
 	mosquitto_property_read_int32(properties, MQTT_PROP_MAXIMUM_PACKET_SIZE, &maximum_packet, false);
 	mosquitto_property_read_byte(properties, MQTT_PROP_MAXIMUM_QOS, &maximum_qos, false);
 	mosquitto_property_read_byte(properties, MQTT_PROP_RETAIN_AVAILABLE, &retain_available, false);
+	mosquitto_property_read_int16(properties, MQTT_PROP_TOPIC_ALIAS_MAXIMUM, &aliases, false);
+	aliases_begin(&self->aliases, self->aliases_refused ? 0 : aliases);
 	struct uplink_limits limits = {receive_maximum, maximum_packet, maximum_qos, retain_available};
 	uplink_note_connected(&self->note, flags & 1, &limits);
 	mosquitto_log_callback_set(mosq, NULL); /* it would format a line for each publish */
@@ -267,6 +273,7 @@ static void mosquitto_uplink_forget(struct uplink *uplink)
 {
 	struct uplink_mosquitto *self = self_of(uplink);
 	uplink_note_silence(&self->note);
+	aliases_begin(&self->aliases, 0);
 	mosquitto_destroy(self->mosq); /* or NULL */
 	self->mosq = NULL;
 }
@@ -276,7 +283,7 @@ static int mosquitto_uplink_open(struct uplink *uplink, const struct uplink_targ
 	struct uplink_mosquitto *self = self_of(uplink);
 	mosquitto_uplink_forget(uplink);
 	if (self->target.endpoint != target->endpoint)
-		self->ipv4_only = false;
+		self->ipv4_only = self->aliases_refused = false;
 	self->target = *target;
 	uplink_note_begin(&self->note, &self->target);
 	if (setup_object(self) && setup_user(self)) {
@@ -309,6 +316,19 @@ static int refusal(int rc)
 	return rc == MOSQ_ERR_SUCCESS ? 0 : -EAGAIN;
 }
 
+/*
+ * The library sends what waits for its acknowledgement again on the next connection as it was, with an alias of which
+ * the server knows nothing.  So only what never is sent again has one: QoS 0, and all of an object with a clean
+ * session, which is forgotten with its connection.
+ */
+static uint16_t uplink_alias(struct uplink_mosquitto *self, const struct uplink_publish *publish, bool *ret_known)
+{
+	*ret_known = false;
+	if (!publish->recurs || !(self->target.clean_session || publish->message->qos == 0))
+		return 0;
+	return alias_of(&self->aliases, publish->message->topic, ret_known);
+}
+
 static int mosquitto_uplink_publish(struct uplink *uplink, const struct uplink_publish *publish, int *ret_message_id)
 {
 	struct uplink_mosquitto *self = self_of(uplink);
@@ -316,7 +336,12 @@ static int mosquitto_uplink_publish(struct uplink *uplink, const struct uplink_p
 	if (!self->note.active || mosquitto_socket(self->mosq) < 0)
 		return -EAGAIN;
 	mosquitto_property *properties = NULL;
+	bool known = false;
+	uint16_t alias = 0;
 	if (self->target.broker->protocol == 5) {
+		alias = uplink_alias(self, publish, &known);
+		if (alias)
+			mosquitto_property_add_int16(&properties, MQTT_PROP_TOPIC_ALIAS, alias);
 		mosquitto_property_add_string(&properties, MQTT_PROP_CONTENT_TYPE, publish->content_type);
 		if (publish->expire_s)
 			mosquitto_property_add_int32(&properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, publish->expire_s);
@@ -326,11 +351,13 @@ static int mosquitto_uplink_publish(struct uplink *uplink, const struct uplink_p
 			mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "again", "true");
 	}
 	const struct message *message = publish->message;
-	int id = 0, rc = mosquitto_publish_v5(self->mosq, &id, message->topic, (int)publish->payload_n,
+	int id = 0, rc = mosquitto_publish_v5(self->mosq, &id, known ? NULL : message->topic, (int)publish->payload_n,
 			    publish->payload, message->qos, message->retain, properties);
 	mosquitto_property_free_all(&properties);
 	if (rc == MOSQ_ERR_SUCCESS)
 		*ret_message_id = id;
+	else if (alias && !known)
+		alias_take_back(&self->aliases);
 	return refusal(rc);
 }
 

@@ -134,8 +134,8 @@ class Row:
 
     # The stage
 
-    def map(self, name, devices=DEVICES, protocol=4, port=None, tcp=1, rule='match: "none"'):
-        broker = "protocol: %d  client_id: \"gateway-%s\"" % (protocol, os.path.basename(self.dir))
+    def map(self, name, devices=DEVICES, protocol=4, port=None, tcp=1, rule='match: "none"', broker=""):
+        broker += "  protocol: %d  client_id: \"gateway-%s\"" % (protocol, os.path.basename(self.dir))
         if self.kind.user:
             self.write("password", brokers.PASSWORD + "\n")
             os.chmod(self.path("password"), 0o600)
@@ -362,6 +362,28 @@ class Row:
             self.assertEqual(content_type, "application/json")
             self.assertTrue(0 < int(expiry) <= 3600, expiry)
         self.assertEqual(gateway.stop(), 0, gateway.text())
+
+
+    def test_topic_aliases(self):
+        """MQTT 5 without QoS 2, where most topics go as numbers: each reading, known by its unit, arrives on its own topic."""
+        if not self.kind.mqtt5:
+            self.skipTest("no MQTT 5")
+        names = ["many%d" % i for i in range(30)]
+        device = "  d: { address: 1  metrics: { %s } }" % " ".join(
+            '%s: { input: %d  unit: "%s" }' % (name, i, name) for i, name in enumerate(names))
+        conf = self.map("map.conf", device, 5, tcp=free_port(), broker="max_qos: 1")
+        self.simulate(conf)
+        witness = self.listen()
+        gateway = self.gateway(conf)
+
+        def readings():
+            return [(m[0], json.loads(m[1])) for m in witness.seen if "/many" in m[0]]
+        wait_until(lambda: len(readings()) >= 20 * len(names) and {t for t, _ in readings()} >=
+                   {"s/f/d/" + name for name in names}, "readings on every topic")
+        for topic, payload in readings():
+            self.assertEqual(topic, "s/f/d/" + payload.get("unit", "?"))
+        self.assertEqual(gateway.stop(), 0, gateway.text())
+        self.assertNotIn("connection lost", gateway.text())
 
 
 class Mosquitto(Row, Scenario):

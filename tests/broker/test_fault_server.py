@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import sys
+import time
 import unittest
 
 from harness import HERE, PATIENCE, Scenario, free_port, wait_until
@@ -33,7 +34,7 @@ DEVICE = '  f: {{ d: {{ address: 1  metrics: {{ {} }} }} }}'
 METRICS = " ".join("%s%d: { input: %d }" % (name, i, i) for i in range(5) for name in ("once", "many", "none"))
 
 
-class FaultServer(Scenario):
+class Stage(Scenario):
     def serve(self, protocol=5, broker="", rules="", floors=DEVICE.format(METRICS), **told):
         self.server = mqtt_server.Server(**told)
         self.addCleanup(self.server.close)
@@ -62,6 +63,8 @@ class FaultServer(Scenario):
     def numbers(self, topic):
         return [int(json.loads(m.payload)["id"].split("-")[1]) for m in self.on(topic)]
 
+
+class FaultServer(Stage):
     # What a server may ask of its clients
 
     def test_receive_maximum(self):
@@ -135,6 +138,30 @@ class FaultServer(Scenario):
             self.assertEqual(bool(m.user), m.topic != "s/f/d/many0", "plain ones are marked by properties")
             self.assertLessEqual(set(m.user.items()), {("replayed", "true"), ("again", "true")})
 
+    def test_topic_aliases(self):
+        """As many topics as the server takes go as numbers, never those that may be sent again by the library, and a new
+        connection begins anew."""
+        for broker, aliased in (("max_qos: 1", {0, 1}), ("", {0})):
+            with self.subTest(broker):
+                self.serve(5, broker, properties={mqtt_server.TOPIC_ALIAS_MAXIMUM: 12}, goodbye=(0x8b, "s/f/d/many4"))
+                self.says("the broker is shutting down")
+                self.flows("s/f/d/many4", 5)
+                self.flows("s/f/d/none4")
+                self.end()
+                bare = [m for m in self.server.messages if m.bare]
+                self.assertEqual({m.qos for m in bare}, aliased)
+                self.assertEqual({m.alias for m in bare}, set(range(1, 13 if 1 in aliased else 6)))
+                for topic in {m.topic for m in bare}:
+                    self.assertRegex(topic, "^s/f/d/[a-z]+[0-4]$")
+                self.assertLess(len(bare), len(self.server.messages))
+
+    def test_a_server_that_takes_no_alias_after_all(self):
+        self.serve(5, "max_qos: 1", properties={mqtt_server.TOPIC_ALIAS_MAXIMUM: 65535}, no_aliases=True)
+        self.says("topic alias not valid")
+        self.flows("s/f/d/many0", 5)
+        self.end()
+        self.assertEqual({m.alias for m in self.server.messages}, {None})
+
     def test_nothing_of_it_in_3_1_1(self):
         self.serve(4)
         self.flows()
@@ -200,13 +227,20 @@ class FaultServer(Scenario):
                              b"".join(b"\x50\x02" + struct.pack(">H", i) for i in range(1, 101)) + end)
 
     def test_too_many_levels(self):
-        deep = 'deep: { d: { address: 2  metrics: { m: { input: 1  every: "start"  topic: "%s" } } } }' % "/".join(map(str, range(128)))
-        self.serve(levels=128, floors=DEVICE.format("many0: { input: 0 }") + "\n  " + deep)
-        wait_until(lambda: "drops the connection at a message on s/deep/d/0/1/" in self.run_one.text(), "it is found out",
-                   PATIENCE * 3)
-        self.says("topic not accepted")
-        self.flows()
-        self.end()
+        for qos in (1, 2):
+            with self.subTest(qos):
+                deep = 'deep: { d: { address: 2  metrics: { m: { input: 1  every: "2s"  qos: %d  topic: "%s" } } } }' % (
+                    qos, "/".join(map(str, range(128))))
+                self.serve(levels=128, floors=DEVICE.format("many0: { input: 0 }") + "\n  " + deep)
+                self.says("connection lost")
+                began = time.monotonic()
+                wait_until(lambda: "drops the connection at a message on s/deep/d/0/1/" in self.run_one.text(),
+                           "it is found out", PATIENCE * 3)
+                print("poison at QoS %d: found out %.1f s after the first loss" % (qos, time.monotonic() - began),
+                      file=sys.stderr)
+                self.says("topic not accepted")
+                self.flows()
+                self.end()
 
     def test_a_session_that_remembers(self):
         """What a resumed session has already is answered (0x91 in MQTT 5), and no second delivery."""
@@ -219,6 +253,26 @@ class FaultServer(Scenario):
                 self.assertEqual(numbers, list(range(1, len(numbers) + 1)), "each once, in order")
                 self.assertGreater(self.server.n_known, 0)
                 self.assertEqual(self.server.n_not_known, 0)
+
+
+class Withheld(Stage):
+    def test_acknowledgements_that_never_come(self):
+        """A server that answers pings and acknowledges nothing is left after 90 s, and nothing is lost by it."""
+        for protocol, topic in ((5, "many0"), (4, "once0")):
+            with self.subTest(topic):
+                self.serve(protocol, withheld=2 if topic == "once0" else 1,  # the purge is a connection too
+                           floors=DEVICE.format('%s: { input: 0  every: "1s" }' % topic))
+                wait_until(lambda: "nothing acknowledged for 90 s" in self.run_one.text() or not self.run_one.alive(),
+                           "it is given up", 120)
+                self.flows("s/f/d/" + topic, 5)
+                self.end()
+                numbers, messages = self.numbers("s/f/d/" + topic), self.on("s/f/d/" + topic)
+                every = list(range(1, max(numbers) + 1))
+                if topic == "once0":  # the session has what came in the first connection, and it is not taken twice
+                    self.assertEqual(numbers, every)
+                else:
+                    self.assertEqual([n for n, m in zip(numbers, messages) if m.answered], every)
+                self.assertGreater(len(every), 90, "readings went on")
 
 
 if __name__ == "__main__":

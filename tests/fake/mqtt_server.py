@@ -10,6 +10,8 @@ What it is told (keywords of Server):
     no_retain, max_qos  a will that is retained, or of a higher QoS, is refused with 0x9A, 0x9B (MQTT 5)
     goodbye     (reason, topic): a connection is ended, once, at the first message on the topic, which is not answered; with
                 the reason in MQTT 5, without one when it is 0
+    withheld    so many connections get no acknowledgement of a message; pings are answered
+    no_aliases  ends the connection at each that has a topic alias, whatever was offered (0x94)
     patience    acknowledges only when nothing came for so long: so the most that the client has in flight is seen
 
 As EMQX 4.4 was measured: a session outlives its connection, and knows its QoS 2 messages: what is sent again is
@@ -24,9 +26,10 @@ import socket
 import struct
 import threading
 
-RECEIVE_MAXIMUM, MAXIMUM_QOS, RETAIN_AVAILABLE, MAXIMUM_PACKET = 0x21, 0x24, 0x25, 0x27
-WIDTH = {RECEIVE_MAXIMUM: ">H", MAXIMUM_QOS: ">B", RETAIN_AVAILABLE: ">B", MAXIMUM_PACKET: ">I"}
-EXPIRY, CONTENT_TYPE, USER_PROPERTY = 0x02, 0x03, 0x26
+RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM, MAXIMUM_QOS, RETAIN_AVAILABLE, MAXIMUM_PACKET = 0x21, 0x22, 0x24, 0x25, 0x27
+WIDTH = {RECEIVE_MAXIMUM: ">H", TOPIC_ALIAS_MAXIMUM: ">H", MAXIMUM_QOS: ">B", RETAIN_AVAILABLE: ">B",
+         MAXIMUM_PACKET: ">I"}
+EXPIRY, CONTENT_TYPE, TOPIC_ALIAS, USER_PROPERTY = 0x02, 0x03, 0x23, 0x26
 
 
 class Gone(Exception):
@@ -76,7 +79,8 @@ class Message:
         self.qos, self.retain, self.dup, self.size = first >> 1 & 3, bool(first & 1), bool(first & 8), size
         self.topic = body.text()
         self.id = body.number(2) if self.qos else 0
-        self.content_type = self.expiry = None
+        self.content_type = self.expiry = self.alias = None
+        self.bare, self.answered = not self.topic, False
         self.user = {}
         if mqtt5:
             self.take_properties(Body(body.bytes(body.varint())))
@@ -89,6 +93,8 @@ class Message:
                 self.expiry = properties.number(4)
             elif kind == CONTENT_TYPE:
                 self.content_type = properties.text()
+            elif kind == TOPIC_ALIAS:
+                self.alias = properties.number(2)
             elif kind == USER_PROPERTY:
                 name = properties.text()
                 self.user[name] = properties.text()
@@ -105,10 +111,11 @@ class Session:
 
 class Server:
     def __init__(self, refuse=(), properties=None, answers=None, unreleased=None, levels=None, largest=None,
-                 no_retain=False, max_qos=2, goodbye=None, patience=0):
+                 no_retain=False, max_qos=2, goodbye=None, patience=0, no_aliases=False, withheld=0):
         self.refuse, self.properties, self.answers = list(refuse), properties or {}, answers or {}
         self.unreleased, self.levels, self.largest = unreleased, levels, largest
         self.no_retain, self.max_qos, self.goodbye, self.patience = no_retain, max_qos, goodbye, patience
+        self.no_aliases, self.withheld = no_aliases, withheld
         self.messages, self.wills, self.faults, self.sessions = [], [], [], {}
         self.n_connects = self.most_in_flight = self.most_unreleased = self.n_known = self.n_not_known = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
@@ -141,6 +148,7 @@ class Connection:
         self.answers = []  # that wait for silence
         self.mqtt5 = False
         self.session = None
+        self.aliases = {}
         self.in_flight = 0
 
     def run(self):
@@ -252,8 +260,25 @@ class Connection:
         else:
             self.server.faults.append("packet %d" % kind)
 
+    def alias(self, message):
+        """The topic of a message that has an alias; one that can't be is answered as the standard wants it."""
+        server = self.server
+        if message.alias is not None and not 1 <= message.alias <= server.properties.get(TOPIC_ALIAS_MAXIMUM, 0):
+            server.faults.append("alias %d" % message.alias)
+            self.end(0x94)
+        if message.alias and server.no_aliases:
+            self.end(0x94)
+        if message.topic and message.alias:
+            self.aliases[message.alias] = message.topic
+        elif not message.topic:
+            message.topic = self.aliases.get(message.alias)
+            if not message.topic:
+                server.faults.append("alias %s means nothing" % message.alias)
+                self.end(0x82)
+
     def publish(self, message):
         server = self.server
+        self.alias(message)
         if server.levels and message.topic.count("/") >= server.levels:
             self.end(0x90)
         if server.largest and message.size > server.largest:
@@ -288,6 +313,9 @@ class Connection:
         if server.goodbye and server.goodbye[1] == message.topic:
             (end_reason, _), server.goodbye = server.goodbye, None
             self.end(end_reason)
+        if server.n_connects <= server.withheld:
+            return
+        message.answered = True
         if message.qos:
             self.answer(0x40 if message.qos == 1 else 0x50, struct.pack(">H", message.id) +
                         (bytes([reason]) if self.mqtt5 and reason else b""))
