@@ -77,18 +77,18 @@ static const struct {
 	{"load client key", "key_file can't be used, or does not belong to cert_file", true},
 	{"load client certificate", "cert_file can't be used", true},
 	{"load CA certificates", "ca_file can't be used", true},
-	/* The library has forgotten the result: a handshake that fails while it begins, as on the loopback. */
-	{"certificate verify failed",
-		"the broker's certificate can't be verified: expired, not yet valid by this machine's clock, or of an "
-		"authority that is not known",
-		false},
 };
 
-bool tls_fault(const void *ssl, const char *text, const struct tls_setup *setup, char words[static TLS_FAULT_WORDS])
+long tls_fault_verified(const void *ssl)
 {
-	long result = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
-	bool verified = result != X509_V_ERR_UNSPECIFIED || strstr(text, "verif");
-	if (verified && words_of_verification(result, setup, words))
+	return SSL_get_verify_result(ssl);
+}
+
+bool tls_fault(long verified, const char *text, const struct tls_setup *setup, char words[static TLS_FAULT_WORDS])
+{
+	/* OpenSSL's number before any verification is UNSPECIFIED, too. */
+	bool looked_at = verified != X509_V_ERR_UNSPECIFIED || strstr(text, "verif");
+	if (looked_at && words_of_verification(verified, setup, words))
 		return false;
 	if (strstr(text, "host name verification failed")) {
 		words_of_verification(X509_V_ERR_HOSTNAME_MISMATCH, setup, words);

@@ -62,7 +62,7 @@ static void note_failure(struct uplink_mosquitto *self, int rc, int error)
 	}
 	bool tls_failed = rc == MOSQ_ERR_TLS || rc == MOSQ_ERR_TLS_HANDSHAKE || rc == MOSQ_ERR_OCSP;
 	if (tls_failed || (self->target.endpoint->tls && note->tls[0] && !note->active)) {
-		uplink_note_tls(note, mosquitto_ssl_get(self->mosq), &self->target);
+		uplink_note_tls(note, &self->target);
 		return;
 	}
 	switch (rc) {
@@ -158,12 +158,12 @@ static void on_message(struct mosquitto *mosq UNUSED, void *user, const struct m
 	self->uplink.events.message(self->uplink.events.user, &told);
 }
 
-/* The library says why TLS failed only here. */
-static void on_log(struct mosquitto *mosq UNUSED, void *user, int level, const char *text)
+/* The library says why TLS failed only here, and only here its SSL object is there for sure. */
+static void on_log(struct mosquitto *mosq, void *user, int level, const char *text)
 {
 	struct uplink_mosquitto *self = user;
 	if (level & (MOSQ_LOG_ERR | MOSQ_LOG_WARNING))
-		uplink_note_tls_text(&self->note, text);
+		uplink_note_tls_text(&self->note, mosquitto_ssl_get(mosq), text);
 }
 
 static bool setup_user(struct uplink_mosquitto *self)

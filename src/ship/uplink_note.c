@@ -17,6 +17,7 @@ void uplink_note_begin(struct uplink_note *note, const struct uplink_target *tar
 	note->plain = !target->endpoint->tls;
 	note->silent = note->active = note->connected = note->lost = false;
 	note->tls[0] = '\0';
+	note->tls_verified = 0;
 }
 
 void uplink_note_silence(struct uplink_note *note)
@@ -58,12 +59,12 @@ void uplink_note_lookup(struct uplink_note *note, const char *host, int error)
 		error == EAI_SYSTEM ? "system error" : gai_strerror(error));
 }
 
-void uplink_note_tls(struct uplink_note *note, const void *ssl, const struct uplink_target *target)
+void uplink_note_tls(struct uplink_note *note, const struct uplink_target *target)
 {
 	const struct plan_broker *broker = target->broker;
 	const struct tls_setup setup = {target->endpoint->host, broker->ca_file != NULL, broker->cert_file != NULL};
 	char words[TLS_FAULT_WORDS];
-	bool local = tls_fault(ssl, note->tls, &setup, words);
+	bool local = tls_fault(note->tls_verified, note->tls, &setup, words);
 	uplink_note_lost(note, local ? UPLINK_SETUP : UPLINK_TLS, "TLS: %s", words);
 }
 
@@ -95,8 +96,10 @@ void uplink_note_closed(struct uplink_note *note)
 			note, UPLINK_CLOSED, "closed by the broker without an answer; %s", uplink_note_doubt(note));
 }
 
-void uplink_note_tls_text(struct uplink_note *note, const char *text)
+void uplink_note_tls_text(struct uplink_note *note, const void *ssl, const char *text)
 {
+	if (ssl)
+		note->tls_verified = tls_fault_verified(ssl);
 	if (note->tls[0])
 		return;
 	const char *last = strrchr(text, ':');

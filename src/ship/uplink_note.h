@@ -22,6 +22,7 @@ struct uplink_note {
 	enum uplink_fault fault;
 	char what[UPLINK_NOTE_WHAT];
 	char tls[120];     /* why TLS failed, if known */
+	long tls_verified; /* see tls_fault.h */
 	bool mqtt5, plain; /* how the attempt is made: what an end without a word may be about */
 };
 
@@ -36,16 +37,19 @@ void uplink_note_connected(struct uplink_note *note, bool session_present, const
 /* The end.  The first one counts. */
 void uplink_note_lost(struct uplink_note *note, enum uplink_fault fault, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* The end by an errno, by getaddrinfo's error, by TLS (ssl: see tls_fault.h), by a reason code of MQTT. */
+/* The end by an errno, by getaddrinfo's error, by TLS (what was noted of it), by a reason code of MQTT. */
 void uplink_note_errno(struct uplink_note *note, int error);
 void uplink_note_lookup(struct uplink_note *note, const char *host, int error);
-void uplink_note_tls(struct uplink_note *note, const void *ssl, const struct uplink_target *target);
+void uplink_note_tls(struct uplink_note *note, const struct uplink_target *target);
 void uplink_note_reason(struct uplink_note *note, int code);
 /* The end without a reason. */
 void uplink_note_closed(struct uplink_note *note);
 
-/* Keeps the last part of the first line that OpenSSL said: "error:0A000086:SSL routines::certificate verify failed". */
-void uplink_note_tls_text(struct uplink_note *note, const char *text);
+/*
+ * OpenSSL has said a line.  Keeps the last part of the first one, "error:0A000086:SSL routines::certificate verify
+ * failed", and what the verification has found by now (ssl: see tls_fault.h; NULL = it is gone).
+ */
+void uplink_note_tls_text(struct uplink_note *note, const void *ssl, const char *text);
 
 /* Tells what was noted.  True when something was; note may have begun anew meanwhile. */
 bool uplink_note_tell(struct uplink_note *note, const struct uplink_events *events);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../fake/handshake.h"
 #include "base/clock.h"
 #include "ship/outbox.h"
 #include "ship/publisher.h"
@@ -460,7 +461,7 @@ static void serve(void)
 	uplink->ops->step(uplink, fd.revents & (POLLIN | POLLERR | POLLHUP), fd.revents & POLLOUT);
 }
 
-static void open_uplink(bool clean_session)
+static void listen_to_uplink(void)
 {
 	memset(&heard, 0, sizeof(heard));
 	uplink->events = (struct uplink_events){.connected = hear_connected,
@@ -468,17 +469,35 @@ static void open_uplink(bool clean_session)
 		.acknowledged = hear_acknowledged,
 		.subscribed = hear_subscribed,
 		.message = hear_message};
+}
+
+static void open_uplink(bool clean_session)
+{
+	listen_to_uplink();
 	struct uplink_target target = {.broker = &broker, .endpoint = &endpoint, .clean_session = clean_session};
 	uplink->ops->open(uplink, &target);
 }
 
 /* Until it stands or has failed. */
-static void dial(bool clean_session)
+static void await_outcome(void)
 {
-	open_uplink(clean_session);
 	for (int i = 0; i < 500 && !heard.connected && !heard.lost; i++)
 		serve();
 	assert_true(heard.connected != heard.lost);
+}
+
+static void dial(bool clean_session)
+{
+	open_uplink(clean_session);
+	await_outcome();
+}
+
+/* With the object that is there. */
+static void dial_again(void)
+{
+	listen_to_uplink();
+	uplink->ops->reopen(uplink);
+	await_outcome();
 }
 
 static void attempt_session(bool clean_session)
@@ -499,12 +518,17 @@ static void attempt(void)
 	heard_forgets = false;
 }
 
-static void expect_fault(enum uplink_fault fault, const char *words)
+static void assert_fault(enum uplink_fault fault, const char *words)
 {
-	attempt();
 	if (!heard.lost || heard.fault != fault || !strstr(heard.what, words))
 		fail_msg("fault %d \"%s\", not %d \"%s\"", heard.lost ? (int)heard.fault : -1, heard.what, (int)fault,
 			words);
+}
+
+static void expect_fault(enum uplink_fault fault, const char *words)
+{
+	attempt();
+	assert_fault(fault, words);
 }
 
 static void write_secret(const char *text)
@@ -729,17 +753,23 @@ static void certificate(const char *name)
 	command(argv);
 }
 
-static void test_tls(void **state)
+static void tls_broker(const char *name)
 {
-	(void)state;
-	certificate("server");
-	certificate("other");
-	char extra[512], ca[128], other[128];
-	snprintf(ca, sizeof(ca), "%s/server.crt", dir);
-	snprintf(other, sizeof(other), "%s/other.crt", dir);
-	snprintf(extra, sizeof(extra), "allow_anonymous true\ncertfile %s\nkeyfile %s/server.key\n", ca, dir);
+	char extra[512];
+	snprintf(extra, sizeof(extra), "allow_anonymous true\ncertfile %s/%s.crt\nkeyfile %s/%s.key\n", dir, name, dir,
+		name);
 	configure(extra);
 	start_broker();
+}
+
+static void tls_attempts(bool at_once)
+{
+	static const char unknown[] = "TLS: the broker's certificate is signed by an authority that ";
+	handshake_at_once = at_once;
+	char ca[128], other[128];
+	snprintf(ca, sizeof(ca), "%s/server.crt", dir);
+	snprintf(other, sizeof(other), "%s/other.crt", dir);
+	tls_broker("server");
 	plan(4);
 	endpoint.tls = true;
 	assert_int_equal(uplink_mosquitto_init(&uplink), 0);
@@ -747,20 +777,55 @@ static void test_tls(void **state)
 	attempt();
 	assert_true(heard.connected);
 	broker.ca_file = other;
-	expect_fault(UPLINK_TLS, "authority that");
+	expect_fault(UPLINK_TLS, unknown);
 	broker.ca_file = NULL;
-	expect_fault(UPLINK_TLS, "authority that");
+	expect_fault(UPLINK_TLS, unknown);
 	endpoint.host = "localhost"; /* not in the certificate */
 	broker.ca_file = ca;
 	expect_fault(UPLINK_TLS, "not for the name localhost");
 	broker.ca_file = "/nowhere/ca.crt";
 	expect_fault(UPLINK_SETUP, "/nowhere/ca.crt");
+
+	/* One object, and each attempt has a reason of its own. */
+	endpoint.host = "127.0.0.1";
+	broker.ca_file = other;
+	dial(true);
+	assert_fault(UPLINK_TLS, unknown);
+	dial_again();
+	assert_fault(UPLINK_TLS, unknown);
+	halt(&broker_pid, SIGKILL);
+	configure("allow_anonymous true\n");
+	start_broker();
+	dial_again();
+	assert_fault(UPLINK_TLS, "a port without TLS");
+	halt(&broker_pid, SIGKILL);
+	tls_broker("other");
+	dial_again();
+	assert_true(heard.connected);
+	halt(&broker_pid, SIGKILL);
+	while (!heard.lost)
+		serve();
+	tls_broker("server");
+	dial_again();
+	assert_fault(UPLINK_TLS, unknown);
+	halt(&broker_pid, SIGKILL);
 	uplink_mosquitto_destroy(uplink);
+	handshake_at_once = false;
+}
+
+static void test_tls(void **state)
+{
+	(void)state;
+	certificate("server");
+	certificate("other");
+	tls_attempts(false);
+	tls_attempts(true);
 }
 
 int main(void)
 {
 	alarm(110); /* whatever hangs, ends */
+	handshake_at_once = false;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_all_qos_v311, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_all_qos_v5, setup, teardown),
