@@ -49,7 +49,7 @@ struct poison {
 	unsigned n_put_off;
 	unsigned losses; /* connections in a row that were dropped with something unacknowledged */
 	unsigned strikes;
-	bool takes; /* the broker took a reading since it last refused one so */
+	bool takes;    /* the broker took a reading since it last refused one so */
 	bool standing; /* the suspect: a standing message is known again by its topic, a reading by its sequence */
 	uint64_t suspect;
 	unsigned n_topics;

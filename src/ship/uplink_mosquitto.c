@@ -1,10 +1,9 @@
 /*
- * The uplink on libmosquitto (facts: of 2.0.11, measured), the only file that knows it.
+ * The uplink on libmosquitto (facts: of 2.0.11, measured).
  *
  * Why an own loop (loop_read, loop_write, loop_misc) and never mosquitto_loop_start: the library's thread ends without
- * a word on ordinary faults, and puts publishes on the wire before CONNECT while it reconnects.  threaded_set(true), so
- * that a publish only queues and nothing is written but in step().  The callbacks are the v5 ones also for MQTT 3.1.1:
- * the older ones take a refused publish for a good one.
+ * a word on ordinary faults, and puts publishes on the wire before CONNECT while it reconnects.  The callbacks are the
+ * v5 ones also for MQTT 3.1.1: the older ones take a refused publish for a good one.
  *
  * Callbacks only take notes: `connected` and `lost` are told after the library has returned, so that the object may be
  * destroyed in them, and `lost` once, however often the library says it (on_disconnect may come twice, and not at all
@@ -13,15 +12,11 @@
  * Invariant: while note.silent is set nothing of the library's is touched but to destroy it or to begin anew.
  * Thread: the publisher's; init before all threads, for it sets the environment.
  */
-#include "ship/uplink.h"
+#include "ship/uplink_mosquitto_inner.h"
 #include "base/clock.h"
-#include "ship/alias.h"
-#include "ship/pulse.h"
 #include "ship/socket.h"
-#include "ship/uplink_files.h"
 
 #include <errno.h>
-#include <mosquitto.h>
 #include <mqtt_protocol.h>
 #include <poll.h>
 #include <signal.h>
@@ -29,30 +24,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CLOSE_MS         250 /* for DISCONNECT to leave */
-#define SESSION_EXPIRY_S (24 * 3600)
-#define UNUSED           __attribute__((unused)) /* a callback's */
-
-struct uplink_mosquitto {
-	struct uplink uplink; /* first: the ops get a pointer to it */
-	struct mosquitto *mosq;
-	struct uplink_target target;
-	struct uplink_note note;
-	struct pulse pulse;
-	bool ipv4_only;    /* a name's IPv6 address did not answer */
-	bool ipv6_attempt; /* the attempt under way goes to one */
-	int held;          /* the socket that holds back what is written; -1 = none */
-	struct aliases aliases;
-	bool aliases_refused; /* by this endpoint, although it offers them */
-};
+#define CLOSE_MS 250                     /* for DISCONNECT to leave */
+#define UNUSED   __attribute__((unused)) /* a callback's */
 
 static struct uplink_mosquitto *self_of(struct uplink *uplink)
 {
 	return (struct uplink_mosquitto *)(void *)uplink;
 }
 
-/* A MOSQ_ERR_ or, of a DISCONNECT, a reason code; error is errno. */
-static void note_failure(struct uplink_mosquitto *self, int rc, int error)
+void uplink_mosquitto_failed(struct uplink_mosquitto *self, int rc, int error)
 {
 	struct uplink_note *note = &self->note;
 	self->aliases_refused |= rc == 0x94;
@@ -125,7 +105,7 @@ static void on_disconnect(
 	struct uplink_mosquitto *self = user;
 	/* Of a failed attempt step() knows more than the library tells here. */
 	if (self->note.active || self->note.connected || rc >= 0x80)
-		note_failure(self, rc, error);
+		uplink_mosquitto_failed(self, rc, error);
 }
 
 static void on_publish(
@@ -166,78 +146,13 @@ static void on_log(struct mosquitto *mosq, void *user, int level, const char *te
 		uplink_note_tls_text(&self->note, mosquitto_ssl_get(mosq), text);
 }
 
-static bool setup_user(struct uplink_mosquitto *self)
+static void uplink_listen(struct mosquitto *mosq)
 {
-	const struct plan_broker *broker = self->target.broker;
-	if (!broker->user)
-		return true;
-	char password[SECRET_MAX];
-	bool given;
-	if (!uplink_files_password(broker, password, &given, &self->note))
-		return false;
-	int rc = mosquitto_username_pw_set(self->mosq, broker->user, given ? password : NULL);
-	secret_wipe(password);
-	if (rc)
-		note_failure(self, rc, 0);
-	return rc == 0;
-}
-
-static bool setup_tls(struct uplink_mosquitto *self)
-{
-	const struct plan_broker *broker = self->target.broker;
-	if (!uplink_files_tls(broker, &self->note))
-		return false;
-	/* A refusal here must end the attempt: the library would go on without TLS. */
-	if (mosquitto_tls_opts_set(self->mosq, 1 /* SSL_VERIFY_PEER */, "tlsv1.2", NULL) ||
-		mosquitto_tls_set(self->mosq, broker->ca_file, broker->ca_file ? NULL : "/etc/ssl/certs",
-			broker->cert_file, broker->key_file, uplink_files_passphrase)) {
-		uplink_note_lost(&self->note, UPLINK_SETUP, "TLS can't be set up with these files");
-		return false;
-	}
-	return true;
-}
-
-static bool setup_object(struct uplink_mosquitto *self)
-{
-	const struct uplink_target *target = &self->target;
-	struct mosquitto *mosq = self->mosq = mosquitto_new(target->broker->client_id, target->clean_session, self);
-	if (!mosq) {
-		uplink_note_lost(&self->note, UPLINK_SETUP, "the client id can't be used: %s", strerror(errno));
-		return false;
-	}
-	mosquitto_threaded_set(mosq, true);
 	mosquitto_connect_v5_callback_set(mosq, on_connect);
 	mosquitto_disconnect_v5_callback_set(mosq, on_disconnect);
 	mosquitto_publish_v5_callback_set(mosq, on_publish);
 	mosquitto_subscribe_v5_callback_set(mosq, on_subscribe);
 	mosquitto_message_v5_callback_set(mosq, on_message);
-	mosquitto_int_option(
-		mosq, MOSQ_OPT_PROTOCOL_VERSION, target->broker->protocol == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
-	mosquitto_int_option(mosq, MOSQ_OPT_TCP_NODELAY, 1);
-	mosquitto_int_option(mosq, MOSQ_OPT_SEND_MAXIMUM, UINT16_MAX); /* the window is the publisher's */
-	if (target->will_topic && mosquitto_will_set_v5(mosq, target->will_topic, 7, "offline", target->will_qos,
-					  target->will_retain, NULL)) {
-		uplink_note_lost(&self->note, UPLINK_SETUP, "the will can't be set on %s", target->will_topic);
-		return false;
-	}
-	return !target->endpoint->tls || setup_tls(self);
-}
-
-/*
- * With MQTT 5 a session ends with its connection unless CONNECT says otherwise.  The library takes CONNECT properties
- * in its blocking connect only; that one stores them before it refuses the impossible keepalive, and the non-blocking
- * connect sends what is stored.  Should another version not do so, the broker will say that it has no session, which
- * costs duplicates and no messages.
- */
-static void setup_session(struct uplink_mosquitto *self)
-{
-	if (self->target.broker->protocol != 5 || self->target.clean_session)
-		return;
-	mosquitto_property *properties = NULL;
-	mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL, SESSION_EXPIRY_S);
-	mosquitto_connect_bind_v5(
-		self->mosq, self->target.endpoint->host, self->target.endpoint->port, 1, NULL, properties);
-	mosquitto_property_free_all(&properties);
 }
 
 /* The library tries the first address of a name only, when it does not block: binding makes it take an IPv4 one. */
@@ -254,7 +169,7 @@ static void uplink_dial(struct uplink_mosquitto *self, bool again)
 		       : mosquitto_connect_async(mosq, endpoint->host, endpoint->port,
 				 (int)pulse_ask_s(self->target.broker->keepalive_s));
 	if (rc > 0)
-		note_failure(self, rc, errno);
+		uplink_mosquitto_failed(self, rc, errno);
 	else
 		self->ipv6_attempt = socket_is_ipv6(mosquitto_socket(mosq)) && socket_host_is_name(endpoint->host);
 }
@@ -286,8 +201,8 @@ static int mosquitto_uplink_open(struct uplink *uplink, const struct uplink_targ
 		self->ipv4_only = self->aliases_refused = false;
 	self->target = *target;
 	uplink_note_begin(&self->note, &self->target);
-	if (setup_object(self) && setup_user(self)) {
-		setup_session(self);
+	if (uplink_mosquitto_object(self)) {
+		uplink_listen(self->mosq);
 		uplink_dial(self, false);
 	}
 	return uplink_begun(self);
@@ -299,7 +214,7 @@ static int mosquitto_uplink_reopen(struct uplink *uplink)
 	uplink_note_begin(&self->note, &self->target);
 	if (!self->mosq)
 		uplink_note_lost(&self->note, UPLINK_REFUSED, "nothing to open again");
-	else if (setup_user(self))
+	else if (uplink_mosquitto_user(self))
 		uplink_dial(self, true);
 	return uplink_begun(self);
 }
@@ -400,7 +315,7 @@ static bool uplink_tries_ipv4(struct uplink_mosquitto *self, int rc, int error)
 	if (!self->note.lost)
 		return true;
 	self->note.lost = false; /* there is none: the first failure is the one that says something */
-	note_failure(self, rc, error);
+	uplink_mosquitto_failed(self, rc, error);
 	return false;
 }
 
@@ -410,9 +325,9 @@ static bool uplink_returned(struct uplink_mosquitto *self, int rc, int error)
 	if (uplink_tries_ipv4(self, rc, error))
 		return true;
 	if (rc > 0)
-		note_failure(self, rc, error);
+		uplink_mosquitto_failed(self, rc, error);
 	else if (mosquitto_socket(self->mosq) < 0)
-		note_failure(self, MOSQ_ERR_CONN_LOST, 0);
+		uplink_mosquitto_failed(self, MOSQ_ERR_CONN_LOST, 0);
 	if (self->note.lost && !self->note.active)
 		self->ipv4_only = false;
 	return uplink_note_tell(&self->note, &self->uplink.events);
