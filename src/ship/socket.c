@@ -4,6 +4,7 @@
 #include "ship/socket.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -31,6 +32,19 @@ void socket_let_go(int *held, int fd)
 void socket_unacknowledged_ms(int fd, unsigned ms)
 {
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
+int socket_failure(int fd)
+{
+	int error = 0;
+	struct tcp_info info = {0};
+	socklen_t n = sizeof(error), n_info = sizeof(info);
+	/* A round trip is measured by the time that there is a connection. */
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n_info) < 0 || info.tcpi_state != TCP_CLOSE || info.tcpi_rtt)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error == 0)
+		return ECONNREFUSED;
+	return error;
 }
 
 bool socket_has_bytes(int fd)

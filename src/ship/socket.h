@@ -18,6 +18,10 @@ void socket_let_go(int *held, int fd);
 /* Bytes that nobody acknowledges for so long are a dead link (TCP_USER_TIMEOUT, tcp(7)). */
 void socket_unacknowledged_ms(int fd, unsigned ms);
 
+/* Why the attempt to connect has failed; 0: it is under way, or there is or was a connection.  "Refused" also when
+ * somebody has read the kernel's own word already. */
+int socket_failure(int fd);
+
 /* Does something wait to be read? */
 bool socket_has_bytes(int fd);
 

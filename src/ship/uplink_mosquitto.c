@@ -333,13 +333,24 @@ static bool uplink_returned(struct uplink_mosquitto *self, int rc, int error)
 	return uplink_note_tell(&self->note, &self->uplink.events);
 }
 
+/* An attempt that has failed while the library would go on with its TLS handshake for ever: the errno, or 0. */
+static int uplink_hopeless(const struct uplink_mosquitto *self)
+{
+	int fd = mosquitto_socket(self->mosq);
+	return self->note.active || fd < 0 ? 0 : socket_failure(fd);
+}
+
 static void mosquitto_uplink_step(struct uplink *uplink, bool readable, bool writable)
 {
 	struct uplink_mosquitto *self = self_of(uplink);
 	if (!self->mosq || self->note.silent)
 		return;
-	int rc;
+	int rc, failure = uplink_hopeless(self);
 	int64_t now_us = clock_now(&clock_system);
+	if (failure) {
+		uplink_returned(self, MOSQ_ERR_ERRNO, failure);
+		return;
+	}
 	if (readable) {
 		if (socket_has_bytes(mosquitto_socket(self->mosq)))
 			pulse_heard(&self->pulse, now_us);

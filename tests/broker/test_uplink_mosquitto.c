@@ -452,8 +452,11 @@ static void hear_message(void *user, const struct uplink_message *message)
 		message->payload_n ? (const char *)message->payload : "", message->qos, message->retained ? "r" : "");
 }
 
+static unsigned n_served;
+
 static void serve(void)
 {
+	n_served++;
 	struct pollfd fd = {.fd = uplink->ops->fd(uplink), .events = POLLIN};
 	if (uplink->ops->wants_write(uplink))
 		fd.events |= POLLOUT;
@@ -739,6 +742,15 @@ static void test_nobody_there(void **state)
 	expect_fault(UPLINK_REFUSED, "refused");
 	endpoint.host = "no-such-host.invalid";
 	expect_fault(UPLINK_NAME, "no-such-host.invalid");
+	endpoint.tls = true; /* the library begins the handshake without looking whether there is a connection */
+	broker.ca_file = "/etc/ssl/certs/ca-certificates.crt";
+	static const char *const hosts[] = {"127.0.0.1", "localhost"};
+	for (size_t i = 0; i < 2; i++) {
+		endpoint.host = hosts[i];
+		unsigned before = n_served;
+		expect_fault(UPLINK_REFUSED, "refused");
+		assert_in_range(n_served - before, 0, 3);
+	}
 	uplink_mosquitto_destroy(uplink);
 }
 
