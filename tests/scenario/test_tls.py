@@ -166,6 +166,17 @@ class Tls(Scenario):
             wait_until(lambda g=gateway: " is back after " in g.text(), "the connection is back")
             self.assertEqual(gateway.stop(), 0)
 
+    def test_an_old_server_and_none(self):
+        """openssl speaks TLS 1.1 when it is told to; a port where nobody listens is told as without TLS."""
+        old = free_port()
+        server = self.start(["openssl", "s_server", "-accept", "127.0.0.1:%d" % old, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0",
+                             "-cert", self.file("good.crt"), "-key", self.file("good.key")], "old", stdin=subprocess.PIPE)
+        wait_until(lambda: "ACCEPT" in server.text(), "the old server")
+        self.expect({
+            "old": ("mqtts://127.0.0.1:%d" % old, self.trust("ca"), "TLS: the broker speaks no TLS 1.2 or newer; trying"),
+            "none": ("mqtts://127.0.0.1:%d" % free_port(), self.trust("ca"), "Connection refused; trying"),
+        })
+
     def test_certificates_of_ours(self):
         ports = {name: free_port() for name in ("good", "asking")}
         plain = self.broker(extra="allow_anonymous true\n%s%scafile %s\nrequire_certificate true\n" % (
