@@ -1,14 +1,15 @@
 /*
  * Waits between attempts and the words about them.  See retry.h.
  *
- * One line when an outage begins, one more for each further kind of fault in it, reminders at growing intervals, and
- * one line with its length when it ends.
+ * One line when an outage begins, one more for each further fault in it (by its words), reminders at growing intervals,
+ * and one line with its length when it ends.
  *
  * In the first minute an attempt follows a failure within a second, so that a broker which is only restarted is missed
  * no longer than it is away; then the waits double.  They double at once with a broker that takes connections and drops
  * them: the minute counts from the last connection that was stable, and those that were not count as failures.
  */
 #include "ship/retry.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -80,9 +81,10 @@ static void retry_tell(struct retry *retry, enum uplink_fault fault, const char 
 	bool due = complaint_raise(&retry->outage, now_us);
 	if (retry->outage.count == 1)
 		retry->was_connected = connected;
-	if (!due && (retry->told & 1u << fault))
+	uint64_t bit = UINT64_C(1) << hash_fold(hash_text(what)) % 64;
+	if (!due && (retry->told & bit))
 		return;
-	retry->told |= 1u << fault;
+	retry->told |= bit;
 	bool act = retry_is_slow(fault) || fault == UPLINK_SETUP || fault == UPLINK_TLS;
 	const char *hint = "";
 	if (retry->short_lives >= 3)

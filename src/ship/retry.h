@@ -31,7 +31,7 @@ struct retry {
 	struct complaint outage;
 	bool was_connected; /* the outage began with a loss */
 	bool ever_connected;
-	unsigned told;        /* bits of the faults that were told in this outage */
+	uint64_t told;        /* bits of the faults that were told in this outage, by a hash of their words */
 	unsigned short_lives; /* connections in a row that the broker closed soon without a reason */
 };
 

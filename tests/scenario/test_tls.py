@@ -161,6 +161,10 @@ class Tls(Scenario):
             with self.subTest(name + how):
                 wait_until(lambda g=gateway: "TLS: " in g.text(), words)
                 self.assertIn(words, gateway.text())
+        broker = restarted(broker, "stranger")  # another fault in the same outage is told too
+        for (name, how), gateway in gateways.items():
+            with self.subTest(name + how):
+                wait_until(lambda g=gateway: WRONG["stranger"] in g.text(), WRONG["stranger"])
         restarted(broker, "good")
         for gateway in gateways.values():
             wait_until(lambda g=gateway: " is back after " in g.text(), "the connection is back")
