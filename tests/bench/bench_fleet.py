@@ -29,7 +29,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
 from bench_tcp import cpu_seconds, status_of  # noqa: E402
 from harness import BUSFERRY, Scenario, free_port, wait_until  # noqa: E402
-from rabbit_cluster import RabbitCluster, why_not  # noqa: E402
+from rabbit_cluster import RabbitCluster  # noqa: E402
+from rabbit_node import missing  # noqa: E402
 from witness import Witness  # noqa: E402
 
 PER_DEVICE = 10
@@ -242,8 +243,8 @@ def main():
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))
     for name in options.broker or ("mosquitto", "cluster"):
-        if name == "cluster" and why_not():
-            print("cluster: SKIPPED, " + why_not())
+        if name == "cluster" and missing():
+            print("cluster: SKIPPED, " + missing())
             continue
         print("%s: %d gateways of %d metrics each %g s, %d sites" % (
             name, options.gateways, options.metrics, options.every, options.sites), flush=True)

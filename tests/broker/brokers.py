@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 
+import rabbit_node
 from harness import HERE, MOSQUITTO, PATIENCE, Process, free_port, wait_until
 
 AEDES_VERSION = "1.2.0"
@@ -135,42 +136,15 @@ class RabbitMQ(Broker):
     qos2 = False
     resumes = False
     topic = staticmethod(lambda topic: topic.replace(".", "/").replace("*", "+"))
-    bin = "/usr/lib/rabbitmq/bin"
-
-    @classmethod
-    def missing(cls):
-        return None if os.path.exists(cls.bin + "/rabbitmq-server") and shutil.which("epmd") else \
-            "no rabbitmq-server on this machine"
+    missing = staticmethod(rabbit_node.missing)
 
     def prepare(self):
-        for folder in ("home", "mnesia", "log"):
-            os.mkdir(self.path(folder))
-        with open(os.open(self.path("home/.erlang.cookie"), os.O_WRONLY | os.O_CREAT, 0o600), "w",
-                  encoding="utf-8") as f:
-            f.write("BUSFERRYTEST")
-        self.write("enabled_plugins", "[rabbitmq_mqtt].\n")
-        self.write("rabbitmq.conf", "\n".join([
-            "listeners.tcp.1 = 127.0.0.1:%d" % free_port(), "mqtt.listeners.tcp.1 = 127.0.0.1:%d" % self.port,
-            "mqtt.allow_anonymous = true", "mqtt.default_user = guest", "mqtt.default_pass = guest", "mqtt.vhost = /",
-            "mqtt.exchange = amq.topic", "log.console = false", "log.file.level = warning",
-            "vm_memory_high_watermark.absolute = 512MB", "disk_free_limit.absolute = 50MB"]) + "\n")
         epmd = free_port()
-        local = "-kernel inet_dist_use_interface {127,0,0,1}"
-        self.env = {
-            "HOME": self.path("home"), "RABBITMQ_NODENAME": "busferry%d@localhost" % self.port,
-            "RABBITMQ_CONFIG_FILE": self.path("rabbitmq.conf"), "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_ENABLED_PLUGINS_FILE": self.path("enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": self.path("mnesia"), "RABBITMQ_LOG_BASE": self.path("log"),
-            "RABBITMQ_PID_FILE": self.path("rabbit.pid"), "RABBITMQ_GENERATED_CONFIG_DIR": self.path("gen"),
-            "RABBITMQ_DIST_PORT": str(free_port()), "ERL_EPMD_PORT": str(epmd), "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": local, "RABBITMQ_CTL_ERL_ARGS": local,
-            "RUNNING_UNDER_SYSTEMD": "true",  # its script then becomes the broker, so that the pid in hand is its own
-        }
-        # A port mapper of its own: the server would start one that stays.
-        self.helpers.append(Process(["epmd", "-port", str(epmd), "-address", "127.0.0.1"], self.path("epmd.out")))
+        self.told = rabbit_node.prepare(self.dir, "busferry%d@localhost" % self.port, self.port, free_port(), free_port(), epmd)
+        self.helpers.append(Process(rabbit_node.epmd(epmd), self.path("epmd.out")))
 
     def command(self):
-        return [self.bin + "/rabbitmq-server"], self.env
+        return self.told
 
 
 class ActiveMQ(Broker):

@@ -13,7 +13,8 @@ import time
 import unittest
 
 from harness import PATIENCE, Scenario, free_port, wait_until
-from rabbit_cluster import N_NODES, START_S, RabbitCluster, why_not
+from rabbit_cluster import N_NODES, START_S, RabbitCluster
+from rabbit_node import missing
 from witness import Witness
 
 ROUNDS = int(os.environ.get("BUSFERRY_CLUSTER_ROUNDS", "1"))
@@ -129,7 +130,7 @@ class Cluster(Scenario):
 
 
 if __name__ == "__main__":
-    reason = why_not()
+    reason = missing()
     if reason:
         print("SKIPPED: " + reason)
         sys.exit(77)
