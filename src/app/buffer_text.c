@@ -2,6 +2,7 @@
  * The buffer in JSON.  See buffer_text.h.
  */
 #include "app/buffer_text.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #include <string.h>
@@ -67,7 +68,7 @@ void buffer_status_json(struct json *json, const struct buffer_facts *facts)
 	json_bool(json, "durable", facts->durable);
 	json_int(json, "waiting", (int64_t)facts->waiting);
 	known(json, facts, "in_flight", (int64_t)facts->in_flight);
-	if (facts->oldest_ms)
+	if (facts->oldest_ms && clock_plausible(facts->oldest_ms))
 		json_int(json, "oldest", facts->oldest_ms);
 	else
 		json_null(json, "oldest");

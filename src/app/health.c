@@ -55,6 +55,7 @@ void health_init(struct health *health, struct gateway *gateway, int64_t now_us)
 		.fed_at = now_us,
 		.status_at = now_us,
 		.stats_at = now_us + STATS_EVERY_US};
+	clock_watch_init(&health->clock, &clock_system);
 }
 
 static void feed_watchdog(struct health *health, int64_t now_us)
@@ -102,6 +103,7 @@ int64_t health_step(struct health *health, int64_t now_us)
 		feed_watchdog(health, now_us);
 	if (now_us >= health->status_at) {
 		health->status_at = now_us + STATUS_EVERY_US;
+		clock_watch_look(&health->clock);
 		tell_status(health);
 	}
 	if (now_us >= health->stats_at) {

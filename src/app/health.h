@@ -6,7 +6,7 @@
 #define APP_HEALTH_H
 
 #include "app/gateway.h"
-#include "base/clock.h"
+#include "base/clock_watch.h"
 
 struct health {
 	struct gateway *gateway;
@@ -14,6 +14,7 @@ struct health {
 	int64_t fed_at, status_at, stats_at;
 	char status[200];
 	bool ready;
+	struct clock_watch clock;
 };
 
 void health_init(struct health *health, struct gateway *gateway, int64_t now_us);

@@ -96,7 +96,7 @@ static void buffer_json(struct json *json, struct outbox *outbox, struct store *
 	json_object(json, "buffer");
 	json_int(json, "waiting", (int64_t)counts.waiting);
 	json_int(json, "bytes", (int64_t)counts.waiting_bytes);
-	if (counts.oldest_ms)
+	if (counts.oldest_ms && clock_plausible(counts.oldest_ms))
 		json_int(json, "oldest", counts.oldest_ms);
 	else
 		json_null(json, "oldest");
@@ -151,7 +151,10 @@ int stats_json(struct gateway *gateway, char *text, size_t size)
 	struct json json = json_into(text, size);
 	int64_t up_us = clock_now(&clock_system) - gateway_started_at(gateway);
 	json_object(&json, NULL);
-	json_int(&json, "time", clock_system.wall_ms(&clock_system));
+	int64_t time_ms = clock_system.wall_ms(&clock_system);
+	json_int(&json, "time", time_ms);
+	if (!clock_plausible(time_ms))
+		json_text(&json, "clock", "unset");
 	json_int(&json, "uptime_s", up_us / 1000000);
 	json_object(&json, "buses");
 	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {

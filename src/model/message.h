@@ -26,6 +26,7 @@ struct message {
 	uint8_t qos;
 	bool retain;
 	bool json;        /* the payload is a JSON object: marks may be added before its closing brace */
+	bool line;        /* the payload is influx line protocol: its time stands at its end */
 	bool buffer;      /* may wait on disk */
 	bool latest_only; /* of those that wait with this topic only the newest is kept */
 	enum message_kind kind;

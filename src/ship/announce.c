@@ -36,7 +36,7 @@ struct announce {
 	const struct plan *plan;
 	const struct clock *clock;
 	struct message_sink *messages;
-	int64_t started_ms;
+	int64_t started_ms, started_us;
 	struct arena arena;      /* of the topics */
 	const char *state_topic; /* NULL: nothing is told of the gateway's own state */
 	const char *info_topic, *stats_topic;
@@ -93,6 +93,15 @@ static int info_init(struct announce *announce)
 	}
 }
 
+/* The clock may have been set since. */
+static int64_t announce_started_ms(const struct announce *announce)
+{
+	const struct clock *clock = announce->clock;
+	if (clock_plausible(announce->started_ms))
+		return announce->started_ms;
+	return clock->wall_ms(clock) - (clock_now(clock) - announce->started_us) / 1000;
+}
+
 static void announce_info(struct announce *announce)
 {
 	const char *broker_url = announce->plan->broker.endpoints[announce->endpoint].url;
@@ -103,7 +112,7 @@ static void announce_info(struct announce *announce)
 			log_warning("%s: more devices than it can hold: what a later map leaves out will stay retained "
 				    "at the broker",
 				announce->info_topic);
-		n = info_print(announce->plan, announce->started_ms, broker_url, (enum info_detail)detail,
+		n = info_print(announce->plan, announce_started_ms(announce), broker_url, (enum info_detail)detail,
 			announce->info, announce->info_size);
 	}
 	announce->info_due = false;
@@ -216,6 +225,7 @@ int announce_init(const struct plan *plan, const struct clock *clock, struct mes
 		.clock = clock,
 		.messages = messages,
 		.started_ms = clock->wall_ms(clock),
+		.started_us = clock_now(clock),
 	};
 	announce->state_topic = arena_format(&announce->arena, "%s/state", plan->gateway_topic);
 	announce->info_topic = arena_format(&announce->arena, "%s/info", plan->gateway_topic);

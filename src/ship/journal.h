@@ -29,7 +29,9 @@ struct journal_span {
 struct journal_row {
 	uint64_t sequence;
 	struct message message;
-	bool again; /* it may have been sent before it was written */
+	bool again;    /* it may have been sent before it was written */
+	uint64_t boot; /* 0; or the clock was not set: message.time_ms says nothing, message.put_at is the instant of
+			  the reading, to the ms, after that start of the machine (clock_boot) */
 };
 
 /* What was found when the file was opened. */
@@ -107,6 +109,20 @@ int journal_peek(struct journal *journal, uint64_t first, uint64_t last, size_t 
 int journal_look(const char *path, struct journal **ret_journal);
 
 void journal_size(struct journal *journal, struct journal_size *ret_size);
+
+/* How far the wall clock is ahead of the monotonic one, in one start of the machine, ms; 0 = it was not set yet. */
+#define JOURNAL_CLOCKS 8
+struct journal_clock {
+	uint64_t boot;
+	int64_t offset_ms;
+};
+
+/* Notes of clocks, on disk when it returns: of a boot in which rows are written while the clock is not set, and again
+ * when it is.  The last few are kept.  0; -EBADMSG, -errno as journal_write. */
+int journal_note_clock(struct journal *journal, const struct journal_clock *clock);
+int journal_clocks(struct journal *journal, struct journal_clock ret_clocks[JOURNAL_CLOCKS], size_t *ret_n);
+/* When there are no rows of theirs. */
+int journal_forget_clocks(struct journal *journal);
 
 /* For acked_open: where the file really is, and the number of this opening, which no other one has. */
 const char *journal_path(const struct journal *journal);

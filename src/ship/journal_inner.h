@@ -51,6 +51,9 @@ int journal_append(struct journal *journal, const struct journal_row *rows, size
 /* Pages of the file that hold something.  0; -EBADMSG, -errno. */
 int journal_used_pages(struct journal *journal, int64_t *ret_pages);
 
+/* journal_clocks of a file that need not be sound. */
+int journal_clocks_of(struct sqlite3 *db, struct journal_clock ret_clocks[JOURNAL_CLOCKS], size_t *ret_n);
+
 /* Deletes what was noted as done in the opening before, and begins a new one.  0; -EBADMSG, -errno. */
 int journal_begin(struct journal *journal);
 

@@ -4,13 +4,13 @@
  * The table
  *
  *     msg(id INTEGER PRIMARY KEY,  the sequence: the order of the rows, never used again
- *         ts,                      wall time of the reading, ms
- *         flags,                   see journal_row.h
+ *         ts, flags,               when it was read, and how it is published: see journal_row.h
  *         topic, body,
  *         crc)                     CRC-32 of all of the above, so that a row stands alone
  *     meta(k, v)                   'next': the first sequence that nobody has reserved
  *                                  'rows': how many there are, kept within each transaction
  *                                  'opening': a number for acked.h, another one in each opening
+ *                                  'clock-BOOT': see journal_clock.c
  *     latest                       an index over the few rows of which only the newest of a topic is kept
  *
  * The rule of validity: a row counts only if its CRC fits.  A flipped bit in a SQLite page is otherwise a silently
@@ -190,6 +190,8 @@ static int open_db(struct journal *journal, const char *path)
 /* What the damaged file says of itself. */
 struct last_words {
 	int64_t next, rows, pages, opening; /* 0 = unknown */
+	struct journal_clock clocks[JOURNAL_CLOCKS];
+	size_t n_clocks;
 };
 
 /* The last thing that SQLite can do for it: its log goes into it, if that is of this file. */
@@ -208,6 +210,7 @@ static struct last_words hear_last_words(const char *path)
 		journal_db_ask(db, "SELECT v FROM meta WHERE k='rows'", &words.rows);
 		journal_db_ask(db, "SELECT v FROM meta WHERE k='opening'", &words.opening);
 		journal_db_ask(db, "PRAGMA page_count", &words.pages);
+		journal_clocks_of(db, words.clocks, &words.n_clocks);
 		journal_db_run(db, "PRAGMA wal_checkpoint(TRUNCATE)");
 	}
 	journal_db_close(db);
@@ -241,9 +244,13 @@ static int fill(struct journal *journal, const struct last_words *words, struct 
 	char text[192];
 	snprintf(text, sizeof(text),
 		"PRAGMA synchronous=OFF; UPDATE meta SET v = %lld WHERE k='next';"
-		"INSERT INTO meta VALUES('opening', %lld); BEGIN IMMEDIATE",
+		"INSERT INTO meta VALUES('opening', %lld)",
 		words->next > 0 && words->next < NEXT_MAX ? (long long)words->next : 1, (long long)words->opening);
 	int rc = journal_db_run(journal->db, text);
+	for (size_t i = words->n_clocks; i > 0 && rc == 0; i--) /* the one without an offset comes last */
+		rc = journal_note_clock(journal, &words->clocks[i - 1]);
+	if (rc == 0)
+		rc = journal_db_run(journal->db, "BEGIN IMMEDIATE");
 	if (rc < 0)
 		return rc;
 	rc = journal_salvage(journal->path, rescue_row, &rescue, &found->damaged);

@@ -8,9 +8,13 @@
 #include "ship/journal.h"
 
 struct journal_columns {
-	int64_t id;    /* the sequence */
-	int64_t ts;    /* wall time of the reading, ms */
-	int64_t flags; /* QoS in bits 0-1, retain 4, json 8, again 16, latest 32; the expiry in seconds from bit 32 */
+	int64_t id; /* the sequence */
+	/* Wall time of the reading, ms.  With `unset`: its monotonic instant, ms, in bits 0-39, the low 23 bits of the
+	 * boot from bit 40. */
+	int64_t ts;
+	/* QoS in bits 0-1, retain 4, json 8, again 16, latest 32, unset 64, influx 128; the other 24 bits of the boot
+	 * from bit 8; the expiry in seconds from bit 32. */
+	int64_t flags;
 	const char *topic;
 	size_t topic_n;
 	const void *body; /* never NULL when packed */

@@ -170,8 +170,9 @@ struct record *lane_append(struct lane *lane, const struct message *message, siz
 		.topic_n = (uint16_t)topic_n,
 		.state = RECORD_WAITING,
 		.qos = message->qos,
-		.flags = (uint8_t)((message->retain ? RECORD_RETAIN : 0) | (message->json ? RECORD_JSON : 0) |
-				   (message->buffer ? RECORD_BUFFER : 0) | (message->latest_only ? RECORD_LATEST : 0)),
+		.flags = (uint16_t)((message->retain ? RECORD_RETAIN : 0) | (message->json ? RECORD_JSON : 0) |
+				    (message->buffer ? RECORD_BUFFER : 0) | (message->latest_only ? RECORD_LATEST : 0) |
+				    (message->line ? RECORD_LINE : 0)),
 	};
 	memcpy(record->bytes, message->topic, topic_n + 1);
 	if (message->payload_n)
@@ -371,7 +372,7 @@ void lane_return(struct lane *lane, struct record *record)
 		if (latest_grow(&lane->latest) == 0)
 			latest_add(&lane->latest, record);
 		else
-			record->flags &= (uint8_t)~RECORD_LATEST; /* then it is kept beside a newer one */
+			record->flags &= (uint16_t)~RECORD_LATEST; /* then it is kept beside a newer one */
 	}
 	struct segment *segment = record->segment;
 	lane_forget(lane, record);

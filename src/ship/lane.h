@@ -27,6 +27,9 @@ enum record_flags {
 	RECORD_AGAIN = 32,    /* the broker may have it */
 	RECORD_LATEST = 64,   /* of its topic only the newest waits */
 	RECORD_STORED = 128,  /* the journal has it, or is about to */
+	RECORD_LINE = 256,    /* influx line protocol */
+	RECORD_UNSET = 512,   /* read while the clock was not set, which can be corrected: time_ms is right when it is
+				 plausible, else put_us tells it once the clock is set */
 };
 
 /* One message where it lies.  `bytes` holds the topic with its NUL, then the payload. */
@@ -39,7 +42,8 @@ struct record {
 	uint32_t payload_n;
 	uint32_t expire_s;
 	uint16_t topic_n; /* without its NUL */
-	uint8_t state, qos, flags;
+	uint8_t state, qos;
+	uint16_t flags;
 	char bytes[];
 };
 

@@ -95,6 +95,8 @@ static int outbox_put_reading(struct outbox *outbox, const struct message *messa
 		return -ENOBUFS;
 	}
 	record->put_us = now_us;
+	if (!clock_plausible(record->time_ms))
+		record->flags |= RECORD_UNSET;
 	if (record->qos > 0 && record->flags & RECORD_BUFFER)
 		outbox->storable = record->sequence;
 	outbox_note_newest(outbox, record);
@@ -213,6 +215,7 @@ int outbox_init(
 		return error;
 	}
 	pthread_mutex_init(&outbox->mutex, NULL);
+	dates_init(&outbox->dates, clock);
 	*ret_outbox = outbox;
 	return 0;
 }
@@ -277,13 +280,22 @@ bool outbox_settled(struct outbox *outbox)
 	return settled;
 }
 
+/* Reads the clock under the mutex, but only for what was read while it was not set. */
+int64_t outbox_date(const struct outbox *outbox, const struct record *record)
+{
+	if (!(record->flags & RECORD_UNSET) || clock_plausible(record->time_ms))
+		return record->time_ms;
+	int64_t time_ms = dates_of_instant(&outbox->dates, record->put_us);
+	return time_ms ? time_ms : record->time_ms;
+}
+
 /* Wherever it lies; while nobody has looked at the first row on disk, the oldest in memory. */
 static int64_t outbox_oldest_ms(const struct outbox *outbox)
 {
 	const struct record *back = lane_oldest(&outbox->backlog), *reading = lane_oldest(&outbox->readings);
 	const struct record *oldest = !reading || (back && back->sequence < reading->sequence) ? back : reading;
 	bool on_disk = outbox->n_disk && outbox->disk_seen && (!oldest || outbox->disk_first < oldest->sequence);
-	return on_disk ? outbox->disk_oldest_ms : oldest ? oldest->time_ms : 0;
+	return on_disk ? outbox->disk_oldest_ms : oldest ? outbox_date(outbox, oldest) : 0;
 }
 
 void outbox_counts(struct outbox *outbox, struct outbox_counts *ret_counts)

@@ -28,7 +28,8 @@ struct outbox_counts {
 	uint64_t waiting; /* messages not yet done, in flight included */
 	uint64_t waiting_bytes;
 	uint64_t in_flight;
-	int64_t oldest_ms; /* time of the oldest reading waiting; 0 = none, or nobody has looked on the disk yet */
+	int64_t oldest_ms; /* time of the oldest reading waiting; 0 = none, or nobody has looked on the disk yet; not
+			      plausible while the clock is not set */
 	uint64_t taken;    /* readings put since start, also those that were dropped at once */
 	uint64_t done;     /* acknowledged, or handed to the socket at QoS 0 */
 	uint64_t dropped_full, dropped_offline /* QoS 0 without a broker */, dropped_refused, dropped_expired,

@@ -64,7 +64,7 @@ void outbox_evict(struct outbox *outbox)
 			continue;
 		if (!outbox->disk_first) {
 			outbox->disk_first = outbox->disk_seen = oldest->sequence;
-			outbox->disk_oldest_ms = oldest->time_ms;
+			outbox->disk_oldest_ms = outbox_date(outbox, oldest);
 		}
 		outbox->disk_last = oldest->sequence;
 		outbox->n_disk++;
@@ -74,12 +74,16 @@ void outbox_evict(struct outbox *outbox)
 		outbox->evict_stuck_at = outbox->stored_upto;
 }
 
-/* The monotonic instant of its reading by the wall clock, if both of its times can be right; else now. */
-static int64_t put_us_of(const struct outbox *outbox, const struct journal_row *row)
+/*
+ * The monotonic instant of its reading: known when the clock was not set in this start of the machine; else by the wall
+ * clock, if both of its times can be right; else now, so that nothing grows too old by a time that is not true.
+ */
+static int64_t put_us_of(struct outbox *outbox, const struct journal_row *row)
 {
-	int64_t now_us = clock_now(outbox->clock), wall_ms = outbox->clock->wall_ms(outbox->clock);
-	int64_t age_ms = wall_ms - row->message.time_ms;
-	return age_ms > 0 && clock_plausible(row->message.time_ms) ? now_us - age_ms * 1000 : now_us;
+	if (row->boot && row->boot == outbox->dates.boot)
+		return row->message.put_at;
+	int64_t age_ms = dates_age_ms(&outbox->dates, dates_of_row(&outbox->dates, row));
+	return clock_now(outbox->clock) - age_ms * 1000;
 }
 
 /* The row becomes a record at the end of a lane.  Under the mutex. */
@@ -90,7 +94,11 @@ static struct record *outbox_recall(
 	if (!record)
 		return NULL;
 	record->put_us = put_us;
-	record->flags |= (uint8_t)(RECORD_STORED | (row->again ? RECORD_AGAIN : 0));
+	record->flags |= (uint16_t)(RECORD_STORED | (row->again ? RECORD_AGAIN : 0));
+	if (row->boot)
+		record->time_ms = dates_of_row(&outbox->dates, row);
+	if (row->boot && (row->boot == outbox->dates.boot || record->time_ms))
+		record->flags |= RECORD_UNSET;
 	if (outbox->n_disk)
 		outbox->n_disk--;
 	else
@@ -131,7 +139,7 @@ static uint64_t lane_loses_rows(struct lane *lane, uint64_t upto, uint64_t *drop
 		if (!(record->flags & RECORD_STORED))
 			continue;
 		n++;
-		record->flags &= (uint8_t)~RECORD_STORED;
+		record->flags &= (uint16_t)~RECORD_STORED;
 		if (record->state == RECORD_WAITING) {
 			lane_remove(lane, record);
 			(*dropped)++;
@@ -217,7 +225,7 @@ bool outbox_look_at(void *user, const struct journal_row *row)
 	if (over)
 		outbox->disk_first = row->sequence + 1;
 	outbox->disk_seen = over ? 0 : outbox->disk_first;
-	outbox->disk_oldest_ms = row->message.time_ms;
+	outbox->disk_oldest_ms = dates_of_row(&outbox->dates, row);
 	outbox_end_range(outbox);
 	pthread_mutex_unlock(&outbox->mutex);
 	return over;

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "ship/acked.h"
+#include "ship/dates.h"
 #include "ship/journal.h"
 #include "ship/lane.h"
 #include "ship/outbox.h"
@@ -39,6 +40,7 @@ struct outbox {
 
 	pthread_mutex_t mutex;
 	struct lane readings, standing;
+	struct dates dates;
 	bool connected, attempted;
 	uint64_t born;     /* the first sequence of this process */
 	uint64_t boundary; /* the first sequence that counts as put in this connection */
@@ -79,6 +81,9 @@ struct outbox {
 void outbox_wake(struct outbox *outbox);
 
 uint64_t outbox_waiting(const struct outbox *outbox);
+
+/* When a reading was read, ms: its own time, or what became known of it since.  Under the mutex. */
+int64_t outbox_date(const struct outbox *outbox, const struct record *record);
 
 /* Says that readings were dropped for lack of room; outside of the mutex. */
 void outbox_tell_full(const struct outbox *outbox, uint64_t dropped);

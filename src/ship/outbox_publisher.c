@@ -11,6 +11,7 @@
  * Thread: the publisher's; the mutex guards everything.
  */
 #include "ship/outbox_inner.h"
+#include "ship/payload_date.h"
 
 #include <errno.h>
 #include <string.h>
@@ -138,6 +139,16 @@ static bool outbox_retains(const struct outbox *outbox, const struct record *rec
 	return at >= 0 && (!beside || (outbox->newest && outbox->newest[at] <= record->sequence));
 }
 
+/* What was read while the clock was not set is dated on its way out.  payload: the copy.  Returns its length. */
+static size_t outbox_correct(const struct record *record, char *payload, int64_t time_ms)
+{
+	size_t size = OUTBOX_MESSAGE_BYTES - record->topic_n - 1u;
+	if (!(record->flags & RECORD_UNSET) || !clock_plausible(time_ms))
+		return record->payload_n;
+	return payload_date(
+		payload, record->payload_n, size, record->flags & RECORD_JSON, record->flags & RECORD_LINE, time_ms);
+}
+
 static void outbox_hand_over(
 	struct outbox *outbox, const struct choice *choice, int64_t now_us, char *buffer, struct outbox_message *ret)
 {
@@ -149,6 +160,8 @@ static void outbox_hand_over(
 		outbox_pace(outbox, now_us);
 	record->flags |= RECORD_HANDED;
 	memcpy(buffer, record->bytes, record->topic_n + 1u + record->payload_n);
+	int64_t time_ms = outbox_date(outbox, record);
+	char *payload = buffer + record->topic_n + 1;
 	uint32_t expire_s = 0;
 	if (record->expire_s) {
 		int64_t left_us = (int64_t)record->expire_s * 1000000 - (now_us - record->put_us);
@@ -159,14 +172,15 @@ static void outbox_hand_over(
 		.message =
 			{
 				.topic = buffer,
-				.payload = buffer + record->topic_n + 1,
-				.payload_n = record->payload_n,
-				.time_ms = record->time_ms,
+				.payload = payload,
+				.payload_n = outbox_correct(record, payload, time_ms),
+				.time_ms = time_ms,
 				.expire_s = expire_s,
 				.qos = record->qos,
 				.retain = standing ? record->flags & RECORD_RETAIN
 						   : outbox_retains(outbox, record, choice->beside),
 				.json = record->flags & RECORD_JSON,
+				.line = record->flags & RECORD_LINE,
 				.buffer = record->flags & RECORD_BUFFER,
 				.kind = standing ? MESSAGE_STANDING : MESSAGE_READING,
 			},
@@ -296,7 +310,7 @@ void outbox_back(struct outbox *outbox, bool standing, uint64_t sequence, bool m
 		if (maybe_sent && !standing)
 			record->flags |= RECORD_AGAIN;
 		if (!(record->flags & RECORD_AGAIN)) /* it never left: its first hand-over is still to come */
-			record->flags &= (uint8_t) ~(RECORD_HANDED | RECORD_REPLAYED);
+			record->flags &= (uint16_t) ~(RECORD_HANDED | RECORD_REPLAYED);
 		const struct record *older = lane_gives_way(lane, record);
 		if (older) {
 			outbox_unstore(outbox, older);

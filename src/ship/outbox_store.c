@@ -115,6 +115,15 @@ void outbox_journal_opened(
 	pthread_mutex_unlock(&outbox->mutex);
 }
 
+void outbox_clocks(struct outbox *outbox, const struct journal_clock *clocks, size_t n)
+{
+	pthread_mutex_lock(&outbox->mutex);
+	memcpy(outbox->dates.known, clocks, n * sizeof(*clocks));
+	outbox->dates.n_known = n;
+	outbox->disk_seen = 0;
+	pthread_mutex_unlock(&outbox->mutex);
+}
+
 void outbox_notes_in(struct outbox *outbox, struct acked *acked)
 {
 	atomic_store_explicit(&outbox->acked, acked, memory_order_release);
@@ -145,12 +154,14 @@ void outbox_journal_failed(struct outbox *outbox)
 		outbox_wake(outbox);
 }
 
-static bool batch_takes(struct outbox_batch *batch, struct record *record)
+static bool batch_takes(struct outbox_batch *batch, const struct record *record, uint64_t boot)
 {
 	size_t topic_n = record->topic_n + 1u, n = topic_n + record->payload_n;
 	if (batch->n == BATCH_ROWS || n > BATCH_BYTES || (batch->n && batch->n_bytes + n > batch->max_bytes))
 		return false;
 	char *bytes = batch->bytes + batch->n_bytes;
+	/* Of a boot that nobody knows there is nothing to correct later. */
+	bool unset = record->flags & RECORD_UNSET && boot;
 	memcpy(bytes, record->bytes, n);
 	batch->n_bytes += n;
 	batch->rows[batch->n++] = (struct journal_row){
@@ -159,28 +170,32 @@ static bool batch_takes(struct outbox_batch *batch, struct record *record)
 			.payload = bytes + topic_n,
 			.payload_n = record->payload_n,
 			.time_ms = record->time_ms,
+			.put_at = record->put_us,
 			.expire_s = record->expire_s,
 			.qos = record->qos,
 			.retain = record->flags & RECORD_RETAIN,
 			.json = record->flags & RECORD_JSON,
+			.line = record->flags & RECORD_LINE,
 			.buffer = true,
 			.latest_only = record->flags & RECORD_LATEST,
 			.kind = MESSAGE_READING},
 		.again = record->flags & RECORD_AGAIN || record->state == RECORD_IN_FLIGHT,
+		.boot = unset ? boot : 0,
 	};
+	batch->n_unset += unset;
 	return true;
 }
 
 bool outbox_batch_fill(struct outbox *outbox, int64_t put_before_us, bool flush_done, struct outbox_batch *batch)
 {
-	batch->n = batch->n_bytes = batch->n_done = 0;
+	batch->n = batch->n_bytes = batch->n_done = batch->n_unset = 0;
 	pthread_mutex_lock(&outbox->mutex);
 	batch->upto = outbox->taken_upto;
 	struct lane_walk walk;
 	struct record *record = lane_after(&outbox->readings, batch->upto, &walk);
 	for (; record && record->put_us <= put_before_us; record = lane_walk(&walk)) {
 		if (record->qos > 0 && record->flags & RECORD_BUFFER) {
-			if (!batch_takes(batch, record))
+			if (!batch_takes(batch, record, outbox->dates.boot))
 				break;
 			record->flags |= RECORD_STORED;
 		}
@@ -208,8 +223,8 @@ static void outbox_untake(struct outbox *outbox, bool no_use)
 	for (struct record *record = lane_after(&outbox->readings, outbox->stored_upto, &walk); record;
 		record = lane_walk(&walk)) {
 		if (no_use && record->flags & RECORD_STORED)
-			record->flags &= (uint8_t)~RECORD_BUFFER; /* larger than the file: it waits in memory */
-		record->flags &= (uint8_t)~RECORD_STORED;
+			record->flags &= (uint16_t)~RECORD_BUFFER; /* larger than the file: it waits in memory */
+		record->flags &= (uint16_t)~RECORD_STORED;
 	}
 	outbox->taken_upto = outbox->stored_upto;
 }

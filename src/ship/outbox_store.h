@@ -20,6 +20,7 @@ struct outbox_batch {
 	size_t n;
 	uint64_t upto; /* every reading up to here is in this batch or before it, or never goes to disk */
 	struct journal_span done[BATCH_SPANS];
+	size_t n_unset;            /* of the rows, read while the clock was not set */
 	size_t n_done, n_owed;     /* n_owed: after it nothing is left of so many that were owed */
 	size_t n_bytes, max_bytes; /* max_bytes <= BATCH_BYTES: of the caller's */
 	char bytes[BATCH_BYTES];
@@ -38,6 +39,9 @@ void outbox_number_from(struct outbox *outbox, uint64_t first);
  */
 void outbox_journal_opened(
 	struct outbox *outbox, uint64_t next, uint64_t first, uint64_t last, uint64_t n, bool store_first);
+
+/* What the journal knows of clocks, when it is opened and whenever that changes. */
+void outbox_clocks(struct outbox *outbox, const struct journal_clock *clocks, size_t n);
 
 /* What is acknowledged and on disk is noted there, from now on; NULL = nowhere, and the publisher has ended. */
 void outbox_notes_in(struct outbox *outbox, struct acked *acked);

@@ -24,6 +24,7 @@ struct pass {
 	struct outbox_view *view;
 	struct outbox *outbox;
 	struct journal *journal;
+	struct dates dates; /* of the file, when there is no outbox */
 };
 
 static bool outbox_view_matches(const struct outbox_view *view, const char *topic)
@@ -38,29 +39,33 @@ static bool outbox_view_full(const struct outbox_view *view)
 	       view->n_bytes >= OUTBOX_VIEW_FULL || view->n_looks >= OUTBOX_VIEW_LOOKS;
 }
 
-static void outbox_view_copy(struct outbox_view *view, const struct message *message)
+/* unset: it was read while the clock was not set, and is shown as it will be published. */
+static void outbox_view_copy(struct outbox_view *view, const struct message *message, bool unset)
 {
 	size_t topic_n = strlen(message->topic) + 1;
 	char *topic = view->bytes + view->n_bytes, *payload = topic + topic_n;
 	memcpy(topic, message->topic, topic_n);
 	if (message->payload_n)
 		memcpy(payload, message->payload, message->payload_n);
-	view->n_bytes += topic_n + message->payload_n;
+	size_t n = message->payload_n;
+	if (unset && clock_plausible(message->time_ms))
+		n = payload_date(payload, n, n + PAYLOAD_DATE_GROWS, message->json, message->line, message->time_ms);
+	view->n_bytes += topic_n + n;
 	view->messages[view->n++] = (struct outbox_view_message){.topic = topic,
 		.payload = payload,
-		.payload_n = message->payload_n,
+		.payload_n = n,
 		.time_ms = message->time_ms,
 		.qos = message->qos,
 		.retain = message->retain};
 }
 
 /* Notes a message that matches. */
-static void outbox_view_note(struct outbox_view *view, const struct message *message)
+static void outbox_view_note(struct outbox_view *view, const struct message *message, bool unset)
 {
-	if (view->oldest_ms == 0 || message->time_ms < view->oldest_ms)
+	if (message->time_ms && (view->oldest_ms == 0 || message->time_ms < view->oldest_ms))
 		view->oldest_ms = message->time_ms;
 	if (view->kind == OUTBOX_VIEW_COPY)
-		outbox_view_copy(view, message);
+		outbox_view_copy(view, message, unset);
 }
 
 static void outbox_view_span(struct outbox_view *view, uint64_t sequence, bool remembered)
@@ -113,10 +118,12 @@ static void outbox_view_record(struct pass *pass, struct lane *lane, struct reco
 	struct message message = {.topic = record->bytes,
 		.payload = record->bytes + record->topic_n + 1,
 		.payload_n = record->payload_n,
-		.time_ms = record->time_ms,
+		.time_ms = outbox_date(pass->outbox, record),
 		.qos = record->qos,
-		.retain = record->flags & RECORD_RETAIN};
-	outbox_view_note(view, &message);
+		.retain = record->flags & RECORD_RETAIN,
+		.json = record->flags & RECORD_JSON,
+		.line = record->flags & RECORD_LINE};
+	outbox_view_note(view, &message, record->flags & RECORD_UNSET);
 	if (record->state == RECORD_IN_FLIGHT) {
 		view->n_in_flight++;
 		return;
@@ -173,7 +180,9 @@ static bool outbox_view_row(void *user, const struct journal_row *row)
 	view->n_looks++;
 	if (!outbox_view_matches(view, row->message.topic) || outbox_view_is_done(pass->outbox, row->sequence))
 		return true;
-	outbox_view_note(view, &row->message);
+	struct message message = row->message;
+	message.time_ms = dates_of_row(pass->outbox ? &pass->outbox->dates : &pass->dates, row);
+	outbox_view_note(view, &message, row->boot != 0);
 	view->n_waiting++;
 	if (view->kind == OUTBOX_VIEW_DROP) {
 		view->n_rows++;
@@ -234,12 +243,16 @@ int outbox_view_pull(struct outbox_view *view, struct outbox *outbox, struct jou
 {
 	struct pass pass = {.view = view, .outbox = outbox, .journal = journal};
 	int n = 0;
+	if (!outbox) {
+		dates_init(&pass.dates, &clock_system);
+		n = journal_clocks(journal, pass.dates.known, &pass.dates.n_known);
+	}
 	view->ended = false;
 	view->error = 0;
 	view->n_waiting = view->n_in_flight = view->n_damaged = view->n_rows = 0;
 	view->oldest_ms = 0;
 	view->n = view->n_spans = view->n_bytes = view->n_looks = 0;
-	if (journal)
+	if (journal && n == 0)
 		n = journal_peek(journal, view->after + 1, INT64_MAX, OUTBOX_VIEW_LOOKS, outbox_view_row, &pass,
 			&view->n_damaged);
 	if (n < 0)

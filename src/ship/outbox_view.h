@@ -9,6 +9,7 @@
 
 #include "ship/journal.h"
 #include "ship/outbox.h"
+#include "ship/payload_date.h"
 
 #define OUTBOX_VIEW_MESSAGES 256
 #define OUTBOX_VIEW_SPANS    256
@@ -50,7 +51,7 @@ struct outbox_view {
 	bool remembered[OUTBOX_VIEW_SPANS];           /* memory had them as well */
 	size_t n_spans, n_bytes, n_looks;
 	uint64_t n_rows; /* of n_waiting those that were on disk alone */
-	char bytes[OUTBOX_VIEW_FULL + MESSAGE_TOPIC_MAX + 1 + MESSAGE_PAYLOAD_MAX];
+	char bytes[OUTBOX_VIEW_FULL + MESSAGE_TOPIC_MAX + 1 + MESSAGE_PAYLOAD_MAX + PAYLOAD_DATE_GROWS];
 };
 
 /*

@@ -252,6 +252,7 @@ int payload_round_end(struct payload_rounds *rounds, uint32_t device, struct mes
 		.qos = delivery->qos,
 		.retain = delivery->retain,
 		.json = !influx,
+		.line = influx,
 		.buffer = delivery->buffer,
 		.latest_only = delivery->latest_only,
 		.kind = MESSAGE_READING,

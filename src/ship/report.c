@@ -249,6 +249,7 @@ static int report_put(struct telling *telling, const struct reading *reading)
 		.qos = delivery->qos,
 		.retain = delivery->retain,
 		.json = delivery->payload == PAYLOAD_JSON,
+		.line = delivery->payload == PAYLOAD_INFLUX,
 		.buffer = delivery->buffer,
 		.latest_only = delivery->latest_only,
 		.kind = MESSAGE_READING,

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "ship/acked.h"
+#include "ship/dates.h"
 #include "ship/journal.h"
 #include "ship/outbox_store.h"
 
@@ -36,6 +37,7 @@
 #define ALIVE_US      60000000 /* a sync on a worn card takes seconds */
 #define SETTLE_TURNS  4000
 #define READ_ROWS     1000
+#define CLOCK_SAME_MS 1000
 
 struct store {
 	const struct plan_buffer *buffer;
@@ -46,7 +48,9 @@ struct store {
 	int (*serve)(struct inquiry *inquiry, struct journal *journal); /* NULL = nobody asks */
 	struct inquiry *inquiry;
 	bool opened_once, no_room;
-	uint64_t born; /* sequences from the wall clock begin here */
+	uint64_t boot;
+	struct journal_clock clock_noted; /* of this boot; boot 0 = none */
+	uint64_t born;                    /* sequences from the wall clock begin here */
 	struct outbox_batch *batch;
 	int64_t next_write_us, next_done_us, next_look_us, retry_us;
 	struct backoff backoff;
@@ -76,6 +80,46 @@ static int store_reserve(struct journal *journal, uint64_t born, uint64_t *ret_n
 		error = journal_reserve(journal, born - next, &moved);
 	if (error == 0)
 		*ret_next = next < born ? born : next;
+	return error;
+}
+
+/* What earlier starts of the machine, or earlier processes of this one, have noted of the clock. */
+static int store_know_clocks(struct store *store, bool has_rows)
+{
+	struct journal_clock clocks[JOURNAL_CLOCKS];
+	size_t n = 0;
+	int error = journal_clocks(store->journal, clocks, &n);
+	if (error == 0 && n && !has_rows && !store->opened_once) {
+		error = journal_forget_clocks(store->journal);
+		n = 0;
+	}
+	if (error)
+		return error;
+	store->clock_noted = (struct journal_clock){0};
+	for (size_t i = 0; i < n; i++)
+		if (store->boot && clocks[i].boot == store->boot)
+			store->clock_noted = clocks[i];
+	outbox_clocks(store->outbox, clocks, n);
+	return 0;
+}
+
+/*
+ * Rows that were read while the clock is not set need a note before they are there, and another one when it is set, or
+ * set better.
+ */
+static int store_note_clock(struct store *store, bool unset_rows)
+{
+	if (!store->boot || (!unset_rows && !store->clock_noted.boot))
+		return 0;
+	struct journal_clock now = {store->boot, dates_offset_ms(store->clock)};
+	int64_t moved_ms = now.offset_ms - store->clock_noted.offset_ms;
+	if (store->clock_noted.boot && (!now.offset_ms || (moved_ms <= CLOCK_SAME_MS && -moved_ms <= CLOCK_SAME_MS)))
+		return 0;
+	int error = journal_note_clock(store->journal, &now);
+	if (error == 0)
+		store->clock_noted = now;
+	if (error == 0)
+		error = store_know_clocks(store, true);
 	return error;
 }
 
@@ -119,6 +163,12 @@ static int store_open(struct store *store, bool early)
 	store_tell_found(store, &found);
 	atomic_fetch_add_explicit(&store->damaged, found.damaged, memory_order_relaxed);
 	store->journal = journal;
+	error = store_know_clocks(store, found.rows > 0);
+	if (error) {
+		journal_close(journal);
+		store->journal = NULL;
+		return error;
+	}
 	store_open_acked(store);
 	atomic_store_explicit(&store->durable, 1, memory_order_relaxed);
 	struct journal_size size;
@@ -175,6 +225,8 @@ static int store_write(struct store *store, int64_t put_before_us, bool flush_do
 	bool something = outbox_batch_fill(store->outbox, put_before_us, flush_done, batch);
 	int error = 0;
 	if (something)
+		error = store_note_clock(store, batch->n_unset > 0);
+	if (something && error == 0)
 		error = journal_write(store->journal, batch->done, batch->n_done, batch->rows, batch->n,
 			store->buffer->when_full == WHEN_FULL_DROP_OLDEST, &dropped);
 	if (error) {
@@ -251,6 +303,8 @@ int64_t store_step(struct store *store, int64_t now_us)
 	if (!store->journal)
 		return store->retry_us;
 	if (error == 0)
+		error = store_note_clock(store, false);
+	if (error == 0)
 		error = store_read(store);
 	if (error == 0)
 		error = store_look(store, now_us);
@@ -318,6 +372,7 @@ int store_init(
 		.clock = clock,
 		.batch = malloc(sizeof(*store->batch)),
 		.backoff = {.first_us = 1000000, .cap_us = 60000000},
+		.boot = clock_boot(clock),
 		.born = sequence_of(clock->wall_ms(clock)),
 		.alive_until = CLOCK_NEVER};
 	if (store->batch)

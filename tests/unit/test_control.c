@@ -79,7 +79,7 @@ static int tear_down(void **state)
 static void put(const char *topic, const void *payload, size_t n)
 {
 	struct message message = {
-		.topic = topic, .payload = payload, .payload_n = n, .time_ms = 1764000000123, .qos = 1, .retain = true};
+		.topic = topic, .payload = payload, .payload_n = n, .time_ms = 2764000000123, .qos = 1, .retain = true};
 	struct message_sink *sink = outbox_sink(gateway_outbox(stage.gateway));
 	assert_int_equal(sink->put(sink, &message), 0);
 }
@@ -185,7 +185,7 @@ static void test_status(void **state)
 	put("home/meter/power", "1", 1);
 	ask(fd, "buffer status"); /* on the same connection */
 	assert_int_equal(number(NULL, "waiting"), 1);
-	assert_int_equal(number(NULL, "oldest"), 1764000000123);
+	assert_int_equal(number(NULL, "oldest"), 2764000000123);
 	close(fd);
 }
 
@@ -200,10 +200,10 @@ static void test_export(void **state)
 	assert_string_equal(stage.text,
 		"{\"topic\":\"home/1. "
 		"\\\"Stock\\\"/power\",\"payload\":\"{\\\"value\\\":1}\",\"qos\":1,\"retain\":true,"
-		"\"time\":1764000000123}\n"
+		"\"time\":2764000000123}\n"
 		"{\"topic\":\"home/cellar/raw\",\"payload_base64\":\"/wAB\",\"qos\":1,\"retain\":true,"
-		"\"time\":1764000000123}\n"
-		"{\"topic\":\"home/cellar/none\",\"payload\":\"\",\"qos\":1,\"retain\":true,\"time\":1764000000123}\n"
+		"\"time\":2764000000123}\n"
+		"{\"topic\":\"home/cellar/none\",\"payload\":\"\",\"qos\":1,\"retain\":true,\"time\":2764000000123}\n"
 		"{\"ok\":true}\n");
 	ask(fd, "buffer export \"home/1. \\\"Stock\\\"/+\"");
 	assert_int_equal(n_lines(), 2);

@@ -102,7 +102,7 @@ static void put(struct stage *stage, unsigned n, size_t padding)
 		struct message message = {.topic = number % 3 ? "home/meter/energy" : "home/boiler/temp",
 			.payload = payload,
 			.payload_n = (size_t)length + padding,
-			.time_ms = 1000 + number,
+			.time_ms = 2700000000000 + number,
 			.qos = 1,
 			.retain = number % 2,
 			.buffer = true};
@@ -130,7 +130,7 @@ static void take_in(struct stage *stage, const struct outbox_view *view)
 	for (size_t i = 0; i < view->n; i++) {
 		const struct outbox_view_message *message = &view->messages[i];
 		unsigned number = (unsigned)strtoul(message->payload, NULL, 10);
-		assert_int_equal(message->time_ms, 1000 + number);
+		assert_int_equal(message->time_ms, 2700000000000 + number);
 		assert_int_equal(message->qos, 1);
 		assert_int_equal(message->retain, number % 2);
 		assert_string_equal(message->topic, number % 3 ? "home/meter/energy" : "home/boiler/temp");

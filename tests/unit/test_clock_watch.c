@@ -1,0 +1,142 @@
+/*
+ * The clock that is set, or jumps: one line each, and a clock that never rests is told more and more seldom.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "base/clock_watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define S   ((int64_t)1000000)
+#define SET INT64_C(2764000000000)
+
+static int64_t mono_us, wall_offset_ms;
+
+static int64_t fake_mono(const struct clock *clock)
+{
+	(void)clock;
+	return mono_us;
+}
+
+static int64_t fake_wall(const struct clock *clock)
+{
+	(void)clock;
+	return wall_offset_ms + mono_us / 1000;
+}
+
+static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
+static int pipe_ends[2], kept_stderr;
+
+static int begin(void **state)
+{
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	if (pipe(pipe_ends) < 0)
+		return -1;
+	kept_stderr = dup(STDERR_FILENO);
+	return dup2(pipe_ends[1], STDERR_FILENO) < 0 ? -1 : 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	dup2(kept_stderr, STDERR_FILENO);
+	close(kept_stderr);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	return 0;
+}
+
+/* What was logged, without the stamps; several lines one behind the other. */
+static const char *logged(void)
+{
+	static char text[16384];
+	assert_int_equal(write(pipe_ends[1], "\f", 1), 1);
+	ssize_t n = read(pipe_ends[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n - 1] = '\0';
+	return text;
+}
+
+static unsigned n_lines(const char *text)
+{
+	unsigned n = 0;
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+static void test_set(void **state)
+{
+	(void)state;
+	struct clock_watch watch;
+	mono_us = 5 * S;
+	wall_offset_ms = 0;
+	clock_watch_init(&watch, &fake_clock);
+	assert_non_null(strstr(logged(), "warning: the clock is not set, it shows 1970-01-01 00:00:05 UTC: "));
+	mono_us += 40 * S;
+	clock_watch_look(&watch);
+	assert_string_equal(logged(), "");
+	wall_offset_ms = SET;
+	clock_watch_look(&watch);
+	const char *text = logged();
+	assert_non_null(strstr(text, "notice: the clock is set after 40 s, it shows 2057-08-02 "));
+	assert_int_equal(n_lines(text), 1);
+	mono_us += 5 * S;
+	wall_offset_ms += 900; /* slewed */
+	clock_watch_look(&watch);
+	assert_string_equal(logged(), "");
+}
+
+static void test_jumps(void **state)
+{
+	(void)state;
+	struct clock_watch watch;
+	wall_offset_ms = SET;
+	clock_watch_init(&watch, &fake_clock);
+	assert_string_equal(logged(), "");
+	wall_offset_ms += 86400000;
+	clock_watch_look(&watch);
+	assert_non_null(strstr(logged(), "notice: the clock went forward by 24 h and shows "));
+	mono_us += 2 * 3600 * S;
+	wall_offset_ms -= 3600000;
+	clock_watch_look(&watch);
+	assert_non_null(strstr(logged(), "notice: the clock went back by 60 min and shows "));
+	mono_us += 2 * 3600 * S;
+	wall_offset_ms = -SET; /* before 1970 */
+	clock_watch_look(&watch);
+	assert_non_null(strstr(logged(), "went back by "));
+	wall_offset_ms = INT64_MAX / 2;
+	clock_watch_look(&watch);
+	assert_non_null(strstr(logged(), "is set after 4 h, it shows "));
+}
+
+static void test_never_rests(void **state)
+{
+	(void)state;
+	struct clock_watch watch;
+	wall_offset_ms = SET;
+	clock_watch_init(&watch, &fake_clock);
+	for (unsigned i = 0; i < 24 * 720; i++) {
+		mono_us += 5 * S;
+		wall_offset_ms = SET + (i % 2) * 60000;
+		clock_watch_look(&watch);
+	}
+	assert_in_range(n_lines(logged()), 10, 30);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_set, begin, end),
+		cmocka_unit_test_setup_teardown(test_jumps, begin, end),
+		cmocka_unit_test_setup_teardown(test_never_rests, begin, end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
