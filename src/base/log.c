@@ -1,58 +1,45 @@
 /*
  * Log lines and complaints that grow quiet.  See log.h.
  *
- * Invariant: a line leaves in one write(), at most LOG_LINE bytes with its newline (longer ones are cut with "…"), so
- * lines of several threads never mix and no lock is needed.  Control characters from outside are shown as '?': what a
- * device or broker says never reaches a terminal raw.
+ * Invariant: a line leaves in one piece, at most LOG_LINE bytes with its newline (longer ones are cut with "..."), so
+ * lines of several threads never mix and no lock is needed.  Control characters from outside are shown as '?', and what
+ * is no UTF-8: what a device or broker says never reaches a terminal raw.  What finds no room is lost, counted, and
+ * told with the next line that finds some.
+ *
+ * Fields of the journal: systemd.journal-fields(7); PRIORITY is that of syslog(3).
  */
 #include "base/log.h"
+#include "base/log_sink.h"
+#include "base/utf8.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define LOG_LINE 1024
+#define LOG_LINE  1024
+#define LOG_ENTRY 4096 /* with its fields */
 
 static _Atomic int log_max_level = LOG_LEVEL_INFO;
+static _Atomic unsigned long long log_lost;
 
 void log_set_level(enum log_level level)
 {
 	atomic_store_explicit(&log_max_level, (int)level, memory_order_relaxed);
 }
 
-enum log_style { STYLE_PLAIN, STYLE_JOURNAL, STYLE_COLOUR };
-
-static enum log_style log_style(void)
-{
-	static _Atomic int known = -1;
-	int style = atomic_load_explicit(&known, memory_order_relaxed);
-	if (style >= 0)
-		return (enum log_style)style;
-	const char *no_color = getenv("NO_COLOR");
-	if (getenv("JOURNAL_STREAM"))
-		style = STYLE_JOURNAL;
-	else if (isatty(STDERR_FILENO) && (!no_color || !*no_color))
-		style = STYLE_COLOUR;
-	else
-		style = STYLE_PLAIN;
-	atomic_store_explicit(&known, style, memory_order_relaxed);
-	return (enum log_style)style;
-}
-
-static int log_prefix(enum log_level level, char *line, size_t size)
+static size_t log_prefix(enum log_level level, char *line, size_t size)
 {
 	static const char *const names[] = {[LOG_LEVEL_ERROR] = "error",
 		[LOG_LEVEL_WARNING] = "warning",
 		[LOG_LEVEL_NOTICE] = "notice",
 		[LOG_LEVEL_INFO] = "info",
 		[LOG_LEVEL_DEBUG] = "debug"};
-	enum log_style style = log_style();
-	if (style == STYLE_JOURNAL)
-		return snprintf(line, size, "<%d>", (int)level);
+	enum log_style style = log_sink_style();
+	if (style == LOG_STYLE_SYSTEMD || style == LOG_STYLE_JOURNAL)
+		return (size_t)snprintf(line, size, "<%d>", (int)level);
 	struct timespec ts;
 	struct tm tm;
 	clock_gettime(CLOCK_REALTIME, &ts);
@@ -60,36 +47,135 @@ static int log_prefix(enum log_level level, char *line, size_t size)
 	char stamp[32];
 	strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
 	const char *on = "", *off = "";
-	if (style == STYLE_COLOUR && level <= LOG_LEVEL_WARNING) {
+	if (style == LOG_STYLE_COLOUR && level <= LOG_LEVEL_WARNING) {
 		on = level == LOG_LEVEL_ERROR ? "\033[31m" : "\033[33m";
 		off = "\033[0m";
 	}
-	return snprintf(line, size, "%s %s%s:%s ", stamp, on, names[level], off);
+	return (size_t)snprintf(line, size, "%s %s%s:%s ", stamp, on, names[level], off);
+}
+
+/* What a terminal could obey becomes '?': control characters, also those of two bytes (U+0080 to U+009F), and what is
+ * no UTF-8. */
+static void log_harmless(char *text, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		unsigned char first = (unsigned char)text[i];
+		size_t length = utf8_length(text + i, n - i);
+		bool control = first < 0x20 || first == 0x7f ||
+			       (first == 0xc2 && length == 2 && (unsigned char)text[i + 1] < 0xa0);
+		if (length == 0 || control) {
+			memset(text + i, '?', length ? length : 1);
+			length = length ? length : 1;
+		}
+		i += length;
+	}
+}
+
+/* Formats the line behind what is there.  Where it ends; a newline still fits. */
+static size_t log_format(char line[static LOG_LINE], size_t start, const char *format, va_list args)
+{
+	int n = vsnprintf(line + start, LOG_LINE - start - 1, format, args);
+	if (n < 0)
+		return start;
+	size_t end = start + (size_t)n;
+	if (end > LOG_LINE - 2) {
+		end = LOG_LINE - 2 - 3;
+		while (end > start && ((unsigned char)line[end] & 0xc0) == 0x80) /* not within a character */
+			end--;
+		memset(line + end, '.', 3);
+		end += 3;
+	}
+	log_harmless(line + start, end - start);
+	return end;
+}
+
+/* `KEY=value` and a newline; one that does not fit is left out. */
+static size_t log_field(char entry[static LOG_ENTRY], size_t at, const char *key, const char *value, size_t n)
+{
+	size_t key_n = strlen(key);
+	if (!value || at + key_n + n + 2 > LOG_ENTRY)
+		return at;
+	memcpy(entry + at, key, key_n);
+	entry[at + key_n] = '=';
+	memcpy(entry + at + key_n + 1, value, n);
+	log_harmless(entry + at + key_n + 1, n);
+	entry[at + key_n + 1 + n] = '\n';
+	return at + key_n + n + 2;
+}
+
+static size_t log_text_field(char entry[static LOG_ENTRY], size_t at, const char *key, const char *value)
+{
+	return value ? log_field(entry, at, key, value, strlen(value)) : at;
+}
+
+static int log_to_journal(enum log_level level, const struct log_about *about, const char *text, size_t n)
+{
+	char entry[LOG_ENTRY], priority = (char)('0' + (int)level);
+	size_t at = log_field(entry, 0, "PRIORITY", &priority, 1);
+	at = log_text_field(entry, at, "SYSLOG_IDENTIFIER", "busferry");
+	at = log_field(entry, at, "MESSAGE", text, n);
+	if (about) {
+		at = log_text_field(entry, at, "BUSFERRY_BUS", about->bus);
+		at = log_text_field(entry, at, "BUSFERRY_DEVICE", about->device);
+		at = log_text_field(entry, at, "BUSFERRY_BROKER", about->broker);
+		at = log_text_field(entry, at, "BUSFERRY_TOPIC", about->topic);
+	}
+	return log_sink_entry(entry, at);
+}
+
+/* A line that has its prefix and room for a newline.  0, or -EAGAIN. */
+static int log_send(
+	enum log_level level, const struct log_about *about, char line[static LOG_LINE], size_t start, size_t end)
+{
+	if (log_sink_style() == LOG_STYLE_JOURNAL) {
+		int error = log_to_journal(level, about, line + start, end - start);
+		if (error == 0 || error == -EAGAIN)
+			return error;
+	}
+	line[end++] = '\n';
+	return log_sink_line(line, end);
+}
+
+/* Lines were lost before this one: that is told first. */
+static int log_tell_lost(unsigned long long n)
+{
+	char line[LOG_LINE];
+	size_t start = log_prefix(LOG_LEVEL_WARNING, line, sizeof(line));
+	int end = snprintf(line + start, sizeof(line) - start - 1, "%llu log lines were lost: nobody took them", n);
+	return log_send(LOG_LEVEL_WARNING, NULL, line, start, start + (size_t)end);
+}
+
+static void log_args(enum log_level level, const struct log_about *about, const char *format, va_list args)
+{
+	if ((int)level > atomic_load_explicit(&log_max_level, memory_order_relaxed))
+		return;
+	int kept = errno;
+	char line[LOG_LINE];
+	size_t start = log_prefix(level, line, sizeof(line));
+	size_t end = log_format(line, start, format, args);
+	unsigned long long lost = atomic_exchange_explicit(&log_lost, 0, memory_order_relaxed);
+	if (lost && log_tell_lost(lost) == 0)
+		lost = 0;
+	lost += lost || log_send(level, about, line, start, end) != 0;
+	if (lost)
+		atomic_fetch_add_explicit(&log_lost, lost, memory_order_relaxed);
+	errno = kept;
 }
 
 void log_line(enum log_level level, const char *format, ...)
 {
-	if ((int)level > atomic_load_explicit(&log_max_level, memory_order_relaxed))
-		return;
-	char line[LOG_LINE];
-	size_t start = (size_t)log_prefix(level, line, sizeof(line));
 	va_list args;
 	va_start(args, format);
-	int n = vsnprintf(line + start, sizeof(line) - start - 1, format, args);
+	log_args(level, NULL, format, args);
 	va_end(args);
-	if (n < 0)
-		return;
-	size_t end = start + (size_t)n;
-	if (end > sizeof(line) - 2) {
-		end = sizeof(line) - 2;
-		memset(line + end - 3, '.', 3);
-	}
-	for (size_t i = start; i < end; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-	line[end++] = '\n';
-	ssize_t written = write(STDERR_FILENO, line, end);
-	(void)written; /* there is nowhere left to complain to */
+}
+
+void log_about(enum log_level level, const struct log_about *about, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	log_args(level, about, format, args);
+	va_end(args);
 }
 
 #define COMPLAINT_FIRST_US (60 * (int64_t)1000000)

@@ -1,9 +1,9 @@
 /*
- * Log lines on stderr: one line a state change, not a line a failure.
+ * Log lines: one line a state change, not a line a failure.
  *
- * Under systemd (stderr is the journal) each line carries its level as "<N>"; on a terminal a time and, unless NO_COLOR
- * is set, a colour.  Safe from any thread; a line is formatted on the stack and written by one write(), the lock is
- * held over formatting only for nobody: lines of one write() do not mix.
+ * When stderr is systemd's journal they go to it as entries with fields, else to stderr: with "<N>" for the level where
+ * the journal can't be reached, with a time and, unless NO_COLOR is set, a colour on a terminal.  Safe from any thread;
+ * a line is made on the stack, leaves in one piece, and waits for nobody: what finds no room is lost, and told later.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -23,6 +23,14 @@ enum log_level {
 void log_set_level(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a line is about, for who filters the journal: journalctl BUSFERRY_DEVICE=cellar/boiler.  NULL = nothing. */
+struct log_about {
+	const char *bus, *device, *broker, *topic;
+};
+
+void log_about(enum log_level level, const struct log_about *about, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock_watch.h"
+#include "base/log_sink.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,10 @@ static int begin(void **state)
 	if (pipe(pipe_ends) < 0)
 		return -1;
 	kept_stderr = dup(STDERR_FILENO);
-	return dup2(pipe_ends[1], STDERR_FILENO) < 0 ? -1 : 0;
+	if (dup2(pipe_ends[1], STDERR_FILENO) < 0)
+		return -1;
+	log_sink_journal_at(NULL);
+	return 0;
 }
 
 static int end(void **state)
