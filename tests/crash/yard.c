@@ -135,7 +135,7 @@ struct journal_row yard_row(const struct yard_kind *kind, uint64_t number, char 
 		.message = {.topic = bytes,
 			.payload = payload,
 			.payload_n = payload_n,
-			.time_ms = 1764000000000 + (int64_t)(number * 37 + kind->seed % 1000),
+			.time_ms = 2764000000000 + (int64_t)(number * 37 + kind->seed % 1000),
 			.expire_s = number % 5 == 0 && !kind->no_expiry ? 3600000 : 0,
 			.qos = (uint8_t)(1 + number % 2),
 			.retain = number % 3 == 0,
