@@ -63,10 +63,15 @@ static void feed_watchdog(struct health *health, int64_t now_us)
 	/* Threads that have not made their first step yet say 0. */
 	int64_t alive_until = gateway_alive_until(health->gateway);
 	health->fed_at = now_us + health->watchdog_us;
-	if (alive_until >= now_us)
+	int64_t lasted_us;
+	char length[LOG_LENGTH_SIZE];
+	if (alive_until >= now_us) {
 		notify("WATCHDOG=1");
-	else if (health->ready)
+		if (complaint_clear(&health->hang, now_us, &lasted_us, NULL))
+			log_notice("the thread that hung goes on after %s", log_length(lasted_us, length));
+	} else if (health->ready && complaint_raise(&health->hang, now_us)) {
 		log_error("a thread hangs: the watchdog is not fed");
+	}
 }
 
 static void tell_status(struct health *health)

@@ -15,6 +15,7 @@ struct health {
 	char status[200];
 	bool ready;
 	struct clock_watch clock;
+	struct complaint hang;
 };
 
 void health_init(struct health *health, struct gateway *gateway, int64_t now_us);

@@ -181,6 +181,20 @@ void log_about(enum log_level level, const struct log_about *about, const char *
 #define COMPLAINT_FIRST_US (60 * (int64_t)1000000)
 #define COMPLAINT_MAX_US   (3600 * (int64_t)1000000)
 
+#define COMPLAINT_PACE_US (360 * (int64_t)1000000) /* a line of one that comes and goes */
+#define COMPLAINT_BURST   10
+
+/* May one more line be told?  The generic cell rate algorithm, ITU-T I.371. */
+static bool complaint_spend(struct complaint *complaint, int64_t now_us)
+{
+	int64_t spent_us = complaint->spent_us > now_us ? complaint->spent_us : now_us;
+	if (spent_us - now_us > (COMPLAINT_BURST - 1) * COMPLAINT_PACE_US)
+		return false;
+	complaint->spent_us = spent_us + COMPLAINT_PACE_US;
+	complaint->told = true;
+	return true;
+}
+
 bool complaint_raise(struct complaint *complaint, int64_t now_us)
 {
 	if (complaint->since_us == 0) {
@@ -188,7 +202,7 @@ bool complaint_raise(struct complaint *complaint, int64_t now_us)
 		complaint->wait_us = COMPLAINT_FIRST_US;
 		complaint->next_us = now_us + complaint->wait_us;
 		complaint->count = 1;
-		return true;
+		return complaint_spend(complaint, now_us);
 	}
 	complaint->count++;
 	if (now_us < complaint->next_us)
@@ -197,18 +211,19 @@ bool complaint_raise(struct complaint *complaint, int64_t now_us)
 	if (complaint->wait_us > COMPLAINT_MAX_US)
 		complaint->wait_us = COMPLAINT_MAX_US;
 	complaint->next_us = now_us + complaint->wait_us;
-	return true;
+	return complaint_spend(complaint, now_us);
 }
 
 bool complaint_clear(struct complaint *complaint, int64_t now_us, int64_t *ret_lasted_us, uint64_t *ret_count)
 {
-	if (complaint->since_us == 0)
+	struct complaint ended = *complaint;
+	*complaint = (struct complaint){.spent_us = ended.spent_us};
+	if (!ended.told)
 		return false;
 	if (ret_lasted_us)
-		*ret_lasted_us = now_us - complaint->since_us;
+		*ret_lasted_us = now_us - ended.since_us;
 	if (ret_count)
-		*ret_count = complaint->count;
-	*complaint = (struct complaint){0};
+		*ret_count = ended.count;
 	return true;
 }
 

@@ -39,21 +39,24 @@ void log_about(enum log_level level, const struct log_about *about, const char *
 #define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 /*
- * A fault that may last: told at once, then at growing intervals (1 min, doubling to 1 h), its end once.
- * One owner thread; zero-initialised is "all is well".
+ * A fault that may last: told at once, then at growing intervals (1 min, doubling to 1 h), its end once.  One that
+ * comes and goes all the time (a loose plug) grows quiet too: ten lines at once, then one in six minutes; the end of
+ * what was not told is not told either. One owner thread; zero-initialised is "all is well".
  */
 struct complaint {
 	int64_t since_us; /* 0 = all is well */
 	int64_t next_us;  /* when it may be told again */
 	int64_t wait_us;
-	uint64_t count; /* times it happened since it began */
+	uint64_t count;   /* times it happened since it began */
+	int64_t spent_us; /* the instant up to which its lines are spent, at one in six minutes; outlives its end */
+	bool told;
 };
 
 /* Notes one more failure.  True when it is to be logged now. */
 bool complaint_raise(struct complaint *complaint, int64_t now_us);
 
-/* Notes that all is well.  True when a fault was told before; then *ret_lasted_us and *ret_count say how long and how
- * often (both may be NULL). */
+/* Notes that all is well.  True when the fault that ends was told; then *ret_lasted_us and *ret_count say how long and
+ * how often (both may be NULL). */
 bool complaint_clear(struct complaint *complaint, int64_t now_us, int64_t *ret_lasted_us, uint64_t *ret_count);
 
 /* How long something lasted, as people say it: "850 ms", "42 s", "12 min", "5 h", "3 d"; whole numbers, rounded. */

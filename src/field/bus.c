@@ -233,7 +233,9 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 	bump(bus->counts.exceptions);
 	if (exception == 2 || exception == 3) {
 		if (round_cut(round, round->next)) {
-			log_info("%s refuses a read of several values (exception %u): it is split", device->told->path,
+			log_about(LOG_LEVEL_INFO,
+				&(struct log_about){.device = device->told->path, .bus = bus->told->name},
+				"%s refuses a read of several values (exception %u): it is split", device->told->path,
 				exception);
 			settle(bus, now_us);
 			bus->current = -1;

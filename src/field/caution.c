@@ -113,7 +113,8 @@ bool caution_held(struct caution *caution, int64_t now_us)
 	if (now_us - caution->held_since < HELD_US)
 		return false;
 	if (complaint_raise(&caution->babble, now_us))
-		log_warning("bus %s: the line is never silent: %s", caution->told->name,
+		log_about(LOG_LEVEL_WARNING, &(struct log_about){.bus = caution->told->name},
+			"bus %s: the line is never silent: %s", caution->told->name,
 			caution->line->babbles ? "somebody sends without end what is no frame" : "others speak on it");
 	return true;
 }
@@ -124,5 +125,6 @@ void caution_free(struct caution *caution, int64_t now_us)
 	char length[LOG_LENGTH_SIZE];
 	caution->held_since = 0;
 	if (complaint_clear(&caution->babble, now_us, &lasted, NULL))
-		log_notice("bus %s: the line is free again after %s", caution->told->name, log_length(lasted, length));
+		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.bus = caution->told->name},
+			"bus %s: the line is free again after %s", caution->told->name, log_length(lasted, length));
 }

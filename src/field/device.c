@@ -53,8 +53,14 @@ static void change_availability(struct telling *telling, struct device *device, 
 		models_forget(device->models);
 }
 
+static struct log_about about_of(const struct device *device)
+{
+	return (struct log_about){.device = device->told->path, .bus = device->plan->buses[device->told->bus].name};
+}
+
 static void heard(struct telling *telling, struct device *device, int64_t now_us)
 {
+	struct log_about about = about_of(device);
 	int64_t lasted = 0;
 	uint64_t missed = 0;
 	count(device->counts.answers);
@@ -67,7 +73,7 @@ static void heard(struct telling *telling, struct device *device, int64_t now_us
 		int64_t every_us = device->rounds.n_timed ? device->rounds.every_us[0] : 0;
 		if (every_us > 0 && (uint64_t)(lasted / every_us) > missed)
 			missed = (uint64_t)(lasted / every_us); /* back-off spared the others */
-		log_notice("%s answers again after %s, %llu polls missed", device->told->path,
+		log_about(LOG_LEVEL_NOTICE, &about, "%s answers again after %s, %llu polls missed", device->told->path,
 			log_length(lasted, length), (unsigned long long)missed);
 	}
 }
@@ -150,22 +156,26 @@ static void tell_values(struct telling *telling, struct device *device, const st
 
 static void log_models(const struct device *device)
 {
+	struct log_about about = about_of(device);
 	const struct models *models = device->models;
 	char list[CHAIN_MODELS_MAX * sizeof(" 65535") + 1] = " of none";
 	size_t n = 0;
 	if (models->walk.state == WALK_NONE) {
-		log_warning("%s has no SunSpec models: \"SunS\" is at none of the holding registers %u, %u and %u",
+		log_about(LOG_LEVEL_WARNING, &about,
+			"%s has no SunSpec models: \"SunS\" is at none of the holding registers %u, %u and %u",
 			device->told->path, chain_bases[0], chain_bases[1], chain_bases[2]);
 		return;
 	}
 	for (uint32_t i = 0; i < models->chain.n; i++)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, " %u", models->chain.models[i].id);
-	log_notice("%s has the SunSpec models%s, from holding register %u on", device->told->path, list,
-		chain_bases[models->walk.base]);
+	log_about(LOG_LEVEL_NOTICE, &about, "%s has the SunSpec models%s, from holding register %u on",
+		device->told->path, list, chain_bases[models->walk.base]);
 	for (uint32_t i = 0; i < device->told->n_metrics; i++) {
 		const struct plan_metric *metric = &device->plan->metrics[device->told->first_metric + i];
 		if (!models_have(models, metric))
-			log_notice("%s: the device has no such model", metric->topic);
+			log_about(LOG_LEVEL_NOTICE,
+				&(struct log_about){.device = device->told->path, .topic = metric->topic},
+				"%s: the device has no such model", metric->topic);
 	}
 }
 
@@ -195,7 +205,9 @@ static bool walks(const struct device *device)
 
 static void forget_models(struct device *device)
 {
-	log_notice("%s: its SunSpec models are not where they were, they are looked for again", device->told->path);
+	struct log_about about = about_of(device);
+	log_about(LOG_LEVEL_NOTICE, &about, "%s: its SunSpec models are not where they were, they are looked for again",
+		device->told->path);
 	models_forget(device->models);
 }
 
@@ -245,23 +257,25 @@ bool device_lost_model(struct device *device)
 /* What a device answers is damaged, poll after poll: that is no answer either. */
 static void not_understood(struct telling *telling, struct device *device, int64_t now_us)
 {
+	struct log_about about = about_of(device);
 	count(device->counts.checksum);
 	device->missed += !device->turn->unheard;
 	if (device->missed < DEVICE_POLLS_MISSED)
 		return;
 	if (complaint_raise(&device->silence, now_us))
-		log_warning("%s: what it answers is damaged (unit address %u on bus %s)", device->told->path,
-			device->told->address, device->plan->buses[device->told->bus].name);
+		log_about(LOG_LEVEL_WARNING, &about, "%s: what it answers is damaged (unit address %u on bus %s)",
+			device->told->path, device->told->address, device->plan->buses[device->told->bus].name);
 	change_availability(telling, device, AVAILABILITY_OFFLINE);
 }
 
 static void not_heard(struct telling *telling, struct device *device, int64_t now_us)
 {
+	struct log_about about = about_of(device);
 	count(device->counts.timeouts);
 	device->missed++;
 	if (complaint_raise(&device->silence, now_us))
-		log_warning("%s does not answer (unit address %u on bus %s)", device->told->path, device->told->address,
-			device->plan->buses[device->told->bus].name);
+		log_about(LOG_LEVEL_WARNING, &about, "%s does not answer (unit address %u on bus %s)",
+			device->told->path, device->told->address, device->plan->buses[device->told->bus].name);
 	if (device->missed >= DEVICE_POLLS_MISSED)
 		change_availability(telling, device, AVAILABILITY_OFFLINE);
 }

@@ -105,7 +105,8 @@ static bool is_echo(const struct line_rtu *rtu, const struct rtu_frame *frame)
 static void heard_echo(struct line_rtu *rtu)
 {
 	if (!rtu->echoes)
-		log_notice("bus %s: the adapter returns what is sent, which is skipped", rtu->bus->name);
+		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.bus = rtu->bus->name},
+			"bus %s: the adapter returns what is sent, which is skipped", rtu->bus->name);
 	rtu->echoes = true;
 	rtu->echo_due = false;
 	rtu->n_plain = 0;

@@ -135,8 +135,9 @@ static int serial_prepare(int fd, const char *path, const struct plan_bus *bus)
 	port_low_latency(fd);
 	int latency_ms = ports_latency_ms("/sys", strrchr(path, '/') + 1);
 	if (latency_ms > 1)
-		log_warning("bus %s: the driver of %s waits up to %d ms before it hands bytes over: busferry ports "
-			    "tells what helps",
+		log_about(LOG_LEVEL_WARNING, &(struct log_about){.bus = bus->name},
+			"bus %s: the driver of %s waits up to %d ms before it hands bytes over: busferry ports "
+			"tells what helps",
 			bus->name, bus->port, latency_ms);
 	return 0;
 }

@@ -24,7 +24,8 @@ bool outage_begin(struct outage *outage, const struct plan_bus *bus, struct bus_
 {
 	char why[PORT_FAILURE_SIZE];
 	if (complaint_raise(&outage->told, now_us))
-		log_warning("bus %s: %s%s: %s", bus->name, place(bus), was_open ? " is gone" : " can't be opened",
+		log_about(LOG_LEVEL_WARNING, &(struct log_about){.bus = bus->name}, "bus %s: %s%s: %s", bus->name,
+			place(bus), was_open ? " is gone" : " can't be opened",
 			port_failure_text(bus->port, failure, why));
 	outage->retry_at = now_us + backoff_next(&outage->waits);
 	atomic_store_explicit(&counts->open, 0, memory_order_relaxed);
@@ -37,10 +38,11 @@ bool outage_end(struct outage *outage, const struct plan_bus *bus, struct bus_co
 	char length[LOG_LENGTH_SIZE];
 	atomic_fetch_add_explicit(&counts->reopened, 1, memory_order_relaxed);
 	atomic_store_explicit(&counts->open, 1, memory_order_relaxed);
-	if (!complaint_clear(&outage->told, now_us, &lasted, NULL))
-		return false;
-	log_notice("bus %s: %s is back after %s", bus->name, place(bus), log_length(lasted, length));
-	return true;
+	bool was_out = outage->told.since_us != 0;
+	if (complaint_clear(&outage->told, now_us, &lasted, NULL))
+		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.bus = bus->name}, "bus %s: %s is back after %s",
+			bus->name, place(bus), log_length(lasted, length));
+	return was_out;
 }
 
 void outage_forget(struct outage *outage)

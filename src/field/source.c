@@ -120,8 +120,14 @@ static void learn_gap(struct source *source, int64_t gap_us)
 	source->last_gap_us = gap_us;
 }
 
+static struct log_about about_of(const struct source *source)
+{
+	return (struct log_about){.device = source->told->path, .bus = source->plan->buses[source->told->bus].name};
+}
+
 static void heard(struct account *account, struct source *source, int64_t now_us)
 {
+	struct log_about about = about_of(source);
 	int64_t lasted = 0, gap_us = now_us - source->heard_at;
 	bump(source->counts.answers);
 	bump(source->bus->answers);
@@ -133,7 +139,8 @@ static void heard(struct account *account, struct source *source, int64_t now_us
 	telling_availability(&account->telling, &source->counts, AVAILABILITY_ONLINE);
 	if (complaint_clear(&source->silence, now_us, &lasted, NULL)) {
 		char length[LOG_LENGTH_SIZE];
-		log_notice("%s is heard again after %s", source->told->path, log_length(lasted, length));
+		log_about(LOG_LEVEL_NOTICE, &about, "%s is heard again after %s", source->told->path,
+			log_length(lasted, length));
 	}
 }
 
@@ -298,13 +305,14 @@ static void missed(struct account *account, struct source *source, int64_t now_u
 	source->missed++;
 	bump(source->counts.timeouts);
 	bump(source->bus->timeouts);
-	const char *bus = source->plan->buses[source->told->bus].name;
+	struct log_about about = about_of(source);
 	if (complaint_raise(&source->silence, now_us)) {
 		if (source->damaged)
-			log_warning("%s: what it sends is damaged (bus %s)", source->told->path, bus);
+			log_about(LOG_LEVEL_WARNING, &about, "%s: what it sends is damaged (bus %s)", about.device,
+				about.bus);
 		else
-			log_warning("%s %s (bus %s)", source->told->path,
-				source->asked ? "does not answer" : "is silent", bus);
+			log_about(LOG_LEVEL_WARNING, &about, "%s %s (bus %s)", source->told->path,
+				source->asked ? "does not answer" : "is silent", about.bus);
 	}
 	if (source->missed >= POLLS_MISSED)
 		telling_availability(&account->telling, &source->counts, AVAILABILITY_OFFLINE);

@@ -188,7 +188,8 @@ static int change_speed(struct talk *talk)
 	talk->fast = rc == 0;
 	if (rc < 0 && rc != -ENODEV && !talk->no_speed) {
 		talk->no_speed = true;
-		log_warning("bus %s: the speed can't be changed to %u: %s", talk->bus->name, talk->ask.baud,
+		log_about(LOG_LEVEL_WARNING, &(struct log_about){.bus = talk->bus->name},
+			"bus %s: the speed can't be changed to %u: %s", talk->bus->name, talk->ask.baud,
 			rc == -EOPNOTSUPP ? "a device server keeps its own" : "the driver refuses it");
 	}
 	return rc == -ENODEV ? rc : 0;

@@ -173,7 +173,9 @@ static void announce_lost(struct publisher_listener *listener)
 	if (!sweep_lost(&announce->sweep) || ++announce->n_unanswered[announce->endpoint] < UNANSWERED_MAX)
 		return;
 	announce->swept[announce->endpoint] = true;
-	log_warning("broker %s: drops the connection when it is asked for %s: what an earlier map retained stays there",
+	log_about(LOG_LEVEL_WARNING,
+		&(struct log_about){.broker = announce->plan->broker.endpoints[announce->endpoint].url},
+		"broker %s: drops the connection when it is asked for %s: what an earlier map retained stays there",
 		announce->plan->broker.endpoints[announce->endpoint].url, announce->info_topic);
 }
 

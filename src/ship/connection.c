@@ -140,7 +140,8 @@ static void connection_connected(struct connection *connection)
 		return;
 	}
 	if (connection->held && !connection->noted.session_present) {
-		log_notice("broker %s: has lost the session, %u messages are sent again",
+		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.broker = retry_endpoint(&connection->retry)->url},
+			"broker %s: has lost the session, %u messages are sent again",
 			retry_endpoint(&connection->retry)->url, window_kept(&connection->sender.window));
 		connection_forget(connection);
 		connection_open(connection);
@@ -175,7 +176,7 @@ static bool connection_caps_qos(struct connection *connection, enum uplink_fault
 	if (++connection->n_protocol_faults >= 2) {
 		connection->n_protocol_faults = 0;
 		connection->max_qos[connection->opened] = 1;
-		log_warning(
+		log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = retry_endpoint(&connection->retry)->url},
 			"broker %s: can't do QoS 2, QoS 1 is used instead", retry_endpoint(&connection->retry)->url);
 	}
 	return true;
@@ -253,7 +254,8 @@ static void connection_look(struct connection *connection)
 	connection_alive(connection, connection->now_us + CONNECTION_GRACE_US);
 	if (!back)
 		return;
-	log_notice("broker %s is back: %s is left for it", connection->broker->endpoints[0].url,
+	log_about(LOG_LEVEL_NOTICE, &(struct log_about){.broker = retry_endpoint(&connection->retry)->url},
+		"broker %s is back: %s is left for it", connection->broker->endpoints[0].url,
 		retry_endpoint(&connection->retry)->url);
 	connection->leave = LEAVE_DRAINING;
 	connection->leave_by_us = connection->now_us + DRAIN_US;

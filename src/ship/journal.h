@@ -42,6 +42,8 @@ struct journal_found {
 	uint64_t rescued;     /* rows taken over from it */
 	uint64_t damaged;     /* rows whose bytes were not what had been written, or that could not be read */
 	char aside[256];
+	int64_t short_kb; /* the disk has room for that much only, not for max_size; 0 = it has */
+	bool unreserved;  /* and its space could not be kept for it */
 };
 
 struct journal_size {

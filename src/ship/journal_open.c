@@ -27,7 +27,6 @@
  *
  * Thread: the store's.
  */
-#include "base/log.h"
 #include "ship/acked.h"
 #include "ship/journal_inner.h"
 #include "ship/journal_salvage.h"
@@ -119,7 +118,7 @@ static int64_t log_bytes(const struct journal *journal)
 }
 
 /* The rows may take what the disk has room for: a file that can't grow when it must can't be emptied either. */
-static void limit(struct journal *journal, int64_t max_bytes)
+static void limit(struct journal *journal, int64_t max_bytes, struct journal_found *found)
 {
 	int64_t room = journal_file_room(journal->path), wanted = max_bytes / JOURNAL_PAGE_BYTES;
 	journal->max_pages = wanted > PAGES_LEAST ? wanted : PAGES_LEAST;
@@ -127,8 +126,7 @@ static void limit(struct journal *journal, int64_t max_bytes)
 		int64_t fits = (room - room / 16) / JOURNAL_PAGE_BYTES;
 		fits -= fits > 4 * LOG_PAGES ? 2 * LOG_PAGES + 16 : 2 * fits / 3;
 		journal->max_pages = fits > PAGES_LEAST ? fits : PAGES_LEAST;
-		log_warning("buffer: %s: the disk has no room for all of max_size, only for %lld kB", journal->path,
-			(long long)(journal->max_pages * JOURNAL_PAGE_BYTES / 1024));
+		found->short_kb = journal->max_pages * JOURNAL_PAGE_BYTES / 1024;
 	}
 	journal->spare_pages = journal->max_pages / 4 < PAGES_SPARE ? journal->max_pages / 4 : PAGES_SPARE;
 }
@@ -137,15 +135,14 @@ static void limit(struct journal *journal, int64_t max_bytes)
  * File and log are taken from the disk at once, so that nobody else can take the space; no byte of them is written.
  * SQLite itself would write one byte to each page.
  */
-static void allocate(struct journal *journal)
+static void allocate(struct journal *journal, struct journal_found *found)
 {
 	int64_t bytes = journal->max_pages * JOURNAL_PAGE_BYTES;
 	bool keeps = journal_db_keep_size(journal->db, bytes);
 	int rc = journal_file_reserve_log(journal->path, log_bytes(journal));
 	if (rc == 0 && keeps)
 		rc = journal_file_allocate(journal->path, bytes, &journal->fd);
-	if (rc == -ENOSPC)
-		log_warning("buffer: %s: the disk has no space that could be kept for it", journal->path);
+	found->unreserved = rc == -ENOSPC;
 }
 
 static int prepare(struct journal *journal)
@@ -395,7 +392,7 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 		rc = journal_file_adopt(journal->path);
 	}
 	if (rc == 0) {
-		limit(journal, max_bytes);
+		limit(journal, max_bytes, &found);
 		journal_file_mend_header(journal->path);
 		rc = journal_file_is_marked(journal->path) ? -EBADMSG : open_and_look(journal, &found);
 	}
@@ -406,7 +403,7 @@ int journal_open(const char *path, int64_t max_bytes, struct journal **ret_journ
 		journal_close(journal);
 		return rc;
 	}
-	allocate(journal);
+	allocate(journal, &found);
 	*ret_journal = journal;
 	*ret_found = found;
 	return 0;

@@ -110,7 +110,8 @@ static void lookout_tell(struct lookout *lookout, int64_t now_us)
 	enum uplink_fault fault = lookout->noted.fault;
 	bool act = fault == UPLINK_AUTH || fault == UPLINK_TLS || fault == UPLINK_SETUP || fault == UPLINK_VERSION;
 	if (act && complaint_raise(&lookout->refusal, now_us))
-		log_warning("broker %s: is back, but can't be used: %s", lookout->broker.endpoints[0].url,
+		log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = lookout->broker.endpoints[0].url},
+			"broker %s: is back, but can't be used: %s", lookout->broker.endpoints[0].url,
 			lookout->noted.what);
 }
 

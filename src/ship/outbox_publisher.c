@@ -269,6 +269,7 @@ static void outbox_count_end(struct outbox *outbox, enum outbox_end end)
 void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum outbox_end end)
 {
 	int64_t lasted_us = 0;
+	char length[LOG_LENGTH_SIZE];
 	bool emptied = false, store = false;
 	pthread_mutex_lock(&outbox->mutex);
 	struct lane *lane;
@@ -294,8 +295,8 @@ void outbox_done(struct outbox *outbox, bool standing, uint64_t sequence, enum o
 	if (store)
 		outbox_store_wake(outbox);
 	if (emptied)
-		log_notice("buffer: empty again after %lld min, %llu readings were dropped since start",
-			(long long)(lasted_us / 60000000), (unsigned long long)dropped);
+		log_notice("buffer: empty again after %s, %llu readings were dropped since start",
+			log_length(lasted_us, length), (unsigned long long)dropped);
 }
 
 void outbox_back(struct outbox *outbox, bool standing, uint64_t sequence, bool maybe_sent)

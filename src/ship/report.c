@@ -41,6 +41,7 @@ struct metric_state {
 	int64_t window_us;  /* when it began */
 	uint32_t n_reduced; /* values in it */
 	uint8_t told_kind, quality, n_suspects, flags;
+	uint16_t n_accepted; /* by monotonic or max_step, as a new truth */
 };
 _Static_assert(sizeof(struct metric_state) <= 64, "one cache line a metric");
 
@@ -111,8 +112,13 @@ static bool suspect_refused(const struct plan_metric *metric, struct metric_stat
 	state->suspect = number;
 	if (state->n_suspects < REPORT_SUSPECTS)
 		return true;
-	log_notice("%s: %.10g after %.10g, %d times in a row: accepted as a replaced or reset meter", metric->topic,
-		number, state->last_good, REPORT_SUSPECTS);
+	if (state->n_accepted < UINT16_MAX)
+		state->n_accepted++;
+	if ((state->n_accepted & (state->n_accepted - 1)) == 0) /* more and more seldom: it may be no meter at all */
+		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.topic = metric->topic},
+			"%s: %.10g after %.10g, %d times in a row: accepted as a replaced or reset meter, for the %u. "
+			"time",
+			metric->topic, number, state->last_good, REPORT_SUSPECTS, state->n_accepted);
 	return false;
 }
 
@@ -233,7 +239,8 @@ static int report_put(struct telling *telling, const struct reading *reading)
 	int n = payload_reading(&report->payload, reading, text, size);
 	if (n == -ENOSPC && !(report->states[reading->metric].flags & METRIC_TOO_LONG)) {
 		report->states[reading->metric].flags |= METRIC_TOO_LONG;
-		log_error("%s: the payload would be longer than %u bytes, nothing is told", metric->topic,
+		log_about(LOG_LEVEL_ERROR, &(struct log_about){.topic = metric->topic},
+			"%s: the payload would be longer than %u bytes, nothing is told", metric->topic,
 			MESSAGE_PAYLOAD_MAX);
 	}
 	if (n < 0)

@@ -33,13 +33,15 @@ void retry_connected(struct retry *retry, int64_t now_us)
 	const char *url = retry_endpoint(retry)->url;
 	int64_t lasted_us;
 	uint64_t n;
+	bool was_out = retry->outage.since_us != 0;
 	if (complaint_clear(&retry->outage, now_us, &lasted_us, &n)) {
 		char length[LOG_LENGTH_SIZE];
 		n += !retry->was_connected; /* the loss that began it was no attempt; the one that succeeded is */
-		log_notice("broker %s is %s after %s, %llu attempt%s", url, retry->ever_connected ? "back" : "there",
+		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.broker = url},
+			"broker %s is %s after %s, %llu attempt%s", url, retry->ever_connected ? "back" : "there",
 			log_length(lasted_us, length), (unsigned long long)n, n == 1 ? "" : "s");
-	} else {
-		log_info("broker %s: connected", url);
+	} else if (!was_out) {
+		log_about(LOG_LEVEL_INFO, &(struct log_about){.broker = url}, "broker %s: connected", url);
 	}
 	retry->ever_connected = true;
 	retry->connected_at_us = now_us;
@@ -82,15 +84,17 @@ static void retry_tell(struct retry *retry, enum uplink_fault fault, const char 
 	if (retry->outage.count == 1)
 		retry->was_connected = connected;
 	uint64_t bit = UINT64_C(1) << hash_fold(hash_text(what)) % 64;
-	if (!due && (retry->told & bit))
+	if (!due && (!retry->outage.told || (retry->told & bit)))
 		return;
 	retry->told |= bit;
 	bool act = retry_is_slow(fault) || fault == UPLINK_SETUP || fault == UPLINK_TLS;
 	const char *hint = "";
 	if (retry->short_lives >= 3)
 		hint = "; if another client uses the same client id, each pushes the other out";
-	log_line(act ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "broker %s: %s%s; trying again, readings wait%s",
-		retry_endpoint(retry)->url, connected ? "connection lost: " : "", what, hint);
+	const char *url = retry_endpoint(retry)->url;
+	log_about(act ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, &(struct log_about){.broker = url},
+		"broker %s: %s%s; trying again, readings wait%s", url, connected ? "connection lost: " : "", what,
+		hint);
 }
 
 void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us)

@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SENDER_TURN       8     /* messages looked at before the socket is served again */
-#define SENDER_LAST_WORDS 16    /* room beyond the window for what is said on leaving */
+#define SENDER_TURN       8  /* messages looked at before the socket is served again */
+#define SENDER_LAST_WORDS 16 /* room beyond the window for what is said on leaving */
+#define SENDER_CALM_US    60000000
 #define SENDER_OUTCAST    0x100 /* no reason code: the topic has dropped too many connections */
 
 int sender_init(struct sender *sender, const struct plan_broker *broker, struct outbox *outbox, struct uplink *uplink)
@@ -108,11 +109,14 @@ static void sender_complain(struct sender *sender, int reason, const char *topic
 	if (!complaint_raise(&sender->refusals[kind], now_us))
 		return;
 	unsigned long long n = sender->refusals[kind].count;
+	struct log_about about = {.broker = sender->url, .topic = topic};
 	if (later)
-		log_warning("broker %s: does not take messages now: %s (on %s, %llu times); trying again", sender->url,
+		log_about(LOG_LEVEL_WARNING, &about,
+			"broker %s: does not take messages now: %s (on %s, %llu times); trying again", sender->url,
 			reason_words(reason), topic, n);
 	else
-		log_error("broker %s: refuses messages: %s (on %s, %llu so far); they are set aside", sender->url,
+		log_about(LOG_LEVEL_ERROR, &about,
+			"broker %s: refuses messages: %s (on %s, %llu so far); they are set aside", sender->url,
 			reason_words(reason), topic, n);
 }
 
@@ -246,17 +250,31 @@ static void sender_set_aside(
 	outbox_done(sender->outbox, entry->standing, entry->sequence, OUTBOX_REFUSED);
 	atomic_fetch_add_explicit(&sender->n_refused, 1, memory_order_relaxed);
 	if (complaint_raise(complaint, now_us))
-		log_error("broker %s: %s on %s (%s); it is set aside, %llu so far", sender->url, how, entry->topic,
-			what, (unsigned long long)complaint->count);
+		log_about(LOG_LEVEL_ERROR, &(struct log_about){.broker = sender->url, .topic = entry->topic},
+			"broker %s: %s on %s (%s); it is set aside, %llu so far", sender->url, how, entry->topic, what,
+			(unsigned long long)complaint->count);
 }
 
-static void sender_good(struct sender *sender, const struct window_entry *entry)
+/* A broker that puts off some takes others meanwhile, so its end is when it has put off none for a while. */
+static void sender_calm(struct sender *sender, int64_t now_us)
+{
+	struct complaint *later = &sender->refusals[0];
+	int64_t lasted_us;
+	char length[LOG_LENGTH_SIZE];
+	if (later->since_us && now_us - sender->put_off_at_us > SENDER_CALM_US &&
+		complaint_clear(later, now_us, &lasted_us, NULL))
+		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.broker = sender->url},
+			"broker %s: takes messages again after %s", sender->url, log_length(lasted_us, length));
+}
+
+static void sender_good(struct sender *sender, const struct window_entry *entry, int64_t now_us)
 {
 	outbox_done(sender->outbox, entry->standing, entry->sequence, OUTBOX_ACKNOWLEDGED);
 	if (entry->qos == 0)
 		return;
 	atomic_fetch_add_explicit(&sender->n_acknowledged, 1, memory_order_relaxed);
 	poison_taken(&sender->poison, entry);
+	sender_calm(sender, now_us);
 	backoff_reset(&sender->later);
 	sender->qos2_works |= entry->qos == 2;
 }
@@ -274,18 +292,18 @@ void sender_acknowledged(struct sender *sender, int message_id, int reason, int6
 	if (entry.orphan)
 		return;
 	if (reason < 0x80) {
-		sender_good(sender, &entry);
+		sender_good(sender, &entry, now_us);
 		return;
 	}
 	switch (reason_verdict(reason)) {
 	case REASON_KNOWN_ID:
 		if (sender->resumed) /* it had the message from the connection before */
-			sender_good(sender, &entry);
+			sender_good(sender, &entry, now_us);
 		else /* an id of somebody else's session: the message itself did not arrive */
 			outbox_back(sender->outbox, entry.standing, entry.sequence, true);
 		break;
 	case REASON_FINISHED:
-		sender_good(sender, &entry);
+		sender_good(sender, &entry, now_us);
 		break;
 	case REASON_QOS:
 		if (entry.qos > 0 && *sender->max_qos >= entry.qos)
@@ -293,6 +311,7 @@ void sender_acknowledged(struct sender *sender, int message_id, int reason, int6
 		outbox_back(sender->outbox, entry.standing, entry.sequence, false);
 		break;
 	case REASON_LATER:
+		sender->put_off_at_us = now_us;
 		if (poison_put_off(&sender->poison, &entry,
 			    atomic_load_explicit(&sender->n_acknowledged, memory_order_relaxed), now_us)) {
 			sender_set_aside(sender, &entry, "puts off for long a message", reason_words(reason), now_us);

@@ -56,6 +56,7 @@ struct sender {
 	int64_t progress_us; /* last acknowledgement, or first hand-over after none was awaited */
 	struct backoff later;
 	struct complaint refusals[SENDER_REFUSAL_KINDS];
+	int64_t put_off_at_us; /* the last time that a message was put off */
 	char *buffer;
 	_Atomic uint64_t n_acknowledged, n_refused;
 	_Atomic unsigned n_in_flight;

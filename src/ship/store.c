@@ -54,7 +54,7 @@ struct store {
 	struct outbox_batch *batch;
 	int64_t next_write_us, next_done_us, next_look_us, retry_us;
 	struct backoff backoff;
-	struct complaint down;
+	struct complaint down, rotten;
 	struct thread thread;
 	_Atomic int stopping;
 	_Atomic int64_t alive_until, bytes;
@@ -62,13 +62,24 @@ struct store {
 	_Atomic uint64_t rows_written, commits, damaged;
 };
 
+/* Readings on disk that can't be read: many at a time, when a card wears out. */
+static void store_tell_damaged(struct store *store, uint64_t damaged, int64_t now_us)
+{
+	uint64_t all = atomic_fetch_add_explicit(&store->damaged, damaged, memory_order_relaxed) + damaged;
+	if (damaged && complaint_raise(&store->rotten, now_us))
+		log_warning("buffer: damaged readings are lost, %" PRIu64 " since start", all);
+}
+
 static void store_tell_found(const struct store *store, const struct journal_found *found)
 {
 	if (found->set_aside)
 		log_warning("buffer: %s could not be used and is now %s; %" PRIu64 " readings were rescued from it",
 			store->buffer->path, found->aside, found->rescued);
-	if (found->damaged)
-		log_warning("buffer: %" PRIu64 " damaged readings are lost", found->damaged);
+	if (found->short_kb)
+		log_warning("buffer: %s: the disk has no room for all of max_size, only for %" PRId64 " kB",
+			store->buffer->path, found->short_kb);
+	if (found->unreserved)
+		log_warning("buffer: %s: the disk has no space that could be kept for it", store->buffer->path);
 }
 
 /* The first time the file takes its place in the order: above all that was ever in it, and above the wall clock. */
@@ -161,7 +172,7 @@ static int store_open(struct store *store, bool early)
 		return error;
 	}
 	store_tell_found(store, &found);
-	atomic_fetch_add_explicit(&store->damaged, found.damaged, memory_order_relaxed);
+	store_tell_damaged(store, found.damaged, clock_now(store->clock));
 	store->journal = journal;
 	error = store_know_clocks(store, found.rows > 0);
 	if (error) {
@@ -254,9 +265,7 @@ static int store_read(struct store *store)
 	if (!outbox_wants_rows(store->outbox, &first, &last))
 		return 0;
 	int n = journal_read(store->journal, first, last, READ_ROWS, outbox_take_row, store->outbox, &damaged);
-	atomic_fetch_add_explicit(&store->damaged, damaged, memory_order_relaxed);
-	if (damaged)
-		log_warning("buffer: %" PRIu64 " damaged readings are lost", damaged);
+	store_tell_damaged(store, damaged, clock_now(store->clock));
 	if (n < 0)
 		return n;
 	outbox_rows_taken(store->outbox, n == 0 ? last : 0, damaged);

@@ -68,6 +68,37 @@ static void test_from_instant_zero(void **state)
 	assert_true(complaint_clear(&complaint, 2, NULL, NULL));
 }
 
+/* A loose plug, gone and back each second for a day: what is told are pairs, and some of the first. */
+static void test_comes_and_goes(void **state)
+{
+	(void)state;
+	struct complaint complaint = {0};
+	unsigned n_told = 0;
+	for (int64_t at = 0; at < 24 * 60 * MINUTE; at += SECOND) {
+		bool told = complaint_raise(&complaint, at);
+		assert_true(complaint.since_us != 0);
+		assert_int_equal(complaint.told, told);
+		n_told += told;
+		assert_true(at >= 10 * SECOND || told); /* the first ten */
+		assert_int_equal(complaint_clear(&complaint, at + SECOND / 2, NULL, NULL), told);
+	}
+	assert_in_range(n_told, 240, 252);
+	/* One that was not told is told when it lasts. */
+	complaint = (struct complaint){0};
+	for (int64_t at = 0; at < 100 * SECOND; at += SECOND) {
+		complaint_raise(&complaint, at);
+		complaint_clear(&complaint, at + SECOND / 2, NULL, NULL);
+	}
+	int64_t begin = 100 * SECOND, lasted = 0;
+	assert_false(complaint_raise(&complaint, begin));
+	bool told = false;
+	for (int64_t at = begin; at < begin + 8 * MINUTE; at += SECOND)
+		told = complaint_raise(&complaint, at) || told;
+	assert_true(told);
+	assert_true(complaint_clear(&complaint, begin + 8 * MINUTE, &lasted, NULL));
+	assert_true(lasted == 8 * MINUTE);
+}
+
 static int pipe_ends[2], kept_stderr;
 
 static int capture_begin(void **state)
@@ -339,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_grows_quiet),
 		cmocka_unit_test(test_is_ended_once),
 		cmocka_unit_test(test_from_instant_zero),
+		cmocka_unit_test(test_comes_and_goes),
 		cmocka_unit_test_setup_teardown(test_line, capture_begin, capture_end),
 		cmocka_unit_test_setup_teardown(test_level, capture_begin, capture_end),
 		cmocka_unit_test_setup_teardown(test_nothing_raw, capture_begin, capture_end),
