@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import unittest
 
+import log_lines
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUSFERRY = os.environ.get("BUSFERRY", str(SOURCE / "build" / "busferry"))
 
@@ -76,6 +78,21 @@ class Docs(unittest.TestCase):
         self.assertGreater(len(pieces), 8)
         for piece in pieces:
             self.assertIn(piece, example)
+
+
+class LogLines(unittest.TestCase):
+    def test_each_line_is_explained_and_each_row_is_said(self):
+        page = (SOURCE / "docs" / "operations.md").read_text()
+        section = page[page.index("## What the log says"):page.index("## A clock that is not set")]
+        rows = re.findall(r"^\| `([^`]*)` \|", section, re.M)
+        inline = re.findall(r"`([^`]*)`", "\n".join(re.findall(r"^`(?:run --once|simulate)`:.*?\n\n", section, re.M | re.S)))
+        said = {"%llu log lines were lost: nobody took them": "src/base/log.c", **log_lines.formats(SOURCE)}
+        patterns = {shape: log_lines.pattern(shape) for shape in said}
+        unexplained = ["%s: %s" % (said[shape], shape) for shape, pattern in patterns.items()
+                       if not any(pattern.fullmatch(row) for row in rows + inline)]
+        self.assertEqual(unexplained, [], "docs/operations.md, What the log says: lines without a row")
+        self.assertEqual([row for row in rows if not any(pattern.fullmatch(row) for pattern in patterns.values())], [],
+                         "rows of lines that nobody says")
 
 
 class Explain(unittest.TestCase):
