@@ -58,14 +58,15 @@ static void wire_json(struct json *json, const struct wire *wire, int64_t up_us)
 	json_int(json, "timeouts", get(counts->timeouts));
 	json_int(json, "checksum", get(counts->checksum));
 	json_int(json, "exceptions", get(counts->exceptions));
+	json_int(json, "late", caution ? get(caution->late) : 0);
 	if (caution) {
-		json_int(json, "late", get(caution->late));
 		json_int(json, "foreign", get(caution->foreign));
 		json_int(json, "noise", get(caution->noise));
 		json_int(json, "echoes", get(caution->echoes));
 		json_int(json, "canaries", get(caution->canaries));
 	}
 	json_int(json, "merged", get(counts->merged));
+	json_int(json, "opened", get(counts->reopened));
 	json_int(json, "jitter_us_median", times_quantile(&counts->late_by, 500));
 	json_int(json, "jitter_us_p99", times_quantile(&counts->late_by, 990));
 	if (n > 0)
@@ -84,6 +85,7 @@ static void device_json(struct json *json, const struct plan_device *device, con
 	json_int(json, "exceptions", get(counts->exceptions));
 	json_int(json, "late", get(counts->late));
 	json_int(json, "foreign", get(counts->foreign));
+	json_int(json, "missed", get(counts->missed));
 	json_int(json, "answer_ms_median", times_quantile(&counts->answer_times, 500) / 1000);
 	json_int(json, "answer_ms_p95", times_quantile(&counts->answer_times, 950) / 1000);
 	json_object_end(json);

@@ -68,11 +68,15 @@ static void heard(struct telling *telling, struct device *device, int64_t now_us
 	device->missed = 0;
 	device->too_late = 0;
 	change_availability(telling, device, AVAILABILITY_ONLINE);
+	int64_t since_us = device->silence.since_us, every_us = device->rounds.n_timed ? device->rounds.every_us[0] : 0;
+	uint64_t n_asked = device->silence.count,
+		 n_due = since_us && every_us > 0 ? (uint64_t)((now_us - since_us) / every_us) : 0;
+	if (n_due > n_asked) /* back-off spared the others */
+		atomic_fetch_add_explicit(&device->counts.missed, n_due - n_asked, memory_order_relaxed);
 	if (complaint_clear(&device->silence, now_us, &lasted, &missed)) {
 		char length[LOG_LENGTH_SIZE];
-		int64_t every_us = device->rounds.n_timed ? device->rounds.every_us[0] : 0;
-		if (every_us > 0 && (uint64_t)(lasted / every_us) > missed)
-			missed = (uint64_t)(lasted / every_us); /* back-off spared the others */
+		if (n_due > missed)
+			missed = n_due;
 		log_about(LOG_LEVEL_NOTICE, &about, "%s answers again after %s, %llu polls missed", device->told->path,
 			log_length(lasted, length), (unsigned long long)missed);
 	}
@@ -259,6 +263,7 @@ static void not_understood(struct telling *telling, struct device *device, int64
 {
 	struct log_about about = about_of(device);
 	count(device->counts.checksum);
+	count(device->counts.missed);
 	device->missed += !device->turn->unheard;
 	if (device->missed < DEVICE_POLLS_MISSED)
 		return;
@@ -272,6 +277,7 @@ static void not_heard(struct telling *telling, struct device *device, int64_t no
 {
 	struct log_about about = about_of(device);
 	count(device->counts.timeouts);
+	count(device->counts.missed);
 	device->missed++;
 	if (complaint_raise(&device->silence, now_us))
 		log_about(LOG_LEVEL_WARNING, &about, "%s does not answer (unit address %u on bus %s)",

@@ -304,6 +304,7 @@ static void missed(struct account *account, struct source *source, int64_t now_u
 {
 	source->missed++;
 	bump(source->counts.timeouts);
+	bump(source->counts.missed);
 	bump(source->bus->timeouts);
 	struct log_about about = about_of(source);
 	if (complaint_raise(&source->silence, now_us)) {
