@@ -260,6 +260,8 @@ static void give(struct command *command, struct target *target)
 		return;
 	target->waits = false;
 	command->n_waiting--;
+	if (rc == 0)
+		complaint_clear(&command->refusals, command->now_us, NULL, NULL);
 	if (rc < 0) {
 		char text[WANTED_WHY_SIZE];
 		refused(command, target, failure(&(struct order_outcome){.rc = rc}, text));
