@@ -174,6 +174,7 @@ void compile(
 	gateway(&state, map.gateway);
 	compile_broker(&state, map.broker);
 	compile_buffer(&state, map.buffer);
+	compile_control(&state, map.control);
 	compile_buses(&state, map.buses);
 	compile_rules(&state, map.topics);
 	compile_floors(&state, map.floors, map.every_us);

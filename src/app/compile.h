@@ -87,6 +87,7 @@ struct compile_device {
 	const struct bf_driver *driver;
 	const void *keys; /* of the driver */
 	int64_t every_us;
+	bool write_counts; /* `write` of the metric that is read stands in the map, not only in a profile */
 };
 
 /* compile.c: an empty plan and what it takes to fill it; then its arrays into its arena, and the rest freed. */
@@ -175,6 +176,11 @@ bool compile_register(struct compile *compile, const struct compile_device *devi
 	const struct map_register_metric *map, const void *keys, bool sound, struct plan_metric *metric);
 struct bf_shape compile_register_shape(struct compile *compile, const struct compile_device *device,
 	const struct tree *at, const struct map_register_metric *map);
+
+/* compile_write.c: the group `control`, and `write` of a metric whose values are known. */
+void compile_control(struct compile *compile, const struct tree *control);
+void compile_write(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const struct map_metric *map, struct plan_metric *metric);
 
 /*
  * compile_stream.c: devices that send messages.  Its messages, init and stop (sound: its own keys are); and the shape

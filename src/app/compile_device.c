@@ -168,6 +168,7 @@ static void device(struct compile *compile, const struct compile_level *level, c
 		.driver = driver,
 		.keys = keys.own,
 		.every_us = map->every_us == BF_UNSET ? level->every_us : map->every_us,
+		.write_counts = true,
 	};
 	if (stream)
 		entry.stream = compile_stream_device(compile, at, driver, &keys.stream, sound, &into.seen);

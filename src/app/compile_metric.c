@@ -156,8 +156,8 @@ static bool place(struct compile *compile, const struct compile_device *device, 
 }
 
 /* What its values mean. */
-static void means(
-	struct compile *compile, const struct tree *at, const struct metric_keys *keys, struct plan_metric *metric)
+static void means(struct compile *compile, const struct compile_device *device, const struct tree *at,
+	const struct metric_keys *keys, struct plan_metric *metric)
 {
 	const struct map_metric *map = &keys->map;
 	scale(compile, at, map, keys->registers.scale_from.kind != BF_SCALAR_NONE, metric);
@@ -169,6 +169,8 @@ static void means(
 	if (map->invalid)
 		compile_invalid(compile, at, map->invalid, metric);
 	compile_deadband(compile, at, map, metric);
+	if (map->write)
+		compile_write(compile, device, at, map, metric);
 }
 
 /* One metric, or one for each of its bits, or one for each time that it stands in the message. */
@@ -217,7 +219,7 @@ void compile_metric(struct compile *compile, const struct compile_device *device
 	if (device->stream && !tree_get(at, "reduce"))
 		metric.reduce = (enum plan_reduce)device->stream->reduce;
 	if (placed || !device->stream)
-		means(compile, at, &keys, &metric);
+		means(compile, device, at, &keys, &metric);
 	told(compile, device, at, &keys, &metric);
 	arena_release(&compile->scratch, before);
 }

@@ -165,6 +165,20 @@ static void check_publish(struct compile *compile, const struct profile *profile
 	}
 }
 
+/* The change, its `write` laid over that of the profile: limits hold unless the map says else. */
+static const struct tree *with_limits(struct compile *compile, const struct tree *own, const struct tree *change)
+{
+	const struct tree *limits = tree_get(own, "write"), *write = tree_get(change, "write");
+	if (!limits || !write || limits->type != TREE_GROUP || write->type != TREE_GROUP)
+		return change;
+	struct tree *over = tree_add(NULL, TREE_GROUP, NULL, &compile->scratch);
+	struct tree *both = tree_overlay(limits, write, &compile->scratch);
+	both->key = write->key;
+	both->at = write->at;
+	tree_copy(over, both, &compile->scratch);
+	return tree_overlay(change, over, &compile->scratch);
+}
+
 void compile_profile_metrics(struct compile *compile, const struct compile_device *into, const struct tree *at,
 	const struct profile *profile)
 {
@@ -188,9 +202,11 @@ void compile_profile_metrics(struct compile *compile, const struct compile_devic
 			continue;
 		}
 		const struct tree *change = map->publish ? tree_get(map->publish, metric->name) : NULL;
+		struct compile_device as = *into;
+		as.write_counts = change && change->type == TREE_GROUP && tree_get(change, "write");
 		if (change && change->type == TREE_GROUP && own->type == TREE_GROUP)
-			own = tree_overlay(own, change, &compile->scratch);
-		compile_metric(compile, into, own);
+			own = tree_overlay(own, with_limits(compile, own, change), &compile->scratch);
+		compile_metric(compile, &as, own);
 	}
 }
 

@@ -7,9 +7,12 @@
  * that are used after those that use them.
  */
 #include "app/gateway.h"
+#include "app/orders.h"
 #include "app/remember.h"
 #include "base/arena.h"
 #include "ship/announce.h"
+#include "ship/audience.h"
+#include "ship/command.h"
 #include "ship/printer.h"
 #include "ship/report.h"
 
@@ -36,6 +39,9 @@ struct gateway {
 	struct retained retained;
 	struct printer *printer;
 	struct announce *announce;
+	struct orders orders;
+	struct command *command; /* NULL = the map does not allow it */
+	struct audience audience;
 	struct report *report;
 	struct tally tally;
 	struct uplink *uplink;
@@ -112,6 +118,21 @@ static int init_messages(struct gateway *gateway, struct message_sink **ret_mess
 	return rc;
 }
 
+/* Who hears what the broker says. */
+static int init_command(struct gateway *gateway)
+{
+	audience_init(&gateway->audience);
+	audience_add(&gateway->audience, announce_publisher_listener(gateway->announce));
+	if (!gateway->plan->control || gateway->options.once)
+		return 0;
+	orders_init(&gateway->orders, gateway->plan, &clock_system);
+	int rc = command_init(
+		gateway->plan, &clock_system, outbox_sink(gateway->outbox), &gateway->orders.taker, &gateway->command);
+	if (rc == 0)
+		audience_add(&gateway->audience, command_listener(gateway->command));
+	return rc;
+}
+
 /*
  * Polling once may happen beside the gateway that runs with the same map: with its client id it would push that one
  * out and clear its session, and with its last word and its will it would tell that that one is gone.
@@ -128,9 +149,11 @@ static int init_publisher(struct gateway *gateway)
 		gateway->broker.client_id = arena_format(&gateway->arena, "%s-once", gateway->broker.client_id);
 		announce_stateless(gateway->announce);
 	}
+	rc = init_command(gateway);
+	if (rc < 0)
+		return rc;
 	rc = publisher_init(&gateway->broker, uses_qos2(gateway->plan), announce_will_topic(gateway->announce),
-		gateway->outbox, gateway->uplink, announce_publisher_listener(gateway->announce), &clock_system,
-		&gateway->publisher);
+		gateway->outbox, gateway->uplink, &gateway->audience.listener, &clock_system, &gateway->publisher);
 	if (rc < 0 || gateway->options.once || gateway->broker.prefer_first_us == 0)
 		return rc;
 	rc = uplink_mosquitto_init(&gateway->lookout);
@@ -152,6 +175,7 @@ static int init_pollers(struct gateway *gateway)
 		rc = poller_init(gateway->plan, gateway->n_pollers, &learnt, sink, &clock_system, gateway->options.once,
 			&gateway->pollers[gateway->n_pollers]);
 	arena_free(&arena);
+	orders_pollers(&gateway->orders, gateway->pollers, gateway->n_pollers);
 	return rc;
 }
 
@@ -254,6 +278,7 @@ void gateway_destroy(struct gateway *gateway)
 	publisher_destroy(gateway->publisher);
 	uplink_mosquitto_destroy(gateway->lookout);
 	uplink_mosquitto_destroy(gateway->uplink);
+	command_destroy(gateway->command);
 	report_destroy(gateway->report);
 	announce_destroy(gateway->announce);
 	printer_destroy(gateway->printer);

@@ -24,7 +24,8 @@ const struct bf_key schema_top[] = {
 	{"topics", BF_KEY_NODE, ROW(map_top, topics), 0, 0, NULL, NULL, 0, "Rules for how readings are published"},
 	{"buffer", BF_KEY_NODE, ROW(map_top, buffer), 0, 0, NULL, NULL, 0,
 		"Where readings wait while the broker is away"},
-	{"control", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "Allows writing"},
+	{"control", BF_KEY_NODE, ROW(map_top, control), 0, 0, NULL, NULL, 0,
+		"What may be asked of the gateway through the broker"},
 	{"homeassistant", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET,
 		"Announces devices to Home Assistant"},
 	{"sparkplug", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "Publishes Sparkplug B"},
@@ -214,7 +215,27 @@ const struct bf_key schema_metric[] = {
 	{"retain", BF_KEY_BOOL, ROW(map_metric, retain), 0, 0, NULL, NULL, 0, "Instead of what the rules say"},
 	{"payload", BF_KEY_CHOICE, ROW(map_metric, payload), 0, 0, NULL, "json|plain|influx", 0,
 		"Instead of what the rules say"},
-	{"write", BF_KEY_NODE, ROW(map_metric, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "Allows writing it"},
+	{"write", BF_KEY_NODE, ROW(map_metric, write), 0, 0, NULL, NULL, 0,
+		"It may be written through TOPIC/set, if control.allow is true as well"},
+	{0},
+};
+
+const struct bf_key schema_write[] = {
+	{"min", BF_KEY_NUMBER, ROW(map_write, min), 0, 0, NULL, NULL, 0,
+		"A lower value is refused; what the type can hold when not given"},
+	{"max", BF_KEY_NUMBER, ROW(map_write, max), 0, 0, NULL, NULL, 0,
+		"A higher value is refused; what the type can hold when not given"},
+	{"step", BF_KEY_NUMBER, ROW(map_write, step), 0, 0, NULL, NULL, 0,
+		"Only min (or 0) and whole steps from there are taken; what the scale can resolve when not given"},
+	{"function", BF_KEY_INT, ROW(map_write, function), 5, 16, NULL, NULL, 0,
+		"The MODBUS function: 6 or 16, of coils 5 or 15; when not given 6 and 5, and 16 for more than one "
+		"register"},
+	{0},
+};
+
+const struct bf_key schema_control[] = {
+	{"allow", BF_KEY_BOOL, ROW(map_control, allow), 0, 0, "false", NULL, 0,
+		"true: metrics with write may be set, devices may be polled at once"},
 	{0},
 };
 
@@ -250,6 +271,7 @@ const struct schema_group schema_groups[] = {
 	{"gateway", schema_gateway},
 	{"broker", schema_broker},
 	{"buffer", schema_buffer},
+	{"control", schema_control},
 	{"a rule", schema_rule},
 	{"a bus", schema_bus},
 	{"a level", schema_level},
@@ -258,6 +280,7 @@ const struct schema_group schema_groups[] = {
 	{"a stream device", schema_stream},
 	{"a message", schema_message},
 	{"a metric", schema_metric},
+	{"write", schema_write},
 	{"a register metric", schema_register_metric},
 	{"a stream metric", schema_stream_metric},
 	{NULL, NULL},

@@ -20,7 +20,7 @@
 
 struct map_top {
 	const char *site;
-	const struct tree *broker, *gateway, *buses, *floors, *topics, *buffer;
+	const struct tree *broker, *gateway, *buses, *floors, *topics, *buffer, *control;
 	int64_t every_us;
 	const void *not_yet;
 };
@@ -42,6 +42,10 @@ struct map_buffer {
 	const char *path;
 	int64_t max_size, max_age_us, sync_us;
 	int when_full, replay, order;
+};
+
+struct map_control {
+	int allow;
 };
 
 struct map_rule {
@@ -94,7 +98,12 @@ struct map_metric {
 	const struct tree *words_of, *bits, *invalid;
 	struct bf_scalar deadband;
 	int64_t heartbeat_us, every_us;
-	const void *not_yet;
+	const struct tree *write;
+};
+
+struct map_write {
+	double min, max, step;
+	int function;
 };
 
 struct map_register_metric {
@@ -135,8 +144,8 @@ struct map_cells {
 
 extern const struct bf_key schema_top[], schema_gateway[], schema_broker[], schema_buffer[], schema_rule[],
 	schema_bus[], schema_level[], schema_device[], schema_registers[], schema_stream[], schema_message[],
-	schema_metric[], schema_register_metric[], schema_stream_metric[], schema_profile_file[], schema_profile[],
-	schema_quirks[], schema_vector[], schema_cells[];
+	schema_metric[], schema_write[], schema_control[], schema_register_metric[], schema_stream_metric[],
+	schema_profile_file[], schema_profile[], schema_quirks[], schema_vector[], schema_cells[];
 
 /* All of them with the name of their group, for who lists them ("check --explain", docs); ends with a NULL. */
 struct schema_group {

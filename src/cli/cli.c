@@ -42,6 +42,16 @@ const struct cli_command cli_commands[] = {
 		"  busferry read /dev/ttyUSB0 --line \"9600 8N1\" -a 1 input:0 -t f32 -n 4\n"
 		"  busferry read tcp://192.168.1.5 holding:40001 --orders",
 		cli_read},
+	{"write", "PORT TABLE:ADDRESS VALUE [--yes] [OPTIONS]", "writes one value without a map, and reads it back",
+		"PORT and TABLE:ADDRESS as for read; TABLE is holding or coil. VALUE is a number, also 0x..., on or "
+		"off "
+		"for\n"
+		"coils and bool, a text for strings. Without --yes it shows what is there and what would be there, and "
+		"ends\n"
+		"with 64. A write is sent once; exit code 74 when the device shows another value then.\n\n"
+		"  busferry write /dev/ttyUSB0 --line \"9600 8N1\" -a 1 holding:300 -t s16 21 --yes\n"
+		"  busferry write tcp://192.168.1.5 coil:3 on",
+		cli_write},
 	{"listen", "PORT [OPTIONS]", "what a sensor says on a serial port, and which profiles understand it",
 		"PORT is a serial port, tcp://HOST:PORT of a serial device server, or a recording. What comes is "
 		"shown,\n"

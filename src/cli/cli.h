@@ -66,6 +66,7 @@ int cli_buffer(int argc, char **argv);
 int cli_ports(int argc, char **argv);
 int cli_scan(int argc, char **argv);
 int cli_read(int argc, char **argv);
+int cli_write(int argc, char **argv);
 int cli_listen(int argc, char **argv);
 int cli_profiles(int argc, char **argv);
 int cli_drivers(int argc, char **argv);

@@ -91,6 +91,7 @@ static void port_lost(struct bus *bus, int failure, int64_t now_us)
 	bool tells = outage_begin(&bus->outage, bus->told, &bus->counts, was_open, failure, now_us);
 	bus->line->ops->close(bus->line);
 	bus->state = BUS_CLOSED;
+	courier_fail(bus, -ENODEV);
 	bus->current = -1;
 	bus->reopened = false;
 	turns_lost(&bus->turns);
@@ -112,6 +113,7 @@ static void connection_closed(struct bus *bus, int failure, int64_t now_us)
 {
 	if (bus->told->wire == WIRE_TCP && !bus->reopened) {
 		bus->reopened = true;
+		courier_cut_off(bus);
 		bus->line->ops->close(bus->line);
 		bus->state = BUS_OPENING;
 		return;
@@ -302,6 +304,7 @@ static void ask(struct bus *bus, int64_t now_us)
 	if (rc < 0)
 		return;
 	caution_free(&bus->caution, now_us);
+	bus->courier.served = false;
 	bump(bus->counts.requests);
 	bump(device->counts.requests);
 	int64_t late_us = turns_asked(&bus->turns, (uint32_t)bus->current, now_us);
@@ -335,8 +338,30 @@ static bool hung_up(int fd)
 	return poll(&port, 1, 0) == 1 && port.revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
+static int64_t step_errand(struct bus *bus, int64_t now_us)
+{
+	if (now_us < bus->free_at)
+		return bus->free_at;
+	int rc = courier_ask(bus, now_us);
+	if (rc == -EAGAIN)
+		bus->free_at = bus->line->free_at > now_us ? bus->line->free_at : bus->line->look_at;
+	else if (rc < 0)
+		connection_closed(bus, rc, now_us);
+	return bus->state == BUS_IDLE && bus->free_at > now_us ? bus->free_at : now_us;
+}
+
+/* Does an errand go before what is due? */
+static bool errand_first(struct bus *bus, int64_t now_us)
+{
+	if (!courier_wants(bus, now_us))
+		return false;
+	return bus->courier.slot || !bus->courier.served || (bus->current < 0 && !choose(bus, now_us));
+}
+
 static int64_t step_idle(struct bus *bus, int64_t now_us)
 {
+	if (errand_first(bus, now_us))
+		return step_errand(bus, now_us);
 	if (bus->current < 0 && !choose(bus, now_us))
 		return turns_wake(&bus->turns);
 	if (now_us < bus->free_at)
@@ -377,6 +402,16 @@ static void note_begin(struct bus *bus, int64_t now_us)
 		bus->deadline = now_us + whole_us + PAUSE_US;
 }
 
+static void errand_asked(struct bus *bus, int rc, const struct line_answer *answer, int64_t now_us)
+{
+	if (rc == -ENODEV) {
+		connection_closed(bus, rc, now_us);
+		return;
+	}
+	settle(bus, now_us);
+	courier_answered(bus, rc, answer, now_us);
+}
+
 /* Sets the clock forward when something came: the silence is counted from then, since bytes may have come after this
  * step began, and it may have been held up. */
 static int64_t step_asked(struct bus *bus, bool ready, int64_t *clock_us)
@@ -389,7 +424,11 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t *clock_us)
 	if (rc != -EAGAIN)
 		*clock_us = now_us = clock_now(bus->clock);
 	note_begin(bus, now_us);
-	if (caution_answered(&bus->caution, rc, answer.exception)) {
+	if (bus->courier.asking && (rc != -EAGAIN || now_us >= bus->deadline)) {
+		errand_asked(bus, rc == -EAGAIN ? -ETIMEDOUT : rc, &answer, now_us);
+		return now_us;
+	}
+	if (!bus->courier.asking && caution_answered(&bus->caution, rc, answer.exception)) {
 		canary_answered(bus, now_us);
 		return now_us;
 	}
@@ -419,14 +458,18 @@ static int64_t step_asked(struct bus *bus, bool ready, int64_t *clock_us)
 
 int64_t bus_step(struct bus *bus, bool ready, int64_t now_us)
 {
-	if (bus->turns.n_entries == 0) /* named in the map, used by no device */
+	if (bus->turns.n_entries == 0) { /* named in the map, used by no device */
+		courier_fail(bus, -ENODEV);
 		return CLOCK_NEVER;
+	}
 	/* Each pass may end one state and begin the next; bounded, so that one bus can't keep a shared thread. */
 	int64_t wake = now_us;
 	for (int pass = 0; pass < 8 && wake <= now_us; pass++, ready = false) {
 		switch (bus->state) {
 		case BUS_CLOSED:
 			wake = now_us < bus->outage.retry_at ? bus->outage.retry_at : step_opening(bus, now_us);
+			if (bus->state == BUS_CLOSED)
+				courier_fail(bus, -ENODEV);
 			break;
 		case BUS_OPENING:
 			wake = step_opening(bus, now_us);
@@ -439,5 +482,6 @@ int64_t bus_step(struct bus *bus, bool ready, int64_t now_us)
 			break;
 		}
 	}
-	return wake;
+	int64_t errands_at = courier_wake(bus, now_us);
+	return errands_at < wake ? errands_at : wake;
 }

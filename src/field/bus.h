@@ -6,6 +6,7 @@
 #define FIELD_BUS_H
 
 #include "field/caution.h"
+#include "field/courier.h"
 #include "field/device.h"
 #include "field/counts.h"
 #include "field/line.h"
@@ -36,6 +37,7 @@ struct bus {
 	struct outage outage;
 	bool once; /* each round once, then never again */
 	struct caution caution;
+	struct courier courier;
 	struct bus_counts counts;
 };
 

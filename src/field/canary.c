@@ -7,7 +7,8 @@
  * there is none, a part of a value of several registers, unless the device has refused that.  Among those of one rank
  * the one with the shortest answer, and a function with nothing under way, so that an exception tells too.
  *
- * Invariant: the shape of a canary is that of no question which is open, and of none in the plan.
+ * Invariant: the shape of a canary is that of no question which is open, of none in the plan, and not of the one that
+ * it is asked for.
  */
 #include "field/canary.h"
 #include "field/rtu.h"
@@ -69,12 +70,16 @@ static void consider_read(struct choice *choice, const struct round *round, cons
 	}
 }
 
+static void note_shape(struct choice *choice, const struct bf_place *place)
+{
+	unsigned bit = bit_of(rtu_shape(place));
+	choice->planned[bit / 64] |= (uint64_t)1 << (bit % 64);
+}
+
 static void note_planned(struct choice *choice, const struct round *round)
 {
-	for (uint32_t i = 0; i < round->n_reads; i++) {
-		unsigned bit = bit_of(rtu_shape(&round->reads[i].place));
-		choice->planned[bit / 64] |= (uint64_t)1 << (bit % 64);
-	}
+	for (uint32_t i = 0; i < round->n_reads; i++)
+		note_shape(choice, &round->reads[i].place);
 }
 
 static void each_read(struct choice *choice, const struct round *round, bool note)
@@ -97,12 +102,14 @@ static void each_round(struct choice *choice, const struct device *devices, size
 	}
 }
 
-enum canary_advice canary_advise(const struct device *devices, size_t n_devices, uint8_t unit, struct trust *trust,
-	int64_t now_us, struct canary *ret_canary, int64_t *ret_until)
+enum canary_advice canary_advise(const struct device *devices, size_t n_devices, const struct line_question *question,
+	struct trust *trust, int64_t now_us, struct canary *ret_canary, int64_t *ret_until)
 {
 	if (!trust_doubtful(trust, now_us))
 		return CANARY_NOT_NEEDED;
 	struct choice choice = {.trust = trust, .rank = RANK_NONE};
+	uint8_t unit = question->unit;
+	note_shape(&choice, &question->place); /* errands read what the plan does not */
 	each_round(&choice, devices, n_devices, unit, true);
 	each_round(&choice, devices, n_devices, unit, false);
 	if (choice.rank < RANK_NONE && !trust->overfull) {

@@ -20,8 +20,8 @@ struct canary {
 	bool parts; /* it reads a part of a value, which some devices refuse */
 };
 
-/* How unit may be asked at now_us.  Devices of the bus that share the unit address share its doubts. */
-enum canary_advice canary_advise(const struct device *devices, size_t n_devices, uint8_t unit, struct trust *trust,
-	int64_t now_us, struct canary *ret_canary, int64_t *ret_until);
+/* How a unit may be asked this question at now_us.  Devices of the bus that share its address share its doubts. */
+enum canary_advice canary_advise(const struct device *devices, size_t n_devices, const struct line_question *question,
+	struct trust *trust, int64_t now_us, struct canary *ret_canary, int64_t *ret_until);
 
 #endif

@@ -81,13 +81,14 @@ bool caution_choose(struct caution *caution, struct line_question *question, int
 	caution->unit = question->unit;
 	if (!caution->line->trusts)
 		return true;
-	switch (canary_advise(caution->devices, caution->told->n_devices, question->unit,
+	switch (canary_advise(caution->devices, caution->told->n_devices, question,
 		&caution->line->trusts[question->unit], now_us, &caution->canary, ret_until)) {
 	case CANARY_NOT_NEEDED:
 		return true;
 	case CANARY_ASK:
 		caution->asks_canary = true;
 		question->place = caution->canary.place;
+		question->write = NULL;
 		return true;
 	default:
 		return false;

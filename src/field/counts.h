@@ -11,7 +11,7 @@
 
 struct device_counts {
 	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late, foreign;
-	_Atomic uint64_t missed; /* polls that brought nothing, those included that a silent device was spared */
+	_Atomic uint64_t missed;  /* polls that brought nothing, those included that a silent device was spared */
 	_Atomic int availability; /* enum availability; SAME = not known yet */
 	_Atomic int64_t answered_at;
 	struct times answer_times;

@@ -20,6 +20,8 @@
 struct line_question {
 	uint8_t unit; /* unit address */
 	struct bf_place place;
+	const uint8_t *write; /* NULL: reads; else what the cells are to hold, as line_answer has it; for the call */
+	bool many;            /* writes one cell too by function 15 or 16 */
 };
 
 struct line_answer {
@@ -50,6 +52,7 @@ struct line {
 	int64_t look_at; /* when to call again even if the fd stays silent; CLOCK_NEVER = no need */
 	bool begun;      /* since the last question something came that may be the beginning of its answer */
 	int64_t free_at; /* not before may be asked: others speak, or have just spoken */
+	bool echo_known; /* whether what is sent comes back: if not, the answer to a write may be its echo */
 	bool babbles;    /* for long somebody has been sending what nobody can read */
 	/*
 	 * By unit address, 256; which questions may still be answered.  NULL: each answer carries the number of its
@@ -73,9 +76,9 @@ struct line_ops {
 	 */
 	int (*ask)(struct line *line, const struct line_question *question, int64_t now_us);
 	/*
-	 * 0 and the answer to the last question; -EAGAIN: not yet, wait on; -EREMOTEIO: the device answered with an
-	 * exception; -EBADMSG: checksum or shape; -ESTALE: an answer came that may belong to another question;
-	 * -ENODEV: the port or connection is gone.
+	 * 0 and the answer to the last question, to a write without bytes; -EAGAIN: not yet, wait on; -EREMOTEIO: the
+	 * device answered with an exception; -EBADMSG: checksum or shape; -ESTALE: an answer came that may belong to
+	 * another question; -ENODEV: the port or connection is gone.
 	 */
 	int (*answer)(struct line *line, int64_t now_us, struct line_answer *ret_answer);
 	/*

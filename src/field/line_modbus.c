@@ -41,6 +41,8 @@ struct line_modbus {
 	struct line_rtu rtu; /* all but Modbus TCP */
 	struct line_tcp tcp;
 	struct line_question asked;
+	bool writing;
+	uint8_t written[RTU_WRITTEN_BYTES]; /* the beginning of the request, of a write the whole answer */
 	uint16_t transaction;
 	int lowat; /* bytes that the socket waits for */
 	uint8_t frame[TCP_FRAME_MAX];
@@ -94,25 +96,25 @@ static bool is_gone(int error)
 
 static int ask_rtu(struct line_modbus *self, const struct line_question *question, int64_t now_us)
 {
-	uint8_t request[RTU_REQUEST_BYTES];
+	uint8_t request[RTU_FRAME_MAX];
 	int rc = line_rtu_ready(&self->rtu, now_us);
 	if (rc < 0)
 		return rc;
-	rtu_request(question->unit, &question->place, request);
+	int n = (int)line_rtu_request(question, request);
 	if (modbus_set_slave(self->context, question->unit) < 0)
 		return -EINVAL;
 	bool by_hand = self->bus->wire == WIRE_SERIAL && self->bus->rs485 == RS485_RTS;
 	int64_t taken_at = by_hand ? rs485_take(&rs485_kernel, self->line.fd) : 0;
-	int sent = modbus_send_raw_request(self->context, request, sizeof(request) - 2);
+	int sent = modbus_send_raw_request(self->context, request, n - 2);
 	int error = errno;
 	int64_t char_us = plan_line_char_ns(&self->bus->line) / 1000 + 1;
 	if (by_hand)
-		rs485_let_go(&rs485_kernel, self->line.fd, taken_at, (int64_t)sizeof(request) * char_us, char_us);
+		rs485_let_go(&rs485_kernel, self->line.fd, taken_at, n * char_us, char_us);
 	if (sent < 0 && is_gone(error))
 		return -ENODEV;
 	/* Noted even if only a part went out: who knows what a device makes of it. */
 	line_rtu_asked(&self->rtu, question, now_us);
-	if (sent != (int)sizeof(request)) {
+	if (sent != n) {
 		tcflush(self->line.fd, TCOFLUSH);
 		return -ENOBUFS;
 	}
@@ -139,6 +141,8 @@ static bool lengths_agree(const uint8_t *frame, size_t length)
 	const uint8_t *pdu = frame + MBAP_SIZE;
 	if (pdu[0] & 0x80)
 		return length == 3;
+	if (pdu[0] == 5 || pdu[0] == 6 || pdu[0] == 15 || pdu[0] == 16)
+		return length == RTU_WRITTEN_BYTES;
 	return pdu[0] >= 1 && pdu[0] <= 4 && length == 3 + (size_t)pdu[1];
 }
 
@@ -185,19 +189,21 @@ static int ask_tcp(struct line_modbus *self, const struct line_question *questio
 		return -ENODEV;
 	if (++self->transaction == 0)
 		self->transaction = 1;
-	uint8_t rtu[RTU_REQUEST_BYTES];
-	uint8_t frame[MBAP_COUNTED + 6] = {(uint8_t)(self->transaction >> 8), (uint8_t)self->transaction, 0, 0, 0, 6};
-	rtu_request(question->unit, &question->place, rtu);
-	memcpy(frame + MBAP_COUNTED, rtu, 6);
-	ssize_t n = send(self->line.fd, frame, sizeof(frame), MSG_NOSIGNAL);
+	uint8_t frame[MBAP_COUNTED + RTU_FRAME_MAX] = {(uint8_t)(self->transaction >> 8), (uint8_t)self->transaction};
+	size_t length = line_rtu_request(question, frame + MBAP_COUNTED) - 2; /* there is no checksum */
+	frame[MBAP_COUNTED - 1] = (uint8_t)length;
+	memcpy(self->written, frame + MBAP_COUNTED, sizeof(self->written));
+	ssize_t n = send(self->line.fd, frame, MBAP_COUNTED + length, MSG_NOSIGNAL);
 	/* A full socket buffer means that nobody reads: as good as gone. */
-	return n == (ssize_t)sizeof(frame) ? 0 : -ENODEV;
+	return n == (ssize_t)(MBAP_COUNTED + length) ? 0 : -ENODEV;
 }
 
 static int modbus_line_ask(struct line *line, const struct line_question *question, int64_t now_us)
 {
 	struct line_modbus *self = of(line);
 	self->asked = *question;
+	self->asked.write = NULL; /* it is the caller's */
+	self->writing = question->write != NULL;
 	if (self->bus->wire != WIRE_TCP)
 		return ask_rtu(self, question, now_us);
 	line->begun = false;
@@ -210,13 +216,18 @@ static int modbus_line_ask(struct line *line, const struct line_question *questi
 static int check_answer(struct line_modbus *self, const uint8_t *frame, size_t n, struct line_answer *ret_answer)
 {
 	size_t expected = rtu_answer_bytes(&self->asked.place);
-	if (frame[0] != self->asked.unit || (frame[1] & 0x7F) != rtu_function(self->asked.place.space)) {
+	if (frame[0] != self->written[0] || (frame[1] & 0x7F) != self->written[1]) {
 		tell(self, LINE_FOREIGN, self->asked.unit);
 		return -EBADMSG;
 	}
 	if (frame[1] & 0x80) {
 		*ret_answer = (struct line_answer){.exception = frame[2]};
 		return -EREMOTEIO;
+	}
+	if (self->writing) {
+		*ret_answer = (struct line_answer){0};
+		bool fits = n == sizeof(self->written) && memcmp(frame, self->written, sizeof(self->written)) == 0;
+		return fits ? 0 : -EBADMSG;
 	}
 	if (frame[2] != expected || n != 3 + expected)
 		return -EBADMSG;
@@ -279,7 +290,8 @@ int line_modbus_init(const struct plan_bus *bus, struct line **ret_line)
 	if (!self)
 		return -ENOMEM;
 	bool serial = bus->wire != WIRE_TCP;
-	self->line = (struct line){.ops = serial ? &serial_ops : &tcp_ops, .fd = -1, .look_at = CLOCK_NEVER};
+	self->line = (struct line){
+		.ops = serial ? &serial_ops : &tcp_ops, .fd = -1, .look_at = CLOCK_NEVER, .echo_known = !serial};
 	self->bus = bus;
 	self->tcp = (struct line_tcp){.host = bus->host, .port = bus->tcp_port};
 	/* Neither of the two opens anything here; address and settings are never used. */

@@ -9,7 +9,9 @@
  * not, all of them met on real wires: it is late; another master asked; two answers came where one was due; on a line
  * with another master something came before it that may have been that master's request.
  *
- * Adapters that return what is sent are recognised by the request itself, byte for byte.
+ * Adapters that return what is sent are recognised by the request itself, byte for byte.  The answer to a write of one
+ * cell is such a copy, too: which it is follows from what the adapter did with reads.  Answers to writes have functions
+ * of their own, so they never raise doubts about reads; who writes reads back, because they prove nothing.
  *
  * A unit that never stops sending is read in sips, so that it costs little, and the bus does not speak meanwhile.
  */
@@ -31,7 +33,8 @@
 #define OTHERS_KNOWN_US (3600 * (int64_t)1000000)
 #define ECHO_PLAIN      3 /* so many answers without an echo, and the adapter has none */
 #define BABBLE_BYTES    512
-#define BABBLE_PAUSE_US 60000 /* who pauses so long does not babble */
+#define WRITE_LIFE_US   (60 * (int64_t)1000000) /* an answer to a write comes no later */
+#define BABBLE_PAUSE_US 60000                   /* who pauses so long does not babble */
 #define BABBLE_LOOK_US  50000
 
 void line_rtu_init(struct line_rtu *rtu, struct line *line, const struct plan_bus *bus)
@@ -58,6 +61,8 @@ void line_rtu_opened(struct line_rtu *rtu, int64_t now_us)
 	rtu->n_babble = 0;
 	rtu->n_plain = 0;
 	rtu->others_until = 0;
+	rtu->n_writes = 0;
+	rtu->line->echo_known = rtu->echoes;
 	rtu->line->babbles = false;
 	rtu->line->free_at = now_us + rtu->gap_us;
 	wait_for(rtu, POLLIN, CLOCK_NEVER);
@@ -98,8 +103,11 @@ static void garbled(struct line_rtu *rtu, size_t n, int64_t now_us)
 
 static bool is_echo(const struct line_rtu *rtu, const struct rtu_frame *frame)
 {
-	return rtu->echo_due && (rtu->echoes || rtu->n_plain < ECHO_PLAIN) && frame->n + 2 == RTU_REQUEST_BYTES &&
-	       memcmp(frame->bytes, rtu->request, RTU_REQUEST_BYTES) == 0;
+	if (!rtu->echo_due || frame->n + 2 != rtu->n_request || memcmp(frame->bytes, rtu->request, rtu->n_request) != 0)
+		return false;
+	if (rtu->writing && rtu->n_request == RTU_REQUEST_BYTES) /* its answer is the same */
+		return rtu->echoes || !rtu->line->echo_known;
+	return rtu->echoes || rtu->n_plain < ECHO_PLAIN;
 }
 
 static void heard_echo(struct line_rtu *rtu)
@@ -108,6 +116,7 @@ static void heard_echo(struct line_rtu *rtu)
 		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.bus = rtu->bus->name},
 			"bus %s: the adapter returns what is sent, which is skipped", rtu->bus->name);
 	rtu->echoes = true;
+	rtu->line->echo_known = true;
 	rtu->echo_due = false;
 	rtu->n_plain = 0;
 	tell(rtu, LINE_ECHO, rtu->request[0], 0);
@@ -126,6 +135,8 @@ static void heard_others(struct line_rtu *rtu, const struct rtu_frame *frame, in
 static int take(struct line_rtu *rtu, const struct rtu_frame *frame, struct line_answer *ret_answer)
 {
 	rtu->asking = false;
+	if (rtu->echo_due && rtu->n_garbled < RTU_REQUEST_BYTES) /* too little for an echo */
+		rtu->line->echo_known = true;
 	if (rtu->echo_due && rtu->n_garbled == 0 && rtu->n_plain < ECHO_PLAIN && ++rtu->n_plain == ECHO_PLAIN)
 		rtu->echoes = false;
 	if (frame->kind == RTU_EXCEPTION) {
@@ -145,7 +156,7 @@ static int heard_unasked(struct line_rtu *rtu, const struct rtu_frame *frame, in
 	tell(rtu, LINE_FOREIGN, frame->unit, 0);
 	if (rtu->line->trusts) {
 		struct trust *trust = &rtu->line->trusts[frame->unit];
-		if (rtu->asking && ours && trust_is_alone(trust))
+		if (rtu->asking && ours && !rtu->writing && trust_is_alone(trust))
 			rc = -EBADMSG; /* of a wrong function or length */
 		if (trust_was_asked(trust, frame->shape))
 			trust_overheard(trust, TRUST_ANY, now_us);
@@ -196,12 +207,60 @@ static bool is_request(const struct line_rtu *rtu, const struct rtu_frame *frame
 	       (rtu->line->trusts && !trust_is_open(&rtu->line->trusts[frame->unit], frame->shape));
 }
 
+/* The write that a frame answers, the newest first; NULL. */
+static struct line_rtu_write *written(struct line_rtu *rtu, const struct rtu_frame *frame, int64_t now_us)
+{
+	for (unsigned i = rtu->n_writes; i > 0; i--) {
+		struct line_rtu_write *write = &rtu->writes[i - 1];
+		bool refused = frame->kind == RTU_EXCEPTION && frame->unit == write->answer[0] &&
+			       frame->function == write->answer[1];
+		bool done = frame->kind == RTU_OTHER && frame->n == RTU_WRITTEN_BYTES &&
+			    memcmp(frame->bytes, write->answer, RTU_WRITTEN_BYTES) == 0;
+		if (write->open && (refused || done) && now_us - write->asked_at < WRITE_LIFE_US)
+			return write;
+	}
+	return NULL;
+}
+
+/* An answer to a write.  Late ones are none to the question under way, whatever that is. */
+static int heard_written(struct line_rtu *rtu, const struct rtu_frame *frame, struct line_rtu_write *write,
+	int64_t now_us, struct line_answer *ret_answer)
+{
+	bool newest = write == &rtu->writes[rtu->n_writes - 1], alone = true;
+	rtu->others_until = 0;
+	for (struct line_rtu_write *older = rtu->writes; older < write; older++)
+		alone &= !older->open || memcmp(older->answer, write->answer, 2) != 0 ||
+			 now_us - older->asked_at >= WRITE_LIFE_US;
+	write->open = false;
+	if (!rtu->asking || !rtu->writing || !newest) {
+		tell(rtu, LINE_LATE, frame->unit, now_us - write->asked_at);
+		return -EAGAIN;
+	}
+	rtu->asking = false;
+	*ret_answer = (struct line_answer){.exception = frame->exception};
+	if (frame->kind == RTU_EXCEPTION)
+		return alone ? -EREMOTEIO : -ESTALE; /* which of them was refused? */
+	return 0;
+}
+
+/* The device shows another value than the one that it was given, or another count. */
+static bool is_written_otherwise(const struct line_rtu *rtu, const struct rtu_frame *frame)
+{
+	return rtu->asking && rtu->writing && frame->kind == RTU_OTHER && frame->n == RTU_WRITTEN_BYTES &&
+	       memcmp(frame->bytes, rtu->request, 4) == 0;
+}
+
 static int judge(struct line_rtu *rtu, const struct rtu_frame *frame, int64_t now_us, struct line_answer *ret_answer)
 {
 	if (is_echo(rtu, frame)) {
 		heard_echo(rtu);
 		return -EAGAIN;
 	}
+	struct line_rtu_write *write = written(rtu, frame, now_us);
+	if (write)
+		return heard_written(rtu, frame, write, now_us, ret_answer);
+	if (is_written_otherwise(rtu, frame))
+		return -EBADMSG;
 	if (is_request(rtu, frame, now_us)) {
 		heard_others(rtu, frame, now_us);
 		return -EAGAIN;
@@ -259,7 +318,7 @@ static int rest(struct line_rtu *rtu, int64_t now_us, struct line_answer *ret_an
 {
 	bool only = rtu->n_garbled == 0;
 	int rc = sort(rtu, true, now_us, ret_answer);
-	if (rtu->asking && only && rtu->line->trusts &&
+	if (rtu->asking && only && !rtu->writing && rtu->line->trusts &&
 		rtu_is_spoilt(rtu->search.bytes, rtu_waiting(&rtu->search), &rtu->head))
 		trust_spoilt(&rtu->line->trusts[rtu->unit]);
 	garbled(rtu, rtu_clear(&rtu->search), now_us);
@@ -305,19 +364,44 @@ int line_rtu_ready(struct line_rtu *rtu, int64_t now_us)
 	return 0;
 }
 
+size_t line_rtu_request(const struct line_question *question, uint8_t ret_request[static RTU_FRAME_MAX])
+{
+	if (question->write)
+		return rtu_write_request(
+			question->unit, &question->place, question->write, question->many, ret_request);
+	rtu_request(question->unit, &question->place, ret_request);
+	return RTU_REQUEST_BYTES;
+}
+
+static void note_write(struct line_rtu *rtu, int64_t now_us)
+{
+	if (rtu->n_writes == LINE_RTU_WRITES)
+		memmove(rtu->writes, rtu->writes + 1, --rtu->n_writes * sizeof(rtu->writes[0]));
+	struct line_rtu_write *write = &rtu->writes[rtu->n_writes++];
+	*write = (struct line_rtu_write){.open = true, .asked_at = now_us};
+	memcpy(write->answer, rtu->request, sizeof(write->answer));
+}
+
 void line_rtu_asked(struct line_rtu *rtu, const struct line_question *question, int64_t now_us)
 {
+	size_t n_bytes = rtu_answer_bytes(&question->place);
 	rtu->asking = true;
+	rtu->writing = question->write != NULL;
 	rtu->unit = question->unit;
-	rtu->shape = rtu_shape(&question->place);
-	rtu_request(question->unit, &question->place, rtu->request);
-	rtu->head = (struct rtu_head){{question->unit, rtu->request[1], (uint8_t)rtu_answer_bytes(&question->place)}};
+	rtu->n_request = line_rtu_request(question, rtu->request);
+	rtu->shape = rtu->writing ? 0 : rtu_shape(&question->place);
+	rtu->head = (struct rtu_head){{question->unit, rtu->request[1], (uint8_t)n_bytes}, LEAST_BYTES + n_bytes};
+	if (rtu->writing)
+		rtu->head =
+			(struct rtu_head){{question->unit, rtu->request[1], rtu->request[2]}, RTU_WRITTEN_BYTES + 2};
 	rtu->n_garbled = 0;
 	rtu->n_babble = 0;
 	rtu->echo_due = true;
 	rtu->line->begun = false;
 	rtu->used[question->unit / 64] |= (uint64_t)1 << (question->unit % 64);
-	if (rtu->line->trusts)
+	if (rtu->writing)
+		note_write(rtu, now_us);
+	else if (rtu->line->trusts)
 		trust_asked(&rtu->line->trusts[question->unit], rtu->shape, now_us);
 	wait_for(rtu, POLLIN, CLOCK_NEVER);
 }
@@ -328,7 +412,7 @@ void line_rtu_asked(struct line_rtu *rtu, const struct line_question *question, 
  */
 static int64_t grows_for_us(const struct line_rtu *rtu)
 {
-	size_t n = rtu_waiting(&rtu->search), whole = n < 3 ? LEAST_BYTES : LEAST_BYTES + (size_t)rtu->head.bytes[2];
+	size_t n = rtu_waiting(&rtu->search), whole = n < 3 ? LEAST_BYTES : rtu->head.whole;
 	const uint8_t *bytes = rtu->search.bytes + rtu->search.gone;
 	if (rtu->bus->wire != WIRE_SERIAL || n >= whole || memcmp(bytes, rtu->head.bytes, n < 3 ? n : 3) != 0)
 		return 0;
@@ -343,7 +427,7 @@ int line_rtu_answer(struct line_rtu *rtu, int64_t now_us, struct line_answer *re
 	int rc = hear(rtu, now_us, ret_answer);
 	if (rc == -EAGAIN && rtu_waiting(&rtu->search) && now_us - rtu->heard_at >= rtu->rest_us) {
 		rc = rest(rtu, now_us, ret_answer);
-		bool alone = !rtu->line->trusts || trust_is_alone(&rtu->line->trusts[rtu->unit]);
+		bool alone = rtu->writing || !rtu->line->trusts || trust_is_alone(&rtu->line->trusts[rtu->unit]);
 		if (rc == -EAGAIN && alone && rtu->n_garbled > GLITCH_BYTES)
 			rc = -EBADMSG;
 	}

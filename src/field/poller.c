@@ -26,6 +26,7 @@
 #define TICK_MAX_US    100000 /* … so that many are asked together, … */
 #define TICK_MESSAGES  200    /* … but what they tell together is a few milliseconds of a broker's time */
 #define ALIVE_US       20000000
+#define UNIT_MAX       247 /* on a serial line */
 
 /* What a wire said after its last step.  Apart from the wires, which are large: a step looks at all of these and at few
  * of those. */
@@ -42,10 +43,11 @@ struct poller {
 	struct reading_sink *sink;
 	struct wire *wires;
 	struct waiting *waiting; /* of each wire */
-	struct pollfd *fds;      /* [0] is the stop eventfd, then the wires that wait, in fd_wire */
+	struct pollfd *fds;      /* [0] is the eventfd, then the wires that wait, in fd_wire */
 	size_t *fd_wire;
 	size_t n_wires, n_fds, n_unfinished;
-	int stop_fd;
+	int wake_fd; /* an eventfd: asked to stop, or errands have come */
+	struct errand_box errands;
 	bool scheduled;
 	bool asked; /* more of them owe an answer than before the last step */
 	struct thread thread;
@@ -97,8 +99,9 @@ int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt
 	poller->plan = plan;
 	poller->clock = clock;
 	poller->sink = sink;
-	poller->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int rc = poller->stop_fd < 0 ? -errno : 0;
+	poller->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int rc = poller->wake_fd < 0 ? -errno : 0;
+	errand_box_init(&poller->errands, poller->wake_fd);
 	poller->wires = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->wires));
 	poller->waiting = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->waiting));
 	poller->fd_wire = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->fd_wire));
@@ -177,10 +180,28 @@ static void poller_step_wire(struct poller *poller, size_t index, bool ready, in
 	waiting->finished = finished;
 }
 
+/* Hands out what has come; those wires run in this step. */
+static void poller_errands(struct poller *poller)
+{
+	struct errand_slot *slot;
+	while ((slot = errand_take(&poller->errands))) {
+		const struct plan_bus *told = &poller->plan->buses[slot->errand.bus];
+		for (size_t i = 0; i < poller->n_wires; i++) {
+			if (poller->wires[i].told != told)
+				continue;
+			poller->waiting[i].wake_at = 0;
+			wire_errand(&poller->wires[i], slot);
+			break;
+		}
+	}
+}
+
 int64_t poller_step(struct poller *poller, int64_t now_us)
 {
 	if (!poller->scheduled)
 		poller_schedule(poller, now_us);
+	if (errand_waits(&poller->errands))
+		poller_errands(poller);
 	atomic_store_explicit(&poller->alive_until, now_us + ALIVE_US, memory_order_relaxed);
 	for (size_t f = 1; f < poller->n_fds; f++)
 		if (poller->fds[f].revents)
@@ -216,6 +237,9 @@ static void poller_poll(struct poller *poller, size_t n_fds, int64_t until_us)
 	if (ppoll(poller->fds, n_fds, &timeout, NULL) <= 0)
 		for (size_t f = 0; f < n_fds; f++)
 			poller->fds[f].revents = 0;
+	uint64_t times;
+	if (poller->fds[0].revents && read(poller->wake_fd, &times, sizeof(times)) < 0)
+		poller->fds[0].revents = 0;
 }
 
 /*
@@ -225,7 +249,7 @@ static void poller_poll(struct poller *poller, size_t n_fds, int64_t until_us)
  */
 static void poller_wait(struct poller *poller, int64_t stepped_us, int64_t until_us)
 {
-	poller->fds[0] = (struct pollfd){.fd = poller->stop_fd, .events = POLLIN};
+	poller->fds[0] = (struct pollfd){.fd = poller->wake_fd, .events = POLLIN};
 	if (poller->n_fds > 2 && until_us > stepped_us + GATHER_US) {
 		struct pollfd first = poller->fds[1];
 		poller->fds[1] = poller->fds[poller->n_fds - 1];
@@ -249,6 +273,14 @@ static void poller_hurry(const struct poller *poller)
 		pthread_setschedparam(pthread_self(), SCHED_RR, &lowest);
 }
 
+/* Nobody will ask them any more. */
+static void poller_end_errands(struct poller *poller)
+{
+	errand_close(&poller->errands);
+	for (size_t i = 0; i < poller->n_wires; i++)
+		wire_fail_errands(&poller->wires[i], -ECANCELED);
+}
+
 static void poller_run(void *argument)
 {
 	struct poller *poller = argument;
@@ -257,6 +289,7 @@ static void poller_run(void *argument)
 		int64_t now_us = clock_now(poller->clock);
 		poller_wait(poller, now_us, poller_step(poller, now_us));
 	}
+	poller_end_errands(poller);
 }
 
 int poller_start(struct poller *poller)
@@ -268,8 +301,27 @@ void poller_stop(struct poller *poller)
 {
 	uint64_t one = 1;
 	atomic_store_explicit(&poller->stopping, 1, memory_order_relaxed);
-	ssize_t n = write(poller->stop_fd, &one, sizeof(one));
+	ssize_t n = write(poller->wake_fd, &one, sizeof(one));
 	(void)n; /* full means that it is readable already */
+}
+
+int poller_errand(struct poller *poller, const struct errand *errand)
+{
+	if (errand->bus >= poller->plan->n_buses)
+		return -ENODEV;
+	const struct plan_bus *told = &poller->plan->buses[errand->bus];
+	bool here = false;
+	for (size_t i = 0; i < poller->n_wires; i++)
+		here |= poller->wires[i].told == told;
+	if (!here)
+		return -ENODEV;
+	if (told->way != BF_WAY_REGISTERS)
+		return -EOPNOTSUPP;
+	if (errand->metric != ERRAND_NO_METRIC && errand->metric >= poller->plan->n_metrics)
+		return -EINVAL;
+	if (errand->kind != ERRAND_POLL && told->wire != WIRE_TCP && (errand->unit < 1 || errand->unit > UNIT_MAX))
+		return -EINVAL; /* 0 would be a broadcast, which nothing answers */
+	return errand_put(&poller->errands, errand);
 }
 
 int poller_join(struct poller *poller, int64_t timeout_us)
@@ -281,10 +333,11 @@ void poller_destroy(struct poller *poller)
 {
 	if (!poller)
 		return;
+	poller_end_errands(poller); /* it may never have run */
 	for (size_t i = 0; i < poller->n_wires; i++)
 		wire_destroy(&poller->wires[i]);
-	if (poller->stop_fd >= 0)
-		close(poller->stop_fd);
+	if (poller->wake_fd >= 0)
+		close(poller->wake_fd);
 	arena_free(&poller->arena);
 	free(poller);
 }

@@ -29,6 +29,12 @@ void poller_stop(struct poller *poller); /* asks only */
 int poller_join(struct poller *poller, int64_t timeout_us);
 void poller_destroy(struct poller *poller);
 
+/*
+ * Asks something of one of its buses besides what is due; see errand.h.  Any thread; done() runs on the wire's.  What
+ * errand_put returns; -ENODEV: the bus is not among its wires; -EOPNOTSUPP: it is a stream; -EINVAL: no such unit.
+ */
+int poller_errand(struct poller *poller, const struct errand *errand);
+
 /* `once`: everything was served or given up.  Any thread. */
 bool poller_finished(const struct poller *poller);
 

@@ -54,6 +54,43 @@ void rtu_request(uint8_t unit, const struct bf_place *place, uint8_t ret_request
 	ret_request[7] = (uint8_t)(crc >> 8);
 }
 
+uint8_t rtu_write_function(const struct bf_place *place, bool many)
+{
+	bool one = place->count == 1 && !many;
+	if (place->space == BF_SPACE_COIL)
+		return one ? 5 : 15;
+	return one ? 6 : 16;
+}
+
+size_t rtu_write_request(uint8_t unit, const struct bf_place *place, const uint8_t *cells, bool many,
+	uint8_t ret_request[static RTU_FRAME_MAX])
+{
+	uint8_t function = rtu_write_function(place, many);
+	size_t n = 4, n_bytes = place->space == BF_SPACE_COIL ? (place->count + 7u) / 8 : 2u * place->count;
+	ret_request[0] = unit;
+	ret_request[1] = function;
+	ret_request[2] = (uint8_t)(place->at >> 8);
+	ret_request[3] = (uint8_t)place->at;
+	if (function == 5) {
+		ret_request[n++] = cells[0] & 1 ? 0xFF : 0;
+		ret_request[n++] = 0;
+	} else {
+		if (function != 6) {
+			ret_request[n++] = (uint8_t)(place->count >> 8);
+			ret_request[n++] = (uint8_t)place->count;
+			ret_request[n++] = (uint8_t)n_bytes;
+		}
+		memcpy(ret_request + n, cells, n_bytes);
+		n += n_bytes;
+	}
+	if (function == 15 && place->count % 8)
+		ret_request[n - 1] &= (uint8_t)((1u << place->count % 8) - 1);
+	uint16_t crc = bf_crc16_modbus(ret_request, n);
+	ret_request[n++] = (uint8_t)crc;
+	ret_request[n++] = (uint8_t)(crc >> 8);
+	return n;
+}
+
 /* The bytes of the last frame are let go of when the next is looked for. */
 static void settle(struct rtu_search *search)
 {
@@ -162,7 +199,7 @@ static void describe(const uint8_t *frame, size_t n, bool is_answer, struct rtu_
 
 static bool begins_like(const uint8_t *bytes, size_t n, const struct rtu_head *awaited)
 {
-	return awaited && n < SHORTEST + (size_t)awaited->bytes[2] && memcmp(bytes, awaited->bytes, 3) == 0;
+	return awaited && n < awaited->whole && memcmp(bytes, awaited->bytes, 3) == 0;
 }
 
 bool rtu_next(struct rtu_search *search, const struct rtu_head *awaited, struct rtu_frame *ret_frame)
@@ -194,7 +231,7 @@ bool rtu_next(struct rtu_search *search, const struct rtu_head *awaited, struct 
 bool rtu_is_spoilt(const uint8_t *bytes, size_t n, const struct rtu_head *awaited)
 {
 	uint8_t copy[RTU_FRAME_MAX];
-	if (n != SHORTEST + (size_t)awaited->bytes[2] || n > sizeof(copy) || memcmp(bytes, awaited->bytes, 3) != 0)
+	if (n != awaited->whole || n > sizeof(copy) || memcmp(bytes, awaited->bytes, 3) != 0)
 		return false;
 	memcpy(copy, bytes, n);
 	for (unsigned unit = 1; unit <= UNIT_MAX; unit++) {

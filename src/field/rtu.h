@@ -19,7 +19,7 @@ enum rtu_kind {
 	RTU_ANSWER,    /* to a read */
 	RTU_EXCEPTION, /* to any request */
 	RTU_REQUEST,   /* a read that somebody asks for */
-	RTU_OTHER,     /* what belongs to writing */
+	RTU_OTHER,     /* what belongs to writing: a request, its answer, or both */
 };
 
 struct rtu_frame {
@@ -42,9 +42,10 @@ struct rtu_search {
 	size_t n_lost; /* bytes that had to make room since the last frame */
 };
 
-/* What the answer to a question begins with. */
+/* What the answer to a question begins with, and how long it is with its checksum. */
 struct rtu_head {
-	uint8_t bytes[3]; /* unit, function, count of bytes */
+	uint8_t bytes[3]; /* unit, function; count of bytes, or the high byte of the address that was written */
+	size_t whole;
 };
 
 uint8_t rtu_function(enum bf_space space);
@@ -56,6 +57,17 @@ trust_shape rtu_shape(const struct bf_place *place);
 
 /* The request of a place, with its checksum. */
 void rtu_request(uint8_t unit, const struct bf_place *place, uint8_t ret_request[static RTU_REQUEST_BYTES]);
+
+/* The function that writes this place: 5 or 6 for one cell unless `many`, else 15 or 16. */
+uint8_t rtu_write_function(const struct bf_place *place, bool many);
+
+/*
+ * The request that writes a place: registers as on the wire, or bits, the first one lowest; with its checksum.  At most
+ * 123 registers or 1968 coils.  Returns its length.  Its first six bytes are the whole answer.
+ */
+#define RTU_WRITTEN_BYTES 6
+size_t rtu_write_request(uint8_t unit, const struct bf_place *place, const uint8_t *cells, bool many,
+	uint8_t ret_request[static RTU_FRAME_MAX]);
 
 /* Where the next bytes go and how many fit, at least 256.  Then say how many came. */
 uint8_t *rtu_room(struct rtu_search *search, size_t *ret_n);

@@ -196,6 +196,19 @@ void turns_appeared(struct turns *turns, uint32_t d, int64_t now_us)
 	}
 }
 
+void turns_poll(struct turns *turns, uint32_t d, int64_t now_us)
+{
+	const struct device *device = &turns->devices[d];
+	for (uint32_t rate = 0; rate < device->rounds.n_rates; rate++) {
+		struct schedule_entry *entry = &turns->entries[turns->first[d] + rate];
+		bool under_way = device->turn && round_has(&device->rounds, device->turn, rate);
+		if (is_start(turns, d, rate) && !under_way && !turns->once)
+			entry->due_at = now_us;
+		else if (!turns->once)
+			entry->probe_at = now_us;
+	}
+}
+
 void turns_opened(struct turns *turns, int64_t now_us)
 {
 	for (uint32_t d = 0; d < turns->n_devices; d++)

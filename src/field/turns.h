@@ -53,6 +53,9 @@ void turns_pause(struct turns *turns, uint32_t device, int64_t until_us);
 /* The device came back: what it is asked once after that is due. */
 void turns_appeared(struct turns *turns, uint32_t device, int64_t now_us);
 
+/* Somebody wants to know: all that the device is asked for is due, beside its own instants. */
+void turns_poll(struct turns *turns, uint32_t device, int64_t now_us);
+
 /* The port was opened: nobody is left alone any more, and what is asked once after that is due. */
 void turns_opened(struct turns *turns, int64_t now_us);
 

@@ -3,6 +3,8 @@
  */
 #include "field/wire.h"
 
+#include <errno.h>
+
 static int init_bus(struct wire *wire, const struct plan *plan, size_t index, const struct learnt *learnt,
 	struct reading_sink *sink, const struct clock *clock, bool once, struct arena *arena)
 {
@@ -47,6 +49,20 @@ void wire_schedule(struct wire *wire, size_t first, size_t n_all, int64_t tick_u
 int64_t wire_step(struct wire *wire, bool ready, int64_t now_us)
 {
 	return wire->bus ? bus_step(wire->bus, ready, now_us) : stream_step(wire->stream, ready, now_us);
+}
+
+void wire_errand(struct wire *wire, struct errand_slot *slot)
+{
+	if (wire->bus)
+		courier_add(wire->bus, slot);
+	else
+		errand_fail(slot, -EOPNOTSUPP);
+}
+
+void wire_fail_errands(struct wire *wire, int rc)
+{
+	if (wire->bus)
+		courier_fail(wire->bus, rc);
 }
 
 short wire_events(const struct wire *wire)

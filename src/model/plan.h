@@ -35,6 +35,14 @@ struct plan_delivery {
 	enum plan_payload payload;
 };
 
+/* How a metric may be written.  In scaled units. */
+struct plan_write {
+	double min, max; /* the least and the greatest that is taken; NaN = what the type can hold */
+	double step;     /* from `from` on in whole ones; NaN = any value (of a float) */
+	double from;
+	bool many; /* by function 15 or 16, though it is one coil or register */
+};
+
 /* There are thousands of them, so it is written small: the wide fields first, counts no wider than they need be. */
 struct plan_metric {
 	const char *topic;             /* site/floor/device/metric */
@@ -46,8 +54,9 @@ struct plan_metric {
 	const uint16_t
 		*models;  /* places count from the id register of the first of these that the device has; n_models */
 	const void *keys; /* of a stream: the struct that the driver's metric_keys fill; NULL = registers */
-	double scale, offset; /* value = raw × scale + offset */
-	int64_t every_us;     /* > 0; 0 = as often as the wire has time; PLAN_EVERY_START */
+	const struct plan_write *write; /* NULL = it may not be written */
+	double scale, offset;           /* value = raw × scale + offset */
+	int64_t every_us;               /* > 0; 0 = as often as the wire has time; PLAN_EVERY_START */
 
 	/* Is it worth telling?  In scaled units; NaN = not given. */
 	double min, max, max_step, deadband;
@@ -168,6 +177,7 @@ struct plan {
 	const char *gateway_id;
 	const char *gateway_topic; /* site/gateway/ID */
 	bool ids;                  /* "id" in json readings */
+	bool control;              /* metrics with `write` may be written, devices polled at once */
 	struct plan_broker broker;
 	struct plan_buffer buffer;
 

@@ -136,8 +136,10 @@ static struct announce *announce_of(struct publisher_listener *listener)
 	return (struct announce *)(void *)((char *)listener - offsetof(struct announce, publisher_listener));
 }
 
-static void announce_connected(struct publisher_listener *listener, const char *broker_url, struct uplink *uplink)
+static void announce_connected(
+	struct publisher_listener *listener, const char *broker_url, struct uplink *uplink, bool resumed)
 {
+	(void)resumed;
 	struct announce *announce = announce_of(listener);
 	const struct plan_broker *broker = &announce->plan->broker;
 	for (size_t i = 0; i < broker->n_endpoints; i++)

@@ -52,18 +52,29 @@ static void on_acknowledged(void *user, int message_id, int reason)
 	sender_acknowledged(&connection->sender, message_id, reason, connection->now_us);
 }
 
+/* What the listener heard may be a reason for a turn. */
+static void connection_heard(struct connection *connection)
+{
+	if (connection->listener->step)
+		connection->listener_at_us = connection->now_us;
+}
+
 static void on_subscribed(void *user, int message_id, int reason)
 {
 	struct connection *connection = user;
-	if (connection->state == CONNECTION_ACTIVE && connection->listener && connection->listener->subscribed)
-		connection->listener->subscribed(connection->listener, message_id, reason);
+	if (connection->state != CONNECTION_ACTIVE || !connection->listener || !connection->listener->subscribed)
+		return;
+	connection->listener->subscribed(connection->listener, message_id, reason);
+	connection_heard(connection);
 }
 
 static void on_message(void *user, const struct uplink_message *message)
 {
 	struct connection *connection = user;
-	if (connection->state == CONNECTION_ACTIVE && connection->listener && connection->listener->message)
-		connection->listener->message(connection->listener, message);
+	if (connection->state != CONNECTION_ACTIVE || !connection->listener || !connection->listener->message)
+		return;
+	connection->listener->message(connection->listener, message);
+	connection_heard(connection);
 }
 
 static bool connection_speaks_qos2(const struct connection *connection)
@@ -161,7 +172,8 @@ static void connection_connected(struct connection *connection)
 		lookout_begin(&connection->lookout, connection->now_us);
 	if (!connection->listener)
 		return;
-	connection->listener->connected(connection->listener, url, connection->uplink);
+	connection->listener->connected(
+		connection->listener, url, connection->uplink, connection->noted.session_present);
 	if (connection->listener->step)
 		connection->listener_at_us = connection->now_us;
 }

@@ -21,14 +21,17 @@ struct publisher;
  * NULL. */
 struct publisher_listener {
 	/* After each CONNACK, to put what stands (state, info, availability) anew, and to subscribe on the uplink,
-	 * which may be done until it is lost. */
-	void (*connected)(struct publisher_listener *listener, const char *broker_url, struct uplink *uplink);
+	 * which may be done until it is lost.  resumed: the broker has kept the session, and with it subscriptions and
+	 * what came on them meanwhile. */
+	void (*connected)(
+		struct publisher_listener *listener, const char *broker_url, struct uplink *uplink, bool resumed);
 	void (*lost)(struct publisher_listener *listener);
 	/* As the uplink's events of these names. */
 	void (*subscribed)(struct publisher_listener *listener, int message_id, int reason);
 	void (*message)(struct publisher_listener *listener, const struct uplink_message *message);
 	/*
-	 * While connected, in each turn of the publisher until it has returned CLOCK_NEVER; a publisher that is asked
+	 * While connected, in each turn of the publisher until it has returned CLOCK_NEVER, and again after each
+	 * message and word on a subscription; a publisher that is asked
 	 * to stop waits for that as it waits for readings.  settled: all standing messages that were put are
 	 * acknowledged. Returns the instant by which it wants the next turn.
 	 */

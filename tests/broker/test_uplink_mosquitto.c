@@ -209,9 +209,10 @@ static void say(const char *topic, const char *payload, uint8_t qos, bool retain
 	outbox_sink(outbox)->flush(outbox_sink(outbox));
 }
 
-static void say_state(struct publisher_listener *listener, const char *url, struct uplink *at)
+static void say_state(struct publisher_listener *listener, const char *url, struct uplink *at, bool resumed)
 {
 	(void)at;
+	(void)resumed;
 	(void)listener;
 	(void)url;
 	say("gw/state", "online", 1, true, MESSAGE_STANDING);

@@ -263,8 +263,9 @@ static int64_t heard_step(struct publisher_listener *listener, bool settled, int
 	return wants_at_us;
 }
 
-static void heard_connected(struct publisher_listener *listener, const char *url, struct uplink *uplink)
+static void heard_connected(struct publisher_listener *listener, const char *url, struct uplink *uplink, bool resumed)
 {
+	(void)resumed;
 	(void)listener;
 	assert_int_equal(uplink->ops->subscribe(uplink, "asked/#", 1, &subscription), 0);
 	assert_non_null(url);

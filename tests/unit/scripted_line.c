@@ -40,6 +40,12 @@ static int scripted_ask(struct line *line, const struct line_question *question,
 	self->asked = *question;
 	self->asked_at = now_us;
 	self->counted = false;
+	if (question->write) {
+		self->n_writes++;
+		memcpy(self->cells, question->write, 2 * (size_t)place->count);
+		if (self->log_n < sizeof(self->log) - 32)
+			self->log_n += (size_t)snprintf(self->log + self->log_n, 32, "write ");
+	}
 	if (self->log_n < sizeof(self->log) - 32)
 		self->log_n += (size_t)snprintf(self->log + self->log_n, 32, "%u:%s:%u+%u ", question->unit,
 			spaces[place->space], place->at, place->count);
@@ -66,6 +72,15 @@ static int scripted_mishap(struct scripted_line *self, struct line_answer *ret_a
 	}
 }
 
+static void scripted_keep(struct scripted_line *self)
+{
+	for (uint16_t i = 0; i < self->asked.place.count && !self->loses_writes; i++)
+		if (self->n_kept < SCRIPTED_KEPT)
+			self->kept[self->n_kept++] =
+				(struct scripted_kept){self->asked.unit, (uint16_t)(self->asked.place.at + i),
+					(uint16_t)(self->cells[2 * i] << 8 | self->cells[2 * i + 1])};
+}
+
 static int scripted_answer(struct line *line, int64_t now_us, struct line_answer *ret_answer)
 {
 	struct scripted_line *self = of(line);
@@ -75,11 +90,21 @@ static int scripted_answer(struct line *line, int64_t now_us, struct line_answer
 	if (self->clock_us)
 		*self->clock_us += self->held_up_us;
 	int rc = scripted_mishap(self, ret_answer);
+	if (self->asked.write && (rc == 0 || (self->takes_in_silence && !self->counted)))
+		scripted_keep(self);
 	if (rc) {
 		if (!self->counted && self->mishaps[self->asked.unit].times != ~0u)
 			self->mishaps[self->asked.unit].times--;
 		self->counted = true;
 		return rc;
+	}
+	if (self->asked.write) {
+		*ret_answer = (struct line_answer){0};
+		return 0;
+	}
+	if (self->refuses_reads && place->space == BF_SPACE_HOLDING) {
+		ret_answer->exception = 1;
+		return -EREMOTEIO;
 	}
 	uint32_t end = (uint32_t)place->at + place->count;
 	if (self->holes_to > self->holes_from && place->at < self->holes_to && end > self->holes_from) {
@@ -102,6 +127,9 @@ static int scripted_answer(struct line *line, int64_t now_us, struct line_answer
 				ret_answer->exception = 2;
 				return -EREMOTEIO;
 			}
+			for (size_t k = 0; k < self->n_kept && place->space == BF_SPACE_HOLDING; k++)
+				if (self->kept[k].unit == self->asked.unit && self->kept[k].at == at)
+					value = self->kept[k].value;
 			self->bytes[2 * i] = (uint8_t)(value >> 8);
 			self->bytes[2 * i + 1] = (uint8_t)value;
 		}

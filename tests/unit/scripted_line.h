@@ -19,6 +19,7 @@ struct scripted_mishap {
 
 #define SCRIPTED_UNITS 248
 #define SCRIPTED_LOG   4096
+#define SCRIPTED_KEPT  32
 
 struct scripted_line {
 	struct line line;
@@ -27,14 +28,23 @@ struct scripted_line {
 		holes_to; /* registers that answer with exception 2 when a read of more than one touches them */
 	/* What a holding register of a unit holds, instead of scripted_register; false = there is none: exception 2. */
 	bool (*holding)(const struct scripted_line *scripted, uint8_t unit, uint16_t at, uint16_t *ret_value);
-	unsigned longest; /* a read of more registers gets exception 3; 0 = any will do */
-	bool absent;      /* the port can't be opened */
+	/* Holding registers that were written; they show that from then on. */
+	struct scripted_kept {
+		uint8_t unit;
+		uint16_t at, value;
+	} kept[SCRIPTED_KEPT];
+	size_t n_kept, n_writes; /* that came */
+	bool loses_writes;       /* answers them and forgets them */
+	bool takes_in_silence;   /* a write whose answer has a mishap is taken all the same */
+	bool refuses_reads;      /* of holding registers, with exception 1 */
+	unsigned longest;        /* a read of more registers gets exception 3; 0 = any will do */
+	bool absent;             /* the port can't be opened */
 	int64_t latency_us;
 	int64_t *clock_us, held_up_us; /* the thread is held up for so long while it reads an answer; NULL = never */
 	struct line_question asked;
 	int64_t asked_at;
 	bool counted; /* the mishap of this question */
-	uint8_t bytes[256];
+	uint8_t bytes[256], cells[256];
 	char log[SCRIPTED_LOG]; /* "1:input:0+14 " for each question */
 	size_t log_n;
 	unsigned n_opened;

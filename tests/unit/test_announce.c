@@ -146,7 +146,7 @@ static int teardown(void **state)
 static void connect_to(const char *url)
 {
 	struct publisher_listener *listener = announce_publisher_listener(announce);
-	listener->connected(listener, url, &fake_uplink);
+	listener->connected(listener, url, &fake_uplink, false);
 }
 
 /* The first connection to a broker that has nothing of ours. */

@@ -62,7 +62,7 @@ static void bench_close(void)
 
 static int ask(uint8_t unit, enum bf_space space, uint16_t at, uint16_t count)
 {
-	const struct line_question question = {unit, {space, at, count}};
+	const struct line_question question = {.unit = unit, .place = {space, at, count}};
 	bench.now_us += 10 * MS;
 	int rc = bench.line->ops->ask(bench.line, &question, bench.now_us);
 	if (rc == 0)
@@ -256,7 +256,7 @@ static void what_comes_between_questions_is_looked_at(void **state)
 	assert_false(trust_doubtful(&bench.line->trusts[5], bench.now_us));
 	/* and nobody speaks into it */
 	assert_true(bench.line->free_at > bench.now_us);
-	const struct line_question question = {5, {BF_SPACE_HOLDING, 10, 1}};
+	const struct line_question question = {.unit = 5, .place = {BF_SPACE_HOLDING, 10, 1}};
 	assert_int_equal(bench.line->ops->ask(bench.line, &question, bench.now_us), -EAGAIN);
 	bench.now_us = bench.line->free_at;
 	assert_int_equal(bench.line->ops->ask(bench.line, &question, bench.now_us), 0);

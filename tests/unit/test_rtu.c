@@ -107,7 +107,7 @@ static void a_damaged_frame_hides_nothing_behind_it(void **state)
 	assert_int_equal(frame.n_skipped, 7);
 
 	/* one that claims to be long, and is awaited, is waited for; when the wait is over, what it hid comes out */
-	const struct rtu_head awaited = {{0x05, 0x03, 0x20}};
+	const struct rtu_head awaited = {{0x05, 0x03, 0x20}, 5 + 0x20};
 	n = 3;
 	memcpy(bytes, "\x05\x03\x20", 3);
 	n += sealed(bytes + n, "\x05\x03\x02\x00\x08", 5);
@@ -159,7 +159,7 @@ static void endless_bytes_are_bounded_and_counted(void **state)
 static void a_damaged_answer_is_told_from_the_sound_one_of_another_unit(void **state)
 {
 	(void)state;
-	const struct rtu_head awaited = {{0x05, 0x03, 0x02}};
+	const struct rtu_head awaited = {{0x05, 0x03, 0x02}, 5 + 0x02};
 	uint8_t bytes[16];
 	size_t n = sealed(bytes, "\x05\x03\x02\x00\x01", 5);
 	bytes[4] ^= 0x40;

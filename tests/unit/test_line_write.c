@@ -1,0 +1,282 @@
+/*
+ * Writes on a serial wire: the frames of the four functions, and what may pass for their answer and must not: echoes,
+ * late answers, other values, other masters.
+ */
+#include "field/line_rtu.h"
+#include "port_pair.h"
+#include "sdk/check.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define MS 1000
+#define S  1000000
+
+static struct plan_bus bus;
+static struct line *line;
+static struct line_watch watch;
+static unsigned strays[4];
+static int64_t now_us;
+static struct line_answer got;
+static uint8_t request[300];
+static ssize_t n_request;
+
+static void note(struct line_watch *self, enum line_stray what, uint8_t unit, int64_t late_us)
+{
+	(void)self;
+	(void)unit;
+	(void)late_us;
+	strays[what]++;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	now_us = 100 * (int64_t)S;
+	memset(strays, 0, sizeof(strays));
+	watch.stray = note;
+	bus = (struct plan_bus){.name = "b",
+		.wire = WIRE_SERIAL,
+		.port = "/dev/none",
+		.line = {19200, 8, 'N', 1},
+		.gap_us = PLAN_ADAPTIVE};
+	assert_int_equal(line_modbus_init(&bus, &line), 0);
+	line->watch = &watch;
+	assert_int_equal(line->ops->open(line, now_us), 0);
+	now_us += 100 * MS;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	line->ops->destroy(line);
+	port_pair_unplug();
+	return 0;
+}
+
+static int ask(enum bf_space space, uint16_t at, uint16_t count, const uint8_t *write, bool many)
+{
+	const struct line_question question = {.unit = 5, .place = {space, at, count}, .write = write, .many = many};
+	now_us += 10 * MS;
+	int rc = line->ops->ask(line, &question, now_us);
+	if (rc == 0)
+		n_request = recv(port_pair_fd, request, sizeof(request), MSG_DONTWAIT);
+	return rc;
+}
+
+static void says(const void *bytes, size_t n)
+{
+	assert_int_equal(send(port_pair_fd, bytes, n, MSG_NOSIGNAL), n);
+}
+
+static void frame(const char *bytes, size_t n)
+{
+	uint8_t whole[64];
+	memcpy(whole, bytes, n);
+	uint16_t crc = bf_crc16_modbus(whole, n);
+	whole[n] = (uint8_t)crc;
+	whole[n + 1] = (uint8_t)(crc >> 8);
+	says(whole, n + 2);
+}
+
+static int answer(void)
+{
+	now_us += 5 * MS;
+	return line->ops->answer(line, now_us, &got);
+}
+
+/* A read without an echo: now the line is known to have none. */
+static void is_plain(void)
+{
+	assert_false(line->echo_known);
+	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
+	frame("\x05\x03\x02\x00\x01", 5);
+	assert_int_equal(answer(), 0);
+	assert_true(line->echo_known);
+}
+
+static const uint8_t cells[] = {0x12, 0x34, 0x56, 0x78};
+
+static void the_frames_are_those_of_the_standard(void **state)
+{
+	(void)state;
+	static const struct {
+		enum bf_space space;
+		uint16_t count;
+		bool many;
+		const char *pdu, *answer;
+		size_t n;
+	} cases[] = {
+		{BF_SPACE_HOLDING, 1, false, "\x05\x06\x01\x2C\x12\x34", "\x05\x06\x01\x2C\x12\x34", 6},
+		{BF_SPACE_HOLDING, 1, true, "\x05\x10\x01\x2C\x00\x01\x02\x12\x34", "\x05\x10\x01\x2C\x00\x01", 9},
+		{BF_SPACE_HOLDING, 2, false, "\x05\x10\x01\x2C\x00\x02\x04\x12\x34\x56\x78", "\x05\x10\x01\x2C\x00\x02",
+			11},
+		{BF_SPACE_COIL, 1, false, "\x05\x05\x01\x2C\x00\x00", "\x05\x05\x01\x2C\x00\x00", 6},
+		{BF_SPACE_COIL, 1, true, "\x05\x0F\x01\x2C\x00\x01\x01\x00", "\x05\x0F\x01\x2C\x00\x01", 8},
+		{BF_SPACE_COIL, 10, false, "\x05\x0F\x01\x2C\x00\x0A\x02\x12\x00", "\x05\x0F\x01\x2C\x00\x0A", 9},
+	};
+	is_plain();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(ask(cases[i].space, 300, cases[i].count, cells, cases[i].many), 0);
+		assert_int_equal(n_request, cases[i].n + 2);
+		assert_memory_equal(request, cases[i].pdu, cases[i].n);
+		assert_int_equal(bf_crc16_modbus(request, (size_t)n_request), 0);
+		assert_int_equal(answer(), -EAGAIN);
+		frame(cases[i].answer, 6);
+		assert_int_equal(answer(), 0);
+		assert_int_equal(got.n, 0);
+	}
+	static const uint8_t on[] = {1};
+	assert_int_equal(ask(BF_SPACE_COIL, 300, 1, on, false), 0);
+	assert_memory_equal(request, "\x05\x05\x01\x2C\xFF\x00", 6);
+	frame("\x05\x85\x02", 3);
+	assert_int_equal(answer(), -EREMOTEIO);
+	assert_int_equal(got.exception, 2);
+	assert_int_equal(strays[LINE_FOREIGN], 0);
+	assert_int_equal(strays[LINE_LATE], 0);
+}
+
+/* The request comes back; only the copy behind it is the answer. */
+static void an_echo_is_no_answer(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
+	says(request, 8);
+	frame("\x05\x03\x02\x00\x01", 5);
+	assert_int_equal(answer(), 0);
+	assert_true(line->echo_known);
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	says(request, 8);
+	assert_int_equal(answer(), -EAGAIN);
+	says(request, 8);
+	assert_int_equal(answer(), 0);
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 2, cells, false), 0); /* of function 16 */
+	says(request, (size_t)n_request);
+	assert_int_equal(answer(), -EAGAIN);
+	frame("\x05\x10\x01\x2C\x00\x02", 6);
+	assert_int_equal(answer(), 0);
+	assert_int_equal(strays[LINE_ECHO], 3);
+	assert_int_equal(strays[LINE_FOREIGN], 0);
+}
+
+static void where_nobody_knows_the_first_copy_is_an_echo(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	says(request, 8);
+	assert_int_equal(answer(), -EAGAIN);
+	says(request, 8);
+	assert_int_equal(answer(), 0);
+}
+
+/* The answer to a write that was given up ends nothing else, and nobody else is thought to speak. */
+static void a_late_answer_is_none_to_what_is_asked_now(void **state)
+{
+	(void)state;
+	is_plain();
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	now_us += 1 * S;
+	assert_false(trust_doubtful(&line->trusts[5], now_us));
+	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
+	frame("\x05\x06\x01\x2C\x12\x34", 6);
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(strays[LINE_LATE], 1);
+	assert_int_equal(strays[LINE_FOREIGN], 0);
+	frame("\x05\x03\x02\x00\x01", 5);
+	assert_int_equal(answer(), 0);
+
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0); /* refused too late */
+	now_us += 1 * S;
+	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
+	frame("\x05\x86\x02", 3);
+	assert_int_equal(answer(), -EAGAIN);
+	frame("\x05\x03\x02\x00\x01", 5);
+	assert_int_equal(answer(), 0);
+	assert_int_equal(strays[LINE_LATE], 2);
+
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0); /* nor to another write */
+	now_us += 1 * S;
+	assert_int_equal(ask(BF_SPACE_HOLDING, 301, 1, cells, false), 0);
+	frame("\x05\x06\x01\x2C\x12\x34", 6);
+	assert_int_equal(answer(), -EAGAIN);
+	frame("\x05\x06\x01\x2D\x12\x34", 6);
+	assert_int_equal(answer(), 0);
+	assert_int_equal(strays[LINE_LATE], 3);
+	assert_int_equal(strays[LINE_FOREIGN], 0);
+}
+
+static void a_refusal_of_one_of_two_is_nobodys(void **state)
+{
+	(void)state;
+	is_plain();
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	now_us += 1 * S;
+	assert_int_equal(ask(BF_SPACE_HOLDING, 301, 1, cells, false), 0);
+	frame("\x05\x86\x02", 3);
+	assert_int_equal(answer(), -ESTALE);
+}
+
+static void a_late_answer_to_a_read_is_none_to_a_write(void **state)
+{
+	(void)state;
+	is_plain();
+	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
+	now_us += 1 * S;
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	frame("\x05\x03\x02\x00\x01", 5);
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(strays[LINE_LATE], 1);
+	frame("\x05\x06\x01\x2C\x12\x34", 6);
+	assert_int_equal(answer(), 0);
+}
+
+static void another_value_is_damage_and_another_register_somebody_else(void **state)
+{
+	(void)state;
+	is_plain();
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	frame("\x05\x06\x01\x2C\x12\x35", 6);
+	assert_int_equal(answer(), -EBADMSG);
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	frame("\x07\x06\x01\x2C\x12\x34", 6);
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(strays[LINE_FOREIGN], 1);
+	frame("\x05\x06\x01\x2D\x12\x34", 6);
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(strays[LINE_FOREIGN], 2);
+}
+
+static void damage_ends_the_wait(void **state)
+{
+	(void)state;
+	is_plain();
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	says("\x05\x06\x01\x2C\x12\x34\xFF\xFF", 8);
+	assert_int_equal(answer(), -EAGAIN);
+	now_us += 200 * MS;
+	assert_int_equal(answer(), -EBADMSG);
+}
+
+#define UNIT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		UNIT(the_frames_are_those_of_the_standard),
+		UNIT(an_echo_is_no_answer),
+		UNIT(where_nobody_knows_the_first_copy_is_an_echo),
+		UNIT(a_late_answer_is_none_to_what_is_asked_now),
+		UNIT(a_refusal_of_one_of_two_is_nobodys),
+		UNIT(a_late_answer_to_a_read_is_none_to_a_write),
+		UNIT(another_value_is_damage_and_another_register_somebody_else),
+		UNIT(damage_ends_the_wait),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
