@@ -154,15 +154,42 @@ static bool is_free(const struct wire *wire, int64_t now_us)
 	return true;
 }
 
-/* The answer of a slave, as it should be; its length without the checksum. */
-static size_t answer_of(const uint8_t *request, uint64_t number, uint8_t *frame)
+/* The registers that keep what is written: takes a write, or fills an answer.  False: it is not about them. */
+static bool written(struct wire *wire, const uint8_t *request, uint64_t number, uint8_t *frame)
 {
+	unsigned at = (unsigned)(request[2] << 8 | request[3]), value = (unsigned)(request[4] << 8 | request[5]);
+	unsigned end = at + (request[1] == 6 ? 1 : value);
+	if (request[0] != WIRE_WRITTEN_UNIT || at < WIRE_WRITTEN_AT || end > WIRE_WRITTEN_AT + WIRE_WRITTEN_N)
+		return false;
+	if (request[1] == 6) {
+		wire->held[at - WIRE_WRITTEN_AT] = (uint16_t)value;
+		if (wire->n_taken[value] < 255)
+			wire->n_taken[value]++;
+		memcpy(frame, request, 6);
+		return true;
+	}
+	memcpy(wire->shown[number % 1024], wire->held, sizeof(wire->held));
+	for (unsigned i = at; request[1] == 3 && i < end; i++) {
+		frame[3 + 2 * (i - at)] = (uint8_t)(wire->held[i - WIRE_WRITTEN_AT] >> 8);
+		frame[4 + 2 * (i - at)] = (uint8_t)wire->held[i - WIRE_WRITTEN_AT];
+	}
+	return request[1] == 3;
+}
+
+/* The answer of a slave, as it should be; its length without the checksum. */
+static size_t answer_of(struct wire *wire, const uint8_t *request, uint64_t number, uint8_t *frame)
+{
+	if (request[1] == 6 && request[0] == WIRE_WRITTEN_UNIT && chance(wire, wire->faults.exception)) {
+		memcpy(frame, (const uint8_t[]){request[0], 0x86, 4}, 3);
+		return 3;
+	}
 	uint16_t at = (uint16_t)(request[2] << 8 | request[3]), count = (uint16_t)(request[4] << 8 | request[5]);
 	bool bits = request[1] <= 2;
 	size_t n = bits ? ((size_t)count + 7) / 8 : (size_t)count * 2;
 	frame[0] = request[0];
 	frame[1] = request[1];
 	if (request[1] < 1 || request[1] > 4) { /* a write: told back */
+		written(wire, request, number, frame);
 		memcpy(frame, request, 6);
 		return 6;
 	}
@@ -173,6 +200,8 @@ static size_t answer_of(const uint8_t *request, uint64_t number, uint8_t *frame)
 	}
 	frame[2] = (uint8_t)n;
 	memset(frame + 3, 0, n);
+	if (written(wire, request, number, frame))
+		return 3 + n;
 	for (uint16_t i = 0; i < count; i++) {
 		uint16_t cell = (uint16_t)(at + i), shown = wire_register(request[0], request[1], cell, number);
 		if (bits) {
@@ -220,7 +249,7 @@ static void slave_answer(struct wire *wire, const uint8_t *request, uint64_t num
 	uint8_t frame[300];
 	if (slave->temper == TEMPER_DEAD || chance(wire, wire->faults.lost))
 		return;
-	size_t n = answer_of(request, number, frame);
+	size_t n = answer_of(wire, request, number, frame);
 	bool may_be_at_once = number == wire->asked_number && slave->free_at <= now_us;
 	bool at_once = n > 3 && request[1] <= 4 && spoil(wire, may_be_at_once, frame, &n);
 	seal(frame, n);
@@ -287,7 +316,7 @@ static void foreign(struct wire *wire, int64_t now_us)
 	uint16_t at = places[draw(wire, 10)], count = (uint16_t)(1 + draw(wire, request[1] <= 2 ? 20 : 10));
 	if (draw(wire, 20) == 0)
 		request[1] = 6;
-	if (draw(wire, 3) == 0 && wire->asked_unit) {
+	if (draw(wire, 3) == 0 && wire->asked_unit && wire->asked_function <= 4) {
 		request[0] = wire->asked_unit;
 		request[1] = wire->asked_function;
 		count = wire->asked_count;

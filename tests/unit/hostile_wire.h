@@ -4,7 +4,8 @@
  * master, noise, somebody who babbles, adapters that echo, frames that collide.  Below it is a socket pair, whose other
  * end the real line_modbus has.
  *
- * What a slave answers carries the number of the question that it answers, so that it is right for that one only.
+ * What a slave answers carries the number of the question that it answers, so that it is right for that one only.  One
+ * unit has registers that keep what is written to them, as soon as the request has come whole.
  * Noise that its checksum can't see is drawn again: no receiver could tell.
  */
 #ifndef TESTS_HOSTILE_WIRE_H
@@ -15,6 +16,10 @@
 #include <stdint.h>
 
 #define WIRE_SENDINGS 64
+
+#define WIRE_WRITTEN_UNIT 12
+#define WIRE_WRITTEN_AT   500
+#define WIRE_WRITTEN_N    8
 
 enum wire_temper {
 	TEMPER_QUEUES, /* answers everything, in order */
@@ -60,6 +65,11 @@ struct wire {
 	struct wire_slave slaves[248];
 	struct wire_sending sendings[WIRE_SENDINGS];
 	int64_t foreign_at, noise_at, babble_until, babble_at;
+
+	/* The unit that is written: what its registers hold, what it held when it answered a question, and how often it
+	 * took each value that was written. */
+	uint16_t held[WIRE_WRITTEN_N], shown[1024][WIRE_WRITTEN_N];
+	uint8_t n_taken[65536];
 
 	/* The last question of the master that is tested. */
 	uint64_t asked_number;

@@ -5,6 +5,7 @@
 #include "field/bus.h"
 #include "hostile_wire.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,8 +29,8 @@
 #define FRAMES 1000000
 #endif
 
-#define DEVICES_MAX 12
-#define METRICS_MAX 128
+#define DEVICES_MAX 16
+#define METRICS_MAX 144
 
 struct hostile {
 	struct plan plan;
@@ -41,6 +42,11 @@ struct hostile {
 	struct wire wire;
 	struct bus bus;
 	struct arena arena;
+	struct errand_box box;
+	int64_t write_at;
+	uint16_t wanted; /* the value written last; each is another */
+	bool writing;
+	uint64_t n_written, n_not_written;
 	uint64_t good[METRICS_MAX], n_good, n_bad, n_wrong;
 	char first_wrong[200];
 };
@@ -106,6 +112,8 @@ static bool is_right(const struct hostile *hostile, const struct reading *readin
 	if (function <= 2)
 		return reading->value.u == wire_bit(unit, function, place->at, wire->asked_number);
 	uint64_t expected = 0;
+	if (unit == WIRE_WRITTEN_UNIT)
+		return reading->value.u == wire->shown[wire->asked_number % 1024][place->at - WIRE_WRITTEN_AT];
 	for (uint16_t i = 0; i < place->count; i++)
 		expected =
 			expected << 16 | wire_register(unit, function, (uint16_t)(place->at + i), wire->asked_number);
@@ -217,6 +225,46 @@ static void devices(struct hostile *hostile)
 	for (uint16_t at = 14; at < 40; at = (uint16_t)(at + 8))
 		in_model(hostile, inverter, at);
 	in_model(hostile, common, 2);
+	device(hostile, "written", WIRE_WRITTEN_UNIT, TEMPER_QUEUES, 0);
+	for (uint16_t i = 0; i < WIRE_WRITTEN_N; i++)
+		metric(hostile, BF_SPACE_HOLDING, (uint16_t)(WIRE_WRITTEN_AT + i), BF_TYPE_U16);
+}
+
+/* A write is good only if the slave has taken it. */
+static void was_written(void *user, const struct errand *errand, const struct errand_outcome *outcome)
+{
+	struct hostile *hostile = user;
+	bool good = outcome->rc == 0 && outcome->same;
+	uint16_t value = (uint16_t)(errand->bytes[0] << 8 | errand->bytes[1]);
+	hostile->writing = false;
+	hostile->n_written += good;
+	hostile->n_not_written += !good;
+	if (!good || hostile->wire.n_taken[value] == 1)
+		return;
+	if (hostile->n_wrong++ == 0)
+		snprintf(hostile->first_wrong, sizeof(hostile->first_wrong), "%u was not taken, but %s", value,
+			outcome->taken ? "answered" : "read back");
+}
+
+/* One write after the other, each with a value that nothing else has. */
+static void write_something(struct hostile *hostile)
+{
+	uint16_t value = (uint16_t)(hostile->wanted + 1);
+	if (hostile->writing || hostile->wire.now_us < hostile->write_at || value == 0)
+		return;
+	struct errand errand = {.kind = ERRAND_WRITE,
+		.metric = (uint32_t)hostile->plan.n_metrics - WIRE_WRITTEN_N + value % WIRE_WRITTEN_N,
+		.unit = WIRE_WRITTEN_UNIT,
+		.place = {BF_SPACE_HOLDING, (uint16_t)(WIRE_WRITTEN_AT + value % WIRE_WRITTEN_N), 1},
+		.deadline_us = hostile->wire.now_us + 5 * S,
+		.bytes = {(uint8_t)(value >> 8), (uint8_t)value},
+		.done = was_written,
+		.user = hostile};
+	hostile->wanted = value;
+	hostile->writing = true;
+	hostile->write_at = hostile->wire.now_us + 700 * MS;
+	assert_int_equal(errand_put(&hostile->box, &errand), 0);
+	courier_add(&hostile->bus, errand_take(&hostile->box));
 }
 
 static void hostile_set(struct hostile *hostile, const struct wire_faults *faults, uint64_t seed, enum plan_wire kind)
@@ -235,6 +283,7 @@ static void hostile_set(struct hostile *hostile, const struct wire_faults *fault
 		.retries = 1,
 		.devices = hostile->device_list,
 		.n_devices = (uint32_t)hostile->plan.n_devices};
+	errand_box_init(&hostile->box, -1);
 	hostile->plan.buses = &hostile->bus_told;
 	hostile->plan.n_buses = 1;
 	hostile->plan.devices = hostile->devices;
@@ -256,6 +305,7 @@ static void hostile_run(struct hostile *hostile, uint64_t n_frames)
 		assert_true(still < 10000); /* no busy loop */
 		bool ready = wire_step(wire, now_us > wire->now_us ? now_us : wire->now_us);
 		uint64_t asked = hostile->bus.counts.requests;
+		write_something(hostile);
 		ready = ready && (bus_events(&hostile->bus) & 1);
 		if (ready || wake <= wire->now_us)
 			wake = bus_step(&hostile->bus, ready, wire->now_us);
@@ -266,6 +316,7 @@ static void hostile_run(struct hostile *hostile, uint64_t n_frames)
 
 static void hostile_clear(struct hostile *hostile)
 {
+	courier_fail(&hostile->bus, -ECANCELED);
 	bus_destroy(&hostile->bus);
 	wire_destroy(&hostile->wire);
 	arena_free(&hostile->arena);
@@ -310,6 +361,8 @@ static void tell(const char *what, const struct hostile *hostile)
 				(unsigned long long)c->timeouts, (unsigned long long)c->checksum,
 				(unsigned long long)c->late, (unsigned long long)c->foreign);
 		}
+	print_message("  %llu writes good, %llu not\n", (unsigned long long)hostile->n_written,
+		(unsigned long long)hostile->n_not_written);
 	if (hostile->n_wrong)
 		print_message("the first wrong one: %s\n", hostile->first_wrong);
 }
@@ -330,6 +383,9 @@ static void run_all(const char *what, bool echoes, bool collides, enum plan_wire
 	hostile_run(hostile, number("HOSTILE_FRAMES", FRAMES) * share / 100);
 	tell(what, hostile);
 	assert_int_equal(hostile->n_wrong, 0);
+	for (unsigned value = 1; value <= hostile->wanted; value++)
+		assert_true(hostile->wire.n_taken[value] <= 1); /* none is repeated */
+	assert_true(hostile->n_written > hostile->n_not_written / 4);
 	for (size_t i = 0; i < hostile->plan.n_devices; i++) {
 		const struct plan_device *told = &hostile->devices[i];
 		if (hostile->wire.slaves[told->address].temper != TEMPER_DEAD)
