@@ -195,15 +195,17 @@ static const char *failure(const struct order_outcome *outcome, char text[static
 	}
 }
 
-static void log_write(const struct plan_metric *metric, const struct bf_value *wanted, const char *why)
+static void log_write(
+	const struct command *command, const struct plan_metric *metric, const struct bf_value *wanted, const char *why)
 {
+	const struct log_about about = {.device = command->plan->devices[metric->device].path, .topic = metric->topic};
 	char value[VALUE_MAX];
 	int n = payload_value(metric, wanted, PAYLOAD_PLAIN, value, sizeof(value) - 1);
 	value[n > 0 ? n : 0] = '\0';
 	if (why)
-		log_notice("%s/set: %s: %s", metric->topic, value, why);
+		log_about(LOG_LEVEL_NOTICE, &about, "%s/set: %s: %s", metric->topic, value, why);
 	else
-		log_notice("%s/set: %s written", metric->topic, value);
+		log_about(LOG_LEVEL_NOTICE, &about, "%s/set: %s written", metric->topic, value);
 }
 
 static void told(
@@ -213,7 +215,7 @@ static void told(
 	const struct plan_metric *metric = &command->plan->metrics[index];
 	bool good = outcome->rc == 0 && outcome->same && outcome->quality == QUALITY_GOOD;
 	const char *why = good ? NULL : failure(outcome, why_text);
-	log_write(metric, wanted, why);
+	log_write(command, metric, wanted, why);
 	struct json json = json_into(text, sizeof(text));
 	json_object(&json, NULL);
 	json_bool(&json, "ok", good);

@@ -211,6 +211,7 @@ static void say(const char *topic, const char *payload, uint8_t qos, bool retain
 
 static void say_state(struct publisher_listener *listener, const char *url, struct uplink *at, bool resumed)
 {
+	(void)resumed;
 	(void)at;
 	(void)resumed;
 	(void)listener;
