@@ -50,7 +50,7 @@ tests() { # FOLDER CTEST-OPTIONS...
     ctest --test-dir "$folder" --output-on-failure -j $((2 * jobs)) "$@"
 }
 
-FUZZED="map text frame sml mbus iec62056"
+FUZZED="map text frame sml mbus iec62056 wanted"
 
 build_fuzz() {
     # shellcheck disable=SC2046  # words are wanted

@@ -107,6 +107,60 @@ class RealPeers(Scenario):
         self.assertEqual(self.command("read", self.path("none"), "input:0").returncode, 66)
         self.assertEqual(self.command("read", pty, "input:65535", "-t", "u32").returncode, 64)
 
+    WRITES = (("holding:300", "s16", "-21", ()), ("holding:301", "u16", "65535", ("--function", "16")),
+              ("holding:310", "u32", "4000000000", ("--words", "little")), ("holding:320", "f32", "1.5", ()),
+              ("holding:330", "u64", "18446744073709551615", ()), ("holding:65535", "u16", "7", ()),
+              ("coil:4", None, "on", ()), ("coil:5", None, "off", ("--function", "15")))
+
+    def test_write_and_read_agree(self):
+        for kind in PEERS:
+            pty, tcp = self.path("pty-" + kind), free_port()
+            self.peer(kind, "--pty", pty)
+            self.peer(kind, "--tcp", str(tcp))
+            for port in (pty, "tcp://127.0.0.1:%d" % tcp):
+                for place, type_name, value, options in self.WRITES:
+                    with self.subTest(kind=kind, port=port, place=place):
+                        of_type = ["-t", type_name] if type_name else []
+                        done = self.command("write", port, place, "-a", "7", "--yes", "--json", *of_type, *options,
+                                            "--", value)
+                        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                        told = json.loads(done.stdout)
+                        wanted = {"on": True, "off": False}.get(value) if not type_name else json.loads(value)
+                        self.assertTrue(told["ok"])
+                        self.assertEqual(told["after"], wanted)
+                        self.assertNotEqual(told["before"], wanted)
+                        orders = [o for o in options if o in ("--words", "little")]
+                        again = self.command("read", port, place, "-a", "7", "--json", *of_type, *orders)
+                        self.assertEqual(json.loads(again.stdout)["values"][0]["value"], wanted)
+
+    def test_metrics_are_set(self):
+        metrics = """{
+          s: { holding: 100  type: "s16"  scale: 0.1  write: { min: -50  max: 50  step: 0.5 } }
+          big: { holding: 200  type: "u32"  words: "little"  write: { } }
+          many: { holding: 210  write: { function: 16 } }
+          c4: { coil: 4  write: { } }
+        }"""
+        for kind in PEERS:
+            with self.subTest(kind):
+                pty, tcp = self.path("pty-" + kind), free_port()
+                self.peer(kind, "--pty", pty)
+                self.peer(kind, "--tcp", str(tcp))
+                broker = self.broker(name="broker-" + kind)
+                conf = self.write("set-" + kind + ".conf", "control: { allow: true }\n" + MAP.format(
+                    broker=broker.port, pty=pty, tcp=tcp, metrics=metrics))
+                sub = self.subscriber(broker.port, "hq/#")
+                gateway = self.gateway(conf)
+                for wire in ("rtu", "net"):
+                    for metric, value in (("s", -20.5), ("big", 4000000000), ("many", 3), ("c4", True)):
+                        topic = "hq/%s/dev/%s" % (wire, metric)
+                        sub.wait_for(topic)
+                        subprocess.run(["mosquitto_pub", "-p", str(broker.port), "-t", topic + "/set", "-m",
+                                        json.dumps(value)], check=True, timeout=PATIENCE)
+                        sub.wait_for(topic + "/result")
+                        self.assertEqual(sub.readings(topic + "/result"), [{"ok": True, "value": value}])
+                        wait_until(lambda t=topic, v=value: sub.readings(t)[-1]["value"] == v, "the reading")
+                self.assertEqual(gateway.stop(), 0)
+
     def test_two_gateways_do_not_share_a_port(self):
         pty = self.path("pty")
         self.peer("libmodbus", "--pty", pty)

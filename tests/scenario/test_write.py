@@ -183,7 +183,7 @@ class Write(Scenario):
         self.assertEqual(gateway.stop(), 0)
 
     def test_control_needs_its_key(self):
-        self.stage(control="")
+        self.stage(control="", extra="allow_anonymous true\nlog_type subscribe\n")
         gateway = self.run_gateway()
         self.assertIn('"write" has no effect', self.command("check", "-c", self.conf).stderr)
         for metric in ("heat/setpoint", "heat/pump"):
@@ -191,6 +191,8 @@ class Write(Scenario):
         n = len(self.sub.published("s/f/heat/setpoint"))
         wait_until(lambda: len(self.sub.published("s/f/heat/setpoint")) > n + 2, "it reads on")
         self.assertEqual([t for t, _, _, _ in self.sub.messages() if t.endswith("/result")], [])
+        asked = [line for line in self.mqtt.text().splitlines() if "busferry-" in line and " 0 " in line]
+        self.assertEqual([line for line in asked if "/set" in line or "/get" in line], [], "it costs nothing")
         self.assertEqual(gateway.stop(), 0)
 
     def test_the_metric_needs_its_key(self):
