@@ -20,10 +20,9 @@
  * wire's until `state` is IDLE again.
  */
 #include "ship/command.h"
-#include "base/json.h"
 #include "base/log.h"
-#include "ship/payload.h"
 #include "ship/reason.h"
+#include "ship/result.h"
 #include "ship/wanted.h"
 
 #include <errno.h>
@@ -40,8 +39,6 @@
 #define REFUSALS_MAX   50                     /* results of refusals at once, … */
 #define REFUSAL_US     50000                  /* … and one more each */
 #define UNANSWERED_MAX 3
-#define RESULT_MAX     512
-#define VALUE_MAX      256
 
 enum target_state { TARGET_IDLE, TARGET_UNDER_WAY };
 
@@ -61,7 +58,7 @@ struct command {
 	struct order_giver giver;
 	const struct plan *plan;
 	const struct clock *clock;
-	struct message_sink *messages;
+	struct result result;
 	struct order_taker *taker;
 
 	/* Metrics with `write` and all devices, each sorted by index; and the same sorted by topic. */
@@ -91,46 +88,7 @@ static const char *topic_of(const struct command *command, const struct target *
 	return device ? command->plan->devices[target->index].topic : command->plan->metrics[target->index].topic;
 }
 
-/* ---- Results ---- */
-
-static void put_result(struct command *command, uint32_t metric, struct json *json)
-{
-	char topic[MESSAGE_TOPIC_MAX + 16];
-	int n = json_end(json);
-	if (n < 0)
-		return;
-	snprintf(topic, sizeof(topic), "%s/result", command->plan->metrics[metric].topic);
-	struct message message = {.topic = topic,
-		.payload = json->text,
-		.payload_n = (size_t)n,
-		.time_ms = command->clock->wall_ms(command->clock),
-		.qos = 1,
-		.kind = MESSAGE_STANDING}; /* gone with the connection */
-	command->messages->put(command->messages, &message);
-	command->messages->flush(command->messages);
-}
-
-static void put_value(
-	struct json *json, const char *key, const struct plan_metric *metric, const struct bf_value *value)
-{
-	char text[VALUE_MAX];
-	int n = payload_value(metric, value, PAYLOAD_JSON, text, sizeof(text));
-	if (n > 0)
-		json_raw(json, key, text, (size_t)n);
-	else
-		json_null(json, key);
-}
-
-static void put_failure(struct command *command, uint32_t metric, const char *why)
-{
-	char text[RESULT_MAX];
-	struct json json = json_into(text, sizeof(text));
-	json_object(&json, NULL);
-	json_bool(&json, "ok", false);
-	json_text(&json, "error", why);
-	json_object_end(&json);
-	put_result(command, metric, &json);
-}
+/* ---- Refusals ---- */
 
 /* A flood of nonsense is answered as far as there is room: a bucket that leaks one each REFUSAL_US. */
 static bool room_for_refusal(struct command *command)
@@ -150,84 +108,10 @@ static void refused(struct command *command, const struct target *target, const 
 	if (complaint_raise(&command->refusals, command->now_us))
 		log_warning("%s/set: refused: %s", topic_of(command, target, false), why);
 	if (room_for_refusal(command))
-		put_failure(command, target->index, why);
+		result_refused(&command->result, target->index, why);
 }
 
-/* ---- What became of it ---- */
-
-static const char *failure(const struct order_outcome *outcome, char text[static WANTED_WHY_SIZE])
-{
-	switch (outcome->rc) {
-	case 0:
-		if (outcome->quality != QUALITY_GOOD)
-			return outcome->taken ? "written, but the device shows what is no value"
-					      : "the device shows what is no value";
-		return outcome->taken ? "written, but the device shows another value"
-				      : "not written: the device shows another value";
-	case -ETIMEDOUT:
-		return outcome->taken ? "timeout: written, but the device does not answer when it is read back"
-				      : "timeout: no answer, so it is not known whether it was taken";
-	case -EREMOTEIO:
-		snprintf(text, WANTED_WHY_SIZE, "exception %u: %s", outcome->exception,
-			outcome->taken ? "written, but the device refuses to be read back" : "the device refuses it");
-		return text;
-	case -EBADMSG:
-		return outcome->taken ? "checksum: written, but what comes when it is read back is damaged"
-				      : "checksum: what the device answers is damaged";
-	case -ENODEV:
-		return outcome->taken ? "offline: written, but the port or connection went before it was read back"
-				      : "offline: the port or connection is gone";
-	case -EHOSTDOWN:
-		return "offline: the device does not answer";
-	case -EAGAIN:
-	case -EBUSY:
-		return "busy: the bus has no time for it";
-	case -ECANCELED:
-	case -ESHUTDOWN:
-		return "the gateway ends";
-	case -ERANGE:
-		return "out of range: the registers can't hold it";
-	case -EDOM:
-		return "out of range: to the device this means that there is no value";
-	default:
-		snprintf(text, WANTED_WHY_SIZE, "%s", strerror(-outcome->rc));
-		return text;
-	}
-}
-
-static void log_write(
-	const struct command *command, const struct plan_metric *metric, const struct bf_value *wanted, const char *why)
-{
-	const struct log_about about = {.device = command->plan->devices[metric->device].path, .topic = metric->topic};
-	char value[VALUE_MAX];
-	int n = payload_value(metric, wanted, PAYLOAD_PLAIN, value, sizeof(value) - 1);
-	value[n > 0 ? n : 0] = '\0';
-	if (why)
-		log_about(LOG_LEVEL_NOTICE, &about, "%s/set: %s: %s", metric->topic, value, why);
-	else
-		log_about(LOG_LEVEL_NOTICE, &about, "%s/set: %s written", metric->topic, value);
-}
-
-static void told(
-	struct command *command, uint32_t index, const struct bf_value *wanted, const struct order_outcome *outcome)
-{
-	char text[RESULT_MAX], why_text[WANTED_WHY_SIZE];
-	const struct plan_metric *metric = &command->plan->metrics[index];
-	bool good = outcome->rc == 0 && outcome->same && outcome->quality == QUALITY_GOOD;
-	const char *why = good ? NULL : failure(outcome, why_text);
-	log_write(command, metric, wanted, why);
-	struct json json = json_into(text, sizeof(text));
-	json_object(&json, NULL);
-	json_bool(&json, "ok", good);
-	if (outcome->rc == 0)
-		put_value(&json, "value", metric, &outcome->value);
-	if (!good && outcome->rc == 0)
-		put_value(&json, "wanted", metric, wanted);
-	if (why)
-		json_text(&json, "error", why);
-	json_object_end(&json);
-	put_result(command, index, &json);
-}
+/* ---- Outcomes ---- */
 
 static int by_index(const void *a, const void *b)
 {
@@ -244,7 +128,7 @@ static void command_done(struct order_giver *giver, uint32_t metric, const struc
 		return;
 	struct bf_value wanted = target->under_way;
 	atomic_store_explicit(&target->state, TARGET_IDLE, memory_order_release);
-	told(command, metric, &wanted, outcome); /* which wakes the publisher: another may wait */
+	result_told(&command->result, metric, &wanted, outcome); /* which wakes the publisher: another may wait */
 }
 
 /* ---- Writing ---- */
@@ -266,7 +150,7 @@ static void give(struct command *command, struct target *target)
 		complaint_clear(&command->refusals, command->now_us, NULL, NULL);
 	if (rc < 0) {
 		char text[WANTED_WHY_SIZE];
-		refused(command, target, failure(&(struct order_outcome){.rc = rc}, text));
+		refused(command, target, result_failure(&(struct order_outcome){.rc = rc}, text));
 	}
 }
 
@@ -520,7 +404,7 @@ int command_init(const struct plan *plan, const struct clock *clock, struct mess
 		.giver = {.done = command_done},
 		.plan = plan,
 		.clock = clock,
-		.messages = messages,
+		.result = {plan, clock, messages},
 		.taker = taker};
 	if (init_targets(command) < 0) {
 		command_destroy(command);
