@@ -166,8 +166,7 @@ void turns_leave_alone(struct turns *turns, uint32_t d, int64_t until_us)
 	if (device->turn)
 		round_reset(device->turn);
 	device->turn = NULL;
-	for (size_t i = turns->first[d]; i < turns->first[d + 1]; i++)
-		turns->entries[i].not_before = until_us;
+	turns_pause(turns, d, until_us); /* also what was to be asked though it is not due */
 	bool offline = atomic_load_explicit(&device->counts.availability, memory_order_relaxed) != AVAILABILITY_ONLINE;
 	if (offline && !turns->once && device->rounds.n_timed)
 		turns->entries[turns->first[d]].probe_at = until_us;

@@ -31,8 +31,8 @@ static int64_t fake_wall(const struct clock *clock)
 
 static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
-static unsigned n_good[2], n_told[2];
-static struct bf_value last_value[2];
+static unsigned n_good[3], n_told[3];
+static struct bf_value last_value[3];
 
 static void take(struct reading_sink *sink, const struct batch *batch)
 {
@@ -48,7 +48,7 @@ static void take(struct reading_sink *sink, const struct batch *batch)
 static struct plan plan;
 static struct plan_bus told;
 static struct plan_device devices[2];
-static struct plan_metric metrics[2];
+static struct plan_metric metrics[3];
 static uint32_t list[2] = {0, 1};
 static struct scripted_line line;
 static struct reading_sink sink = {.take = take};
@@ -431,6 +431,36 @@ static void a_device_is_polled_when_somebody_wants_it(void **state)
 	assert_int_equal(done[1].outcome.rc, -ENODEV);
 }
 
+/* One that is silent is asked when its patience allows, and nobody spins until then. */
+static void a_silent_device_is_not_polled_without_end(void **state)
+{
+	(void)state;
+	metrics[2] = metrics[1];
+	metrics[1].device = 0; /* two rates of one device */
+	metrics[1].every_us = 3 * S;
+	devices[0].n_metrics = devices[1].first_metric = 2;
+	plan.n_metrics = 3;
+	bus_init(&bus, &plan, 0, &line.line, NULL, &sink, &fake_clock, false, &arena);
+	bus_schedule(&bus, 0, 2, 1, virtual_now);
+	line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, ~0u};
+	run(30 * S);
+	size_t before = line.log_n;
+	struct errand errand = {.kind = ERRAND_POLL, .device = 0, .metric = ERRAND_NO_METRIC, .done = note};
+	unsigned steps = 0;
+	for (int i = 0; i < 100; i++) {
+		int64_t end = virtual_now + 100 * MS;
+		put(&errand);
+		n_done = 0;
+		while (wake <= end) {
+			virtual_now = wake > virtual_now ? wake : virtual_now;
+			wake = bus_step(&bus, false, virtual_now);
+			assert_true(++steps < 5000);
+		}
+		virtual_now = end;
+	}
+	assert_true(line.log_n - before < 40 * sizeof("1:holding:300+1")); /* a few questions */
+}
+
 static void the_end_answers_all(void **state)
 {
 	(void)state;
@@ -463,6 +493,7 @@ int main(void)
 		UNIT(a_port_that_goes_answers_all),
 		UNIT(a_tcp_connection_that_was_closed_repeats_no_write),
 		UNIT(a_device_is_polled_when_somebody_wants_it),
+		UNIT(a_silent_device_is_not_polled_without_end),
 		UNIT(the_end_answers_all),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
