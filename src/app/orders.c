@@ -57,8 +57,11 @@ static int orders_write(struct order_taker *taker, uint32_t index, const struct 
 static int orders_poll(struct order_taker *taker, uint32_t device)
 {
 	struct orders *orders = orders_of(taker);
+	const struct plan_device *told = &orders->plan->devices[device];
+	if (told->stream && !plan_device_is_asked(told))
+		return -EOPNOTSUPP;
 	const struct errand errand = {.kind = ERRAND_POLL,
-		.bus = orders->plan->devices[device].bus,
+		.bus = told->bus,
 		.device = device,
 		.metric = ERRAND_NO_METRIC,
 		.deadline_us = clock_now(orders->clock) + BEGIN_US,

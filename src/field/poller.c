@@ -181,7 +181,7 @@ static void poller_step_wire(struct poller *poller, size_t index, bool ready, in
 }
 
 /* Hands out what has come; those wires run in this step. */
-static void poller_errands(struct poller *poller)
+static void poller_errands(struct poller *poller, int64_t now_us)
 {
 	struct errand_slot *slot;
 	while ((slot = errand_take(&poller->errands))) {
@@ -190,7 +190,7 @@ static void poller_errands(struct poller *poller)
 			if (poller->wires[i].told != told)
 				continue;
 			poller->waiting[i].wake_at = 0;
-			wire_errand(&poller->wires[i], slot);
+			wire_errand(&poller->wires[i], slot, now_us);
 			break;
 		}
 	}
@@ -201,7 +201,7 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 	if (!poller->scheduled)
 		poller_schedule(poller, now_us);
 	if (errand_waits(&poller->errands))
-		poller_errands(poller);
+		poller_errands(poller, now_us);
 	atomic_store_explicit(&poller->alive_until, now_us + ALIVE_US, memory_order_relaxed);
 	for (size_t f = 1; f < poller->n_fds; f++)
 		if (poller->fds[f].revents)
@@ -315,7 +315,7 @@ int poller_errand(struct poller *poller, const struct errand *errand)
 		here |= poller->wires[i].told == told;
 	if (!here)
 		return -ENODEV;
-	if (told->way != BF_WAY_REGISTERS)
+	if (told->way != BF_WAY_REGISTERS && errand->kind != ERRAND_POLL)
 		return -EOPNOTSUPP;
 	if (errand->metric != ERRAND_NO_METRIC && errand->metric >= poller->plan->n_metrics)
 		return -EINVAL;

@@ -31,7 +31,8 @@ void poller_destroy(struct poller *poller);
 
 /*
  * Asks something of one of its buses besides what is due; see errand.h.  Any thread; done() runs on the wire's.  What
- * errand_put returns; -ENODEV: the bus is not among its wires; -EOPNOTSUPP: it is a stream; -EINVAL: no such unit.
+ * errand_put returns; -ENODEV: the bus is not among its wires; -EOPNOTSUPP: it is a stream, which can only be polled;
+ * -EINVAL: no such unit.
  */
 int poller_errand(struct poller *poller, const struct errand *errand);
 

@@ -177,6 +177,14 @@ int64_t stream_step(struct stream *stream, bool ready, int64_t now_us)
 	return step_open(stream, ready, now_us);
 }
 
+int stream_poll(struct stream *stream, uint32_t device, int64_t now_us)
+{
+	for (uint32_t i = 0; i < stream->told->n_devices && stream->state == STREAM_OPEN; i++)
+		if (stream->sources[i].index == device)
+			return talk_poll(&stream->talk, i, now_us);
+	return -ENODEV;
+}
+
 short stream_events(const struct stream *stream)
 {
 	if (stream->port->fd < 0 || stream->state == STREAM_CLOSED)

@@ -40,6 +40,9 @@ int64_t stream_step(struct stream *stream, bool ready, int64_t now_us);
 /* The silence of a line after which a message that has begun will not go on. */
 int64_t stream_quiet_us(const struct plan_line *line);
 
+/* As talk_poll, for a device of the plan; -ENODEV: it is none of the stream's, or the port is not there. */
+int stream_poll(struct stream *stream, uint32_t device, int64_t now_us);
+
 /* What to poll the fd for; 0 = nothing. */
 short stream_events(const struct stream *stream);
 

@@ -98,6 +98,22 @@ bool talk_is_due(const struct talk *talk, int64_t now_us)
 	return talk->phase == TALK_IDLE && first >= 0 && talk->queries[first].due_at <= now_us;
 }
 
+int talk_poll(struct talk *talk, uint32_t source, int64_t now_us)
+{
+	int rc = -EOPNOTSUPP;
+	if (talk->sources[source].missed)
+		return -EHOSTDOWN;
+	for (size_t i = 0; i < talk->n_queries; i++) {
+		struct talk_query *query = &talk->queries[i];
+		if (query->source != source)
+			continue;
+		rc = 0;
+		if (query->due_at > now_us)
+			query->due_at = now_us;
+	}
+	return rc;
+}
+
 struct source *talk_waits_for(const struct talk *talk)
 {
 	bool early = talk->phase == TALK_SENDING || (talk->phase == TALK_PAUSE && talk->ask.n == 0);

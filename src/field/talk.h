@@ -58,6 +58,10 @@ void talk_lost(struct talk *talk);
 /* Is something asked by now, so that what lies in the input answers nothing? */
 bool talk_is_due(const struct talk *talk, int64_t now_us);
 
+/* Somebody wants to know: all that the source is asked is due.  0; -EOPNOTSUPP it is asked nothing; -EHOSTDOWN it is
+ * silent, and left alone. */
+int talk_poll(struct talk *talk, uint32_t source, int64_t now_us);
+
 /* The source that is waited for, or NULL. */
 struct source *talk_waits_for(const struct talk *talk);
 

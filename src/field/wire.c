@@ -51,12 +51,14 @@ int64_t wire_step(struct wire *wire, bool ready, int64_t now_us)
 	return wire->bus ? bus_step(wire->bus, ready, now_us) : stream_step(wire->stream, ready, now_us);
 }
 
-void wire_errand(struct wire *wire, struct errand_slot *slot)
+void wire_errand(struct wire *wire, struct errand_slot *slot, int64_t now_us)
 {
 	if (wire->bus)
 		courier_add(wire->bus, slot);
 	else
-		errand_fail(slot, -EOPNOTSUPP);
+		errand_fail(slot, slot->errand.kind == ERRAND_POLL
+					  ? stream_poll(wire->stream, slot->errand.device, now_us)
+					  : -EOPNOTSUPP);
 }
 
 void wire_fail_errands(struct wire *wire, int rc)

@@ -24,12 +24,13 @@ void wire_schedule(struct wire *wire, size_t first, size_t n_all, int64_t tick_u
 
 /* As bus_step and stream_step, and their kin. */
 int64_t wire_step(struct wire *wire, bool ready, int64_t now_us);
-/* As courier_add and courier_fail; a stream has none. */
-void wire_errand(struct wire *wire, struct errand_slot *slot);
-void wire_fail_errands(struct wire *wire, int rc);
 short wire_events(const struct wire *wire);
 int wire_fd(const struct wire *wire);
 bool wire_finished(const struct wire *wire);
+
+/* As courier_add and courier_fail; a stream has no errands but polls, which are done at once. */
+void wire_errand(struct wire *wire, struct errand_slot *slot, int64_t now_us);
+void wire_fail_errands(struct wire *wire, int rc);
 
 /* What is counted.  Caution: NULL for a stream. */
 const struct bus_counts *wire_counts(const struct wire *wire);

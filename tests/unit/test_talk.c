@@ -234,6 +234,27 @@ static void test_a_step_that_nothing_answers(void **state)
 	finish();
 }
 
+static void test_somebody_wants_to_know(void **state)
+{
+	(void)state;
+	uint32_t device;
+	put(0, "ask", (struct bf_ask){0});
+	start();
+	device = stage.stream.sources[0].index;
+	run(200 * MS);
+	strcpy(stage.coming, "mx");
+	run(200 * MS);
+	assert_string_equal(stage.heard, "ask");
+	assert_string_equal(stage.told_values, "x");
+	assert_int_equal(stream_poll(&stage.stream, device, stage.now_us), 0);
+	run(200 * MS);
+	assert_string_equal(stage.heard, "askask");
+	run(5000 * MS); /* it is silent now */
+	assert_int_equal(stream_poll(&stage.stream, device, stage.now_us), -EHOSTDOWN);
+	assert_int_equal(stream_poll(&stage.stream, device + 1, stage.now_us), -ENODEV);
+	finish();
+}
+
 static void test_speed_until_the_end(void **state)
 {
 	(void)state;
@@ -359,6 +380,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_step_that_nothing_answers),
+		cmocka_unit_test(test_somebody_wants_to_know),
 		cmocka_unit_test(test_speed_until_the_end),
 		cmocka_unit_test(test_a_step_that_only_waits),
 		cmocka_unit_test(test_an_answer_that_is_early),
