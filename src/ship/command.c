@@ -37,7 +37,7 @@
 #define POLL_US        1000000                /* of a device, from one to the next */
 #define PORTION        50                     /* subscriptions a turn */
 #define REFUSALS_MAX   50                     /* results of refusals at once, … */
-#define REFUSAL_US     50000                  /* … and one more each */
+#define REFUSAL_US     ((int64_t)50000)       /* … and one more each */
 #define UNANSWERED_MAX 3
 
 enum target_state { TARGET_IDLE, TARGET_UNDER_WAY };
