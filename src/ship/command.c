@@ -13,8 +13,8 @@
  * Why QoS 0: no broker must keep commands for us.  Why one filter for each metric: a wildcard would bring all readings
  * of the site back to us.
  *
- * Why it gives up subscribing after UNANSWERED_MAX connections that were lost meanwhile: RabbitMQ has no other answer
- * for a user that may not, and readings go before commands.
+ * Why it gives up subscribing after UNANSWERED_MAX connections in a row that were lost at once: RabbitMQ has no other
+ * answer for a user that may not, and readings go before commands.
  *
  * Invariant: `under_way` of a target is written by the publisher's thread before the order is given and read by the
  * wire's until `state` is IDLE again.
@@ -39,6 +39,7 @@
 #define REFUSALS_MAX   50                     /* results of refusals at once, … */
 #define REFUSAL_US     ((int64_t)50000)       /* … and one more each */
 #define UNANSWERED_MAX 3
+#define DROPPED_US     (5 * (int64_t)1000000) /* a broker that drops us for it does so at once */
 
 enum target_state { TARGET_IDLE, TARGET_UNDER_WAY };
 
@@ -72,6 +73,7 @@ struct command {
 	unsigned n_unanswered; /* connections in a row that were lost before the broker's word */
 	size_t n_subscribed;   /* of metrics, then devices */
 	int64_t now_us, away_until_us;
+	int64_t asked_us; /* when this connection was first asked for a subscription */
 	size_t n_waiting;
 	int64_t refusals_us; /* how much of the room for refusals is used */
 	int64_t refused_at;
@@ -281,14 +283,14 @@ static void command_connected(
 static void command_lost(struct publisher_listener *listener)
 {
 	struct command *command = command_of(listener);
-	bool asked = command->n_subscribed > 0;
+	bool dropped = command->n_subscribed > 0 && clock_now(command->clock) - command->asked_us < DROPPED_US;
 	command->uplink = NULL;
 	for (size_t i = 0; i < command->n_metrics; i++) /* nobody would hear of them */
 		command->metrics[i].waits = false;
 	command->n_waiting = 0;
 	if (command->answered)
 		command->n_unanswered = 0;
-	if (!asked || command->answered || ++command->n_unanswered < UNANSWERED_MAX || command->denied)
+	if (!dropped || command->answered || ++command->n_unanswered < UNANSWERED_MAX || command->denied)
 		return;
 	command->denied = true;
 	log_warning("broker %s: drops the connection when it is asked for commands: nothing can be set or polled",
@@ -319,6 +321,8 @@ static void command_subscribed(struct publisher_listener *listener, int message_
 static bool subscribe(struct command *command)
 {
 	size_t n = command->n_metrics + command->n_devices;
+	if (command->n_subscribed == 0)
+		command->asked_us = command->now_us;
 	for (size_t i = 0; i < PORTION && command->n_subscribed < n && !command->denied; i++) {
 		char filter[MESSAGE_TOPIC_MAX + 16];
 		bool device;

@@ -399,6 +399,21 @@ static void a_broker_that_refuses_subscriptions_is_left_alone(void **state)
 	assert_int_equal(n_filters, 0);
 }
 
+/* A broker that is frozen, or a network that swallows everything, is no refusal. */
+static void a_connection_that_is_lost_later_counts_for_nothing(void **state)
+{
+	(void)state;
+	listener->lost(listener);
+	for (int i = 0; i < 10; i++) {
+		n_filters = 0;
+		listener->connected(listener, "mqtt://x", &fake_uplink, false);
+		step();
+		assert_int_equal(n_filters, 5);
+		virtual_now += 30 * S;
+		listener->lost(listener);
+	}
+}
+
 static void a_refused_subscription_opens_nothing(void **state)
 {
 	(void)state;
@@ -428,6 +443,7 @@ int main(void)
 		UNIT(what_waits_goes_with_the_connection),
 		UNIT(a_device_is_polled_once_a_second),
 		UNIT(a_broker_that_refuses_subscriptions_is_left_alone),
+		UNIT(a_connection_that_is_lost_later_counts_for_nothing),
 		UNIT(a_refused_subscription_opens_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
