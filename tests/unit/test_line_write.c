@@ -264,6 +264,43 @@ static void damage_ends_the_wait(void **state)
 	assert_int_equal(answer(), -EBADMSG);
 }
 
+/* Over TCP each answer has the number of its question, and must be the beginning of it besides. */
+static void over_tcp_the_answer_repeats_the_question(void **state)
+{
+	(void)state;
+	teardown(NULL);
+	bus.wire = WIRE_TCP;
+	bus.host = "none";
+	assert_int_equal(line_modbus_init(&bus, &line), 0);
+	line->watch = &watch;
+	assert_int_equal(line->ops->open(line, now_us), 0);
+	assert_true(line->echo_known);
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 2, cells, false), 0);
+	assert_int_equal(n_request, 17);
+	assert_memory_equal(request, "\x00\x01\x00\x00\x00\x0B\x05\x10\x01\x2C\x00\x02\x04\x12\x34\x56\x78", 17);
+	says("\x00\x01\x00\x00\x00\x06\x05\x10\x01\x2C\x00\x02", 12);
+	assert_int_equal(answer(), 0);
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	says("\x00\x01\x00\x00\x00\x06\x05\x06\x01\x2C\x12\x34", 12); /* of the question before */
+	assert_int_equal(answer(), -EAGAIN);
+	assert_int_equal(strays[LINE_LATE], 1);
+	says("\x00\x02\x00\x00\x00\x06\x05\x06\x01\x2C\x12\x34", 12);
+	assert_int_equal(answer(), 0);
+	static const char *const others[] = {"\x05\x06\x01\x2C\x12\x35", "\x05\x06\x01\x2D\x12\x34",
+		"\x06\x06\x01\x2C\x12\x34", "\x05\x10\x01\x2C\x12\x34"};
+	for (size_t i = 0; i < 4; i++) {
+		char whole[12] = {0, (char)(3 + i), 0, 0, 0, 6};
+		memcpy(whole + 6, others[i], 6);
+		assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+		says(whole, 12);
+		assert_int_equal(answer(), -EBADMSG);
+	}
+	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
+	says("\x00\x07\x00\x00\x00\x03\x05\x86\x04", 9);
+	assert_int_equal(answer(), -EREMOTEIO);
+	assert_int_equal(got.exception, 4);
+}
+
 #define UNIT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -277,6 +314,7 @@ int main(void)
 		UNIT(a_late_answer_to_a_read_is_none_to_a_write),
 		UNIT(another_value_is_damage_and_another_register_somebody_else),
 		UNIT(damage_ends_the_wait),
+		UNIT(over_tcp_the_answer_repeats_the_question),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
