@@ -96,11 +96,11 @@ static size_t log_field(char entry[static LOG_ENTRY], size_t at, const char *key
 	size_t key_n = strlen(key);
 	if (!value || at + key_n + n + 2 > LOG_ENTRY)
 		return at;
-	memcpy(entry + at, key, key_n);
-	entry[at + key_n] = '=';
-	memcpy(entry + at + key_n + 1, value, n);
-	log_harmless(entry + at + key_n + 1, n);
-	entry[at + key_n + 1 + n] = '\n';
+	char *to = stpcpy(entry + at, key);
+	*to++ = '=';
+	memcpy(to, value, n);
+	log_harmless(to, n);
+	to[n] = '\n';
 	return at + key_n + n + 2;
 }
 
