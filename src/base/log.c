@@ -72,7 +72,8 @@ static void log_harmless(char *text, size_t n)
 }
 
 /* Formats the line behind what is there.  Where it ends; a newline still fits. */
-static size_t log_format(char line[static LOG_LINE], size_t start, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static size_t log_format(
+	char line[static LOG_LINE], size_t start, const char *format, va_list args)
 {
 	int n = vsnprintf(line + start, LOG_LINE - start - 1, format, args);
 	if (n < 0)
@@ -95,11 +96,11 @@ static size_t log_field(char entry[static LOG_ENTRY], size_t at, const char *key
 	size_t key_n = strlen(key);
 	if (!value || at + key_n + n + 2 > LOG_ENTRY)
 		return at;
-	memcpy(entry + at, key, key_n);
-	entry[at + key_n] = '=';
-	memcpy(entry + at + key_n + 1, value, n);
-	log_harmless(entry + at + key_n + 1, n);
-	entry[at + key_n + 1 + n] = '\n';
+	char *to = stpcpy(entry + at, key);
+	*to++ = '=';
+	memcpy(to, value, n);
+	log_harmless(to, n);
+	to[n] = '\n';
 	return at + key_n + n + 2;
 }
 
@@ -145,7 +146,8 @@ static int log_tell_lost(unsigned long long n)
 	return log_send(LOG_LEVEL_WARNING, NULL, line, start, start + (size_t)end);
 }
 
-static void log_args(enum log_level level, const struct log_about *about, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void log_args(
+	enum log_level level, const struct log_about *about, const char *format, va_list args)
 {
 	if ((int)level > atomic_load_explicit(&log_max_level, memory_order_relaxed))
 		return;

@@ -96,8 +96,9 @@ int line_modbus_init(const struct plan_bus *bus, struct line **ret_line);
  * Opens the serial port of a bus: libserialport where it can, termios for what it can't (ptys); raw, non-blocking,
  * exclusively ours.  Returns the fd; -ENOENT, -EACCES, -EBUSY (somebody else has it), -EINVAL (its driver does
  * something else than these settings), -EOPNOTSUPP (nor can it switch the direction as `rs485` says), -errno.
+ * *told: that its driver hands over slowly was said before; else it is said, once.
  */
-int line_serial_open(const struct plan_bus *bus);
+int line_serial_open(const struct plan_bus *bus, bool *told);
 void line_serial_close(int fd);
 
 /* A TCP connection under way: resolve, connect, try the next address. */

@@ -42,6 +42,7 @@ struct line_modbus {
 	struct line_tcp tcp;
 	struct line_question asked;
 	bool writing;
+	bool told_slow;                     /* the port's driver */
 	uint8_t written[RTU_WRITTEN_BYTES]; /* the beginning of the request, of a write the whole answer */
 	uint16_t transaction;
 	int lowat; /* bytes that the socket waits for */
@@ -69,7 +70,7 @@ static int modbus_line_open(struct line *line, int64_t now_us)
 {
 	struct line_modbus *self = of(line);
 	if (self->bus->wire == WIRE_SERIAL) {
-		int fd = line_serial_open(self->bus);
+		int fd = line_serial_open(self->bus, &self->told_slow);
 		if (fd < 0)
 			return fd;
 		line->fd = fd;

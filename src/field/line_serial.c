@@ -122,7 +122,7 @@ static int serial_open_library(const char *path, const struct plan_line *setting
 }
 
 /* What only a real port has: others who listen on it, a direction, a driver that waits before it hands bytes over. */
-static int serial_prepare(int fd, const char *path, const struct plan_bus *bus)
+static int serial_prepare(int fd, const char *path, const struct plan_bus *bus, bool *told)
 {
 	struct port_holder holder;
 	if (port_is_pty(fd))
@@ -134,15 +134,16 @@ static int serial_prepare(int fd, const char *path, const struct plan_bus *bus)
 		return rc;
 	port_low_latency(fd);
 	int latency_ms = ports_latency_ms("/sys", strrchr(path, '/') + 1);
-	if (latency_ms > 1)
+	if (latency_ms > 1 && !*told)
 		log_about(LOG_LEVEL_WARNING, &(struct log_about){.bus = bus->name},
 			"bus %s: the driver of %s waits up to %d ms before it hands bytes over: busferry ports "
 			"tells what helps",
 			bus->name, bus->port, latency_ms);
+	*told = *told || latency_ms > 1;
 	return 0;
 }
 
-int line_serial_open(const struct plan_bus *bus)
+int line_serial_open(const struct plan_bus *bus, bool *told)
 {
 	char real[PATH_MAX];
 	if (!realpath(bus->port, real))
@@ -152,7 +153,7 @@ int line_serial_open(const struct plan_bus *bus)
 		fd = serial_open_termios(real, &bus->line);
 	if (fd < 0)
 		return fd;
-	int rc = serial_prepare(fd, real, bus);
+	int rc = serial_prepare(fd, real, bus, told);
 	if (rc < 0) {
 		line_serial_close(fd);
 		return rc;

@@ -19,6 +19,7 @@ struct real_port {
 	struct stream_port port;
 	const struct plan_bus *bus;
 	struct line_tcp tcp;
+	bool told_slow; /* the port's driver */
 };
 
 static struct real_port *of(struct stream_port *port)
@@ -31,7 +32,7 @@ static int real_open(struct stream_port *port, int64_t now_us)
 	struct real_port *self = of(port);
 	if (self->bus->wire == WIRE_SERIAL_TCP)
 		return line_tcp_open(&self->tcp, &port->fd, &port->events, &port->look_at, now_us);
-	int fd = line_serial_open(self->bus);
+	int fd = line_serial_open(self->bus, &self->told_slow);
 	if (fd < 0)
 		return fd;
 	port->fd = fd;

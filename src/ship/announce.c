@@ -44,6 +44,7 @@ struct announce {
 	bool *swept;                      /* of each endpoint: its old info was read, so it may be overwritten */
 	unsigned char *n_unanswered;      /* of each endpoint: connections in a row that were lost while it was asked */
 	size_t endpoint;                  /* connected to, or last */
+	bool told_bare;                   /* that info can't hold all devices */
 	bool info_due;                    /* once the sweep is over */
 	const char **availability_topics; /* of each device */
 	_Atomic unsigned char *states;
@@ -108,10 +109,11 @@ static void announce_info(struct announce *announce)
 	int n = -ENOSPC;
 	/* Thousands of devices: what is most wanted. */
 	for (int detail = INFO_WHOLE; detail <= INFO_BARE && (n < 0 || n > (int)MESSAGE_PAYLOAD_MAX); detail++) {
-		if (detail == INFO_BARE)
+		if (detail == INFO_BARE && !announce->told_bare)
 			log_warning("%s: more devices than it can hold: what a later map leaves out will stay retained "
 				    "at the broker",
 				announce->info_topic);
+		announce->told_bare = announce->told_bare || detail == INFO_BARE;
 		n = info_print(announce->plan, announce_started_ms(announce), broker_url, (enum info_detail)detail,
 			announce->info, announce->info_size);
 	}

@@ -13,8 +13,8 @@ import sys
 import time
 import unittest
 
+from audit import PROXY, WINDOW, reading_id
 from harness import FAKE, MOSQUITTO, PATIENCE, SANITIZE, Scenario, free_port, wait_until
-from test_outages import PROXY, WINDOW, reading_id
 from witness import Witness
 
 N = int(os.environ.get("BUSFERRY_FAILOVERS", "1"))

@@ -15,7 +15,6 @@ import re
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -140,7 +139,7 @@ class Soak(Audited):
         self.command("buffer", "status", "-c", self.conf)
         self.command("buffer", "export", "-c", self.conf)
         for path in glob.glob(self.path("*.sock")):
-            for words in (b"", b"\x00\xff" * 3000, b"buffer-export", b"buffer-export\n"):
+            for words in (b"", b"\x00\xff" * 3000, b"buffer export", b"buffer export\n", b"no such word\n"):
                 with socket.socket(socket.AF_UNIX) as s:
                     s.settimeout(2)
                     try:

@@ -12,16 +12,18 @@
 
 #include <cmocka.h>
 
+static int64_t mono_us, wall_ms = 1764000000123;
+
 static int64_t fake_mono(const struct clock *clock)
 {
 	(void)clock;
-	return 0;
+	return mono_us;
 }
 
 static int64_t fake_wall(const struct clock *clock)
 {
 	(void)clock;
-	return 1764000000123;
+	return wall_ms;
 }
 
 static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
@@ -40,7 +42,7 @@ static int sink_put(struct message_sink *sink, const struct message *message)
 		wire->availability(wire, 0, false);
 	}
 	assert_int_equal(message->kind, MESSAGE_STANDING);
-	assert_int_equal(message->time_ms, message->payload_n ? 1764000000123 : 0);
+	assert_int_equal(message->time_ms, message->payload_n ? wall_ms : 0);
 	assert_false(message->json); /* marks are for readings */
 	size_t n = strlen(told);
 	snprintf(told + n, sizeof(told) - n, "%s=%.*s q%d%s; ", message->topic, (int)message->payload_n,
@@ -192,6 +194,19 @@ static void test_connect(void **state)
 	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
 	       "\"broker\":\"mqtts://broker.example.org:8883\"," INFO "} q1r; ");
 	assert_int_equal(n_flushed, 1);
+}
+
+/* It started when the clock was not set; when it is, that is corrected. */
+static void test_started_before_the_clock_was_set(void **state)
+{
+	(void)state;
+	connect_first(endpoints[1].url);
+	mono_us = 90 * 1000000;
+	wall_ms = 2764000090000;
+	connect_to(endpoints[1].url);
+	assert_non_null(strstr(told, "\"started\":2764000000000,"));
+	mono_us = 0;
+	wall_ms = 1764000000123;
 }
 
 static void test_availability(void **state)
@@ -364,6 +379,7 @@ int main(void)
 #define ANNOUNCE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		ANNOUNCE_TEST(test_connect),
+		ANNOUNCE_TEST(test_started_before_the_clock_was_set),
 		ANNOUNCE_TEST(test_availability),
 		ANNOUNCE_TEST(test_last_word),
 		ANNOUNCE_TEST(test_leaving_and_stats),
