@@ -258,6 +258,8 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 	poller->asked = n > poller->n_fds;
 	poller->n_fds = n;
 	poller->sink->rest(poller->sink);
+	if (poller->n_here == 0)
+		return now_us; /* the thread ends */
 	if (poller->n_unfinished == 0)
 		atomic_store_explicit(&poller->finished, 1, memory_order_relaxed);
 	return wake;
