@@ -231,7 +231,7 @@ static int make_next(struct reload *reload, struct plan *plan)
 	if (reload->retained)
 		retained_init(reload->retained, &next->plan);
 	if (connects)
-		announce_forget(reload->upstream->announce, &gateway->present->plan);
+		announce_succeed(reload->upstream->announce, gateway->upstream->announce);
 	return 0;
 }
 
@@ -370,12 +370,13 @@ static void leave(struct reload *reload, int64_t now_us)
 		return;
 	if (reload->upstream)
 		return;
-	announce_change(gateway->upstream->announce, &gateway->present->standing);
-	if (gateway->upstream->publisher)
-		publisher_turn(gateway->upstream->publisher);
+	struct upstream *upstream = gateway->upstream;
+	struct publisher_listener *listener = announce_publisher_listener(upstream->announce);
+	announce_change(upstream->announce, &gateway->present->standing);
+	if (upstream->publisher)
+		publisher_turn(upstream->publisher);
 	else
-		announce_publisher_listener(gateway->upstream->announce)
-			->turned(announce_publisher_listener(gateway->upstream->announce), NULL);
+		listener->turned(listener, NULL);
 }
 
 /* ---- The publisher is told ---- */

@@ -127,12 +127,12 @@ struct reload_report reload_report_of(const struct generation *present, const st
 		add(&list, "%s%zu%s gone", between(&list), n_gone, n_new ? "" : n_gone == 1 ? " device" : " devices");
 	if (connects)
 		add(&list, "%sthe connection to the broker is made anew", between(&list));
-	if (list.n_parts == 0)
-		add(&list, "no bus had to be restarted");
 	size_t n_on = 0;
 	for (size_t i = 0; i < next->plan.n_buses; i++)
 		n_on += next->homes[i].generation != next;
-	if (n_on)
+	if (list.n_parts == 0)
+		add(&list, "no bus had to be restarted");
+	else if (n_on)
 		add(&list, "; the rest went on");
 	return report;
 }

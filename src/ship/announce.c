@@ -271,9 +271,10 @@ bool announce_changes(const struct announce *announce)
 	return atomic_load_explicit(&announce->next, memory_order_acquire) != NULL;
 }
 
-void announce_forget(struct announce *announce, const struct plan *past)
+void announce_succeed(struct announce *announce, const struct announce *before)
 {
-	sweep_replan(&announce->sweep, announce->standing->plan, past);
+	announce->started_ms = before->started_ms;
+	sweep_replan(&announce->sweep, announce->standing->plan, before->standing->plan);
 }
 
 const char *announce_will_topic(const struct announce *announce)
