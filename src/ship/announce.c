@@ -274,6 +274,7 @@ bool announce_changes(const struct announce *announce)
 void announce_succeed(struct announce *announce, const struct announce *before)
 {
 	announce->started_ms = before->started_ms;
+	announce->started_us = before->started_us;
 	sweep_replan(&announce->sweep, announce->standing->plan, before->standing->plan);
 }
 
