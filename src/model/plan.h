@@ -1,7 +1,7 @@
 /*
  * The plan: what this gateway has been told to be.  Plain constant data in one arena, made by app/ from the device map,
- * read by every thread, freed after all threads are joined.  Everything is resolved: inheritance, rules, profiles,
- * topics; whoever reads the plan never asks "and if it is not given?" except where a field says so.
+ * read by every thread that began with it, freed when these are joined.  Everything is resolved: inheritance, rules,
+ * profiles, topics; whoever reads the plan never asks "and if it is not given?" except where a field says so.
  *
  * Arrays are flat and refer to each other by index, so that an index is all that travels with a reading.
  */
