@@ -47,6 +47,7 @@ struct map {
 	struct bf_message_told messages[1];
 	struct bf_bytes init[1], stop[1];
 	struct plan_stream stream;
+	struct plan_write write;
 	struct plan_metric metric;
 	struct plan_device device;
 	uint32_t devices[1];
@@ -90,7 +91,9 @@ static void fill(struct map *map)
 		.stop = map->stop,
 		.n_init = 1,
 		.n_stop = 1};
-	map->metric = (struct plan_metric){.topic = map->text,
+	map->write = (struct plan_write){.min = NAN, .max = NAN, .step = NAN};
+	map->metric = (struct plan_metric){.write = &map->write,
+		.topic = map->text,
 		.name = map->text,
 		.words = map->words,
 		.n_words = 1,
@@ -312,7 +315,15 @@ static void test_info(void **state)
 	FLIP(info_differs, plan.n_buses, 0);
 	FLIP(info_differs, plan.n_devices, 0);
 	FLIP(info_differs, plan.n_metrics, 0);
+	FLIP(info_differs, plan.control, true);
+	FLIP(info_differs, metric.write, NULL);
+	FLIP(info_differs, write.min, 1);
+	FLIP(info_differs, write.max, 1);
+	FLIP(info_differs, write.step, 1);
+	FLIP(info_differs, write.from, 1);
+	FLIP(info_differs, write.many, true);
 	after.device.name = "other";
+	after.metric.write = NULL;
 	assert_false(bus_differs());
 }
 
