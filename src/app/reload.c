@@ -371,8 +371,9 @@ static void leave(struct reload *reload, int64_t now_us)
 	if (reload->upstream)
 		return;
 	struct upstream *upstream = gateway->upstream;
-	struct publisher_listener *listener = announce_publisher_listener(upstream->announce);
+	struct publisher_listener *listener = &upstream->audience.listener;
 	announce_change(upstream->announce, &gateway->present->standing);
+	audience_change(&upstream->audience, reload->command, listener_of(gateway->present));
 	if (upstream->publisher)
 		publisher_turn(upstream->publisher);
 	else

@@ -30,8 +30,16 @@ class Units:
     def __init__(self):
         self.n = {}  # answers of each unit
         self.asked = {}  # instants at which each was asked
+        self.held = {}  # holding registers that were written, by unit and number
 
-    def answer(self, unit, function, count):
+    def answer(self, unit, function, at, count):
+        """Function 6 writes a holding register (count is its value), 3 reads those; 4 counts."""
+        if function == 6:
+            self.held[(unit, at)] = count
+            return struct.pack(">BBHH", unit, function, at, count)
+        if function == 3:
+            values = [self.held.get((unit, at + i), 0) for i in range(count)]
+            return struct.pack(">BBB%dH" % count, unit, function, 2 * count, *values)
         self.n[unit] = self.n.get(unit, 0) + 1
         self.asked.setdefault(unit, []).append(time.monotonic())
         values = struct.pack(">I", self.n[unit]) * ((count + 1) // 2)
@@ -68,7 +76,7 @@ class Serial(Units):
                 self.input = self.input[1:]
                 continue
             self.input = self.input[8:]
-            answer = self.answer(frame[0], frame[1], struct.unpack(">H", frame[4:6])[0])
+            answer = self.answer(frame[0], frame[1], *struct.unpack(">HH", frame[2:6]))
             os.write(self.master, answer + crc(answer))
 
 
@@ -92,7 +100,7 @@ class Host(Units):
         self.input[client] += data
         while len(self.input[client]) >= 12:
             frame, self.input[client] = self.input[client][:12], self.input[client][12:]
-            answer = self.answer(frame[6], frame[7], struct.unpack(">H", frame[10:12])[0])
+            answer = self.answer(frame[6], frame[7], *struct.unpack(">HH", frame[8:12]))
             client.sendall(frame[:4] + struct.pack(">H", len(answer)) + answer)
         return True
 
