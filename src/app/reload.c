@@ -30,6 +30,8 @@
 #define HANGS_US        5000000
 #define FIRST_STEP_US   20000000 /* a new thread must have made a step by then */
 #define GENERATIONS_MAX 8        /* with threads; beyond, the buses of the smallest are restarted as well */
+#define GENERATIONS_BIG 3        /* the same for maps whose plans take megabytes: of so many metrics */
+#define METRICS_BIG     2000
 
 enum reload_state { RELOAD_IDLE, RELOAD_LEAVING, RELOAD_TELLING };
 
@@ -120,7 +122,8 @@ static const struct generation *crowded_out(const struct gateway *gateway)
 			(!least || count_homes(gateway->present, one) < count_homes(gateway->present, least)))
 			least = one;
 	}
-	return n < GENERATIONS_MAX ? NULL : least;
+	size_t most = gateway->present->plan.n_metrics < METRICS_BIG ? GENERATIONS_MAX : GENERATIONS_BIG;
+	return n < most ? NULL : least;
 }
 
 static void find_homes(const struct gateway *gateway, struct generation *next)

@@ -449,6 +449,8 @@ static void command_replaced(
 	struct publisher_listener *listener, struct publisher_listener *next, struct uplink *uplink)
 {
 	struct command *command = command_of(listener);
+	if (next) /* a broker that does not want to be asked is not asked again */
+		command_of(next)->denied = command->denied;
 	for (size_t i = 0; i < command->n_subscribed; i++) {
 		char filter[MESSAGE_TOPIC_MAX + 16];
 		bool device;

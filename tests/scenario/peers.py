@@ -1,9 +1,10 @@
 """Devices that count: each answer of a unit is one more than the one before, so that what arrives shows what was missed.
 
-Serial buses are ptys on which it is seen when the other side closes its end; TCP hosts count their connections.  One
-thread serves them all; `asked` and the counts only grow, the test reads them.
+Serial buses are ptys that count how often the other side opens them, TCP hosts count their connections.  One thread
+serves them all; `asked` and the counts only grow, the test reads them.
 """
 
+import ctypes
 import os
 import select
 import socket
@@ -13,6 +14,8 @@ import time
 import tty
 
 HANGUP_LOOK_S = 0.02
+IN_OPEN, IN_CLOSE, IN_NONBLOCK = 0x20, 0x18, 0o4000  # inotify(7)
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def crc(data):
@@ -57,9 +60,22 @@ class Serial(Units):
         tty.setraw(slave)
         os.symlink(os.ttyname(slave), link)
         self.slave = slave  # held until the gateway has opened it, or there would be a hangup already
-        self.hangups = 0
         self.hung_until = None
         self.input = b""
+        self.opened = 0
+        # Both, for two events of one kind in a row are told as one.
+        self.watch = LIBC.inotify_init1(IN_NONBLOCK)
+        assert LIBC.inotify_add_watch(self.watch, os.ttyname(slave).encode(), IN_OPEN | IN_CLOSE) > 0
+
+    def look(self):
+        try:
+            events = os.read(self.watch, 4096)
+        except BlockingIOError:
+            return
+        while events:
+            _, mask, _, n = struct.unpack("iIII", events[:16])
+            self.opened += mask & IN_OPEN != 0
+            events = events[16 + n:]
 
     def come(self):
         try:
@@ -133,6 +149,7 @@ class Peers:
             self.thread.join(10)
         for bus in self.buses:
             os.close(bus.master)
+            os.close(bus.watch)
             if bus.slave is not None:
                 os.close(bus.slave)
         for client in self.clients.values():
@@ -148,6 +165,8 @@ class Peers:
                 if bus.hung_until is None or now >= bus.hung_until:
                     poll.register(bus.master, select.POLLIN)
                     at[bus.master] = bus
+            for bus in self.buses:
+                bus.look()
             for host in self.hosts:
                 poll.register(host.listener, select.POLLIN)
                 at[host.listener.fileno()] = host
@@ -173,7 +192,6 @@ class Peers:
         if events & select.POLLIN:
             one.come()
         if events & select.POLLHUP:
-            one.hangups += one.hung_until is None
             one.hung_until = time.monotonic() + HANGUP_LOOK_S
         else:
             one.hung_until = None
