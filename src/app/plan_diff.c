@@ -11,7 +11,17 @@
 
 #include <string.h>
 
-#define BITS_DIFFER(x, y) (memcmp(&(x), &(y), sizeof(x)) != 0)
+static uint64_t bits_of(double number)
+{
+	uint64_t bits;
+	memcpy(&bits, &number, sizeof(bits));
+	return bits;
+}
+
+static bool numbers_differ(double a, double b)
+{
+	return bits_of(a) != bits_of(b);
+}
 
 static bool texts_differ(const char *a, const char *b)
 {
@@ -49,7 +59,7 @@ static bool pairs_differ(const struct bf_pairs *a, const struct bf_pairs *b)
 
 static bool scalars_differ(const struct bf_scalar *a, const struct bf_scalar *b)
 {
-	return a->kind != b->kind || a->i != b->i || BITS_DIFFER(a->number, b->number) ||
+	return a->kind != b->kind || a->i != b->i || numbers_differ(a->number, b->number) ||
 	       texts_differ(a->text, b->text);
 }
 
@@ -120,8 +130,8 @@ static bool sources_differ(const struct plan_metric *a, const struct plan_metric
 	       a->shape.length != b->shape.length || places_differ(&a->place, &b->place) ||
 	       places_differ(&a->scale_place, &b->scale_place) || a->message != b->message || a->index != b->index ||
 	       a->bit != b->bit || a->n_bits != b->n_bits || a->event != b->event || a->scaled != b->scaled ||
-	       a->scale_from != b->scale_from || BITS_DIFFER(a->scale, b->scale) || BITS_DIFFER(a->offset, b->offset) ||
-	       a->every_us != b->every_us || a->n_invalid != b->n_invalid ||
+	       a->scale_from != b->scale_from || numbers_differ(a->scale, b->scale) ||
+	       numbers_differ(a->offset, b->offset) || a->every_us != b->every_us || a->n_invalid != b->n_invalid ||
 	       bytes_differ(a->invalid, b->invalid, a->n_invalid * sizeof(*a->invalid)) ||
 	       !a->invalid_texts != !b->invalid_texts ||
 	       (a->invalid_texts && lists_differ(a->invalid_texts, b->invalid_texts));
@@ -131,8 +141,8 @@ static bool sources_differ(const struct plan_metric *a, const struct plan_metric
 static bool reports_differ(const struct plan_metric *a, const struct plan_metric *b)
 {
 	return texts_differ(a->topic, b->topic) || texts_differ(a->name, b->name) || texts_differ(a->unit, b->unit) ||
-	       words_differ(a, b) || BITS_DIFFER(a->min, b->min) || BITS_DIFFER(a->max, b->max) ||
-	       BITS_DIFFER(a->max_step, b->max_step) || BITS_DIFFER(a->deadband, b->deadband) ||
+	       words_differ(a, b) || numbers_differ(a->min, b->min) || numbers_differ(a->max, b->max) ||
+	       numbers_differ(a->max_step, b->max_step) || numbers_differ(a->deadband, b->deadband) ||
 	       a->deadband_percent != b->deadband_percent || a->heartbeat_us != b->heartbeat_us ||
 	       a->monotonic != b->monotonic || a->reduce != b->reduce || a->decimals != b->decimals ||
 	       deliveries_differ(&a->delivery, &b->delivery);
@@ -226,8 +236,8 @@ static bool writes_differ(const struct plan_write *a, const struct plan_write *b
 {
 	if (!a || !b)
 		return a != b;
-	return BITS_DIFFER(a->min, b->min) || BITS_DIFFER(a->max, b->max) || BITS_DIFFER(a->step, b->step) ||
-	       BITS_DIFFER(a->from, b->from) || a->many != b->many;
+	return numbers_differ(a->min, b->min) || numbers_differ(a->max, b->max) || numbers_differ(a->step, b->step) ||
+	       numbers_differ(a->from, b->from) || a->many != b->many;
 }
 
 bool plan_diff_info(const struct plan *a, const struct plan *b)
