@@ -71,6 +71,7 @@ fuzz() { # NAME SECONDS: lets libFuzzer look for so long; what it finds is left 
 }
 
 phase "structure: floors, doors, names" bash tests/structure/laws.sh
+phase "structure: no field is forgotten when the map is read again" bash tests/structure/plan_diff.sh
 phase "structure: format" bash tests/structure/format.sh
 phase "build: gcc" build gcc -DCMAKE_C_COMPILER=gcc && {
     phase "tests: gcc" tests gcc

@@ -19,7 +19,7 @@ void control_buffer_status(struct answer *answer, struct gateway *gateway, const
 {
 	(void)arguments;
 	(void)n;
-	struct buffer_facts facts = {.limits = &gateway_plan(gateway)->buffer, .running = true};
+	struct buffer_facts facts = {.limits = gateway_buffer(gateway), .running = true};
 	outbox_counts(gateway_outbox(gateway), &facts.counts);
 	facts.waiting = facts.counts.waiting;
 	facts.in_flight = facts.counts.in_flight;

@@ -26,8 +26,8 @@ struct gateway_options {
 	bool print; /* "topic payload" lines on stdout instead of publishing */
 };
 
-/* The plan outlives the gateway.  0 and *ret_gateway, or -errno. */
-int gateway_init(const struct plan *plan, const struct gateway_options *options, struct gateway **ret_gateway);
+/* The plan becomes the gateway's, in any case.  0 and *ret_gateway, or -errno. */
+int gateway_init(struct plan *plan, const struct gateway_options *options, struct gateway **ret_gateway);
 
 /*
  * Opens the buffer file, before the start; not with once or print, which don't touch it.
@@ -67,16 +67,18 @@ uint64_t gateway_unanswered(const struct gateway *gateway);
 /* Monotonic µs by which every thread must have made its next step. */
 int64_t gateway_alive_until(const struct gateway *gateway);
 
-/* What health and stats look at.  The publisher is NULL when printing. */
+/* What health and stats look at: the plan is the present one, until the map is read again.  Pollers may have wires that
+ * have left (wire_stays).  The publisher is NULL when printing. */
 const struct plan *gateway_plan(const struct gateway *gateway);
 size_t gateway_n_pollers(const struct gateway *gateway);
 const struct poller *gateway_poller(const struct gateway *gateway, size_t nth);
 struct outbox *gateway_outbox(struct gateway *gateway);
 struct publisher *gateway_publisher(struct gateway *gateway);
-struct store *gateway_store(struct gateway *gateway);        /* NULL when there is none */
-struct inquiry *gateway_inquiry(struct gateway *gateway);    /* for looking at the outbox; NULL when printing */
-int64_t gateway_memory_bytes(const struct gateway *gateway); /* that readings in memory may take */
-int64_t gateway_started_at(const struct gateway *gateway);   /* monotonic µs */
+struct store *gateway_store(struct gateway *gateway);     /* NULL when there is none */
+struct inquiry *gateway_inquiry(struct gateway *gateway); /* for looking at the outbox; NULL when printing */
+const struct plan_buffer *gateway_buffer(const struct gateway *gateway); /* the limits in force */
+int64_t gateway_memory_bytes(const struct gateway *gateway);             /* that readings in memory may take */
+int64_t gateway_started_at(const struct gateway *gateway);               /* monotonic µs */
 
 /* Keeps what was learnt of devices for the next run, if there is something new. */
 void gateway_remember(struct gateway *gateway);

@@ -122,6 +122,22 @@ int64_t health_step(struct health *health, int64_t now_us)
 	return health->ready ? wake : now_us + 20000;
 }
 
+void health_reloading(struct health *health, int64_t now_us)
+{
+	health->reloading = true;
+	char text[80];
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reads the map again", (long long)now_us);
+	notify(text);
+}
+
+void health_reloaded(struct health *health, int64_t now_us)
+{
+	health->reloading = false;
+	notify("READY=1");
+	health->status[0] = '\0'; /* that was taken back */
+	health->status_at = now_us;
+}
+
 void health_stopping(void)
 {
 	notify("STOPPING=1");

@@ -13,7 +13,7 @@ struct health {
 	int64_t watchdog_us; /* how often systemd wants to hear of us; 0 = never */
 	int64_t fed_at, status_at, stats_at;
 	char status[200];
-	bool ready;
+	bool ready, reloading;
 	struct clock_watch clock;
 	struct complaint hang;
 };
@@ -22,6 +22,10 @@ void health_init(struct health *health, struct gateway *gateway, int64_t now_us)
 
 /* Does what is due.  Returns when it wants to be called again. */
 int64_t health_step(struct health *health, int64_t now_us);
+
+/* Tells systemd that the map is being read again, and that this is over (sd_notify(3)). */
+void health_reloading(struct health *health, int64_t now_us);
+void health_reloaded(struct health *health, int64_t now_us);
 
 /* Tells systemd that we are on our way out. */
 void health_stopping(void);

@@ -36,7 +36,7 @@ void remember_load(const struct plan *plan, struct learnt *ret_learnt, struct ar
 
 void remember_init(struct remember *remember, const struct plan *plan)
 {
-	*remember = (struct remember){.plan = plan};
+	*remember = (struct remember){0};
 	remember->path = remember_path(plan, &remember->arena);
 }
 
@@ -44,6 +44,11 @@ void remember_destroy(struct remember *remember)
 {
 	arena_free(&remember->arena);
 }
+
+struct walk_of_devices {
+	size_t poller, wire;
+	uint32_t device;
+};
 
 static uint64_t count_kept(const struct refusals *refusals)
 {
@@ -54,23 +59,33 @@ static uint64_t count_kept(const struct refusals *refusals)
 	return kept;
 }
 
+/* The devices that are asked for registers, one after the other; NULL after the last. */
+static const struct device *next_device(struct poller *const *pollers, size_t n_pollers, struct walk_of_devices *walk)
+{
+	for (; walk->poller < n_pollers; walk->poller++, walk->wire = 0) {
+		size_t n;
+		const struct wire *wires = poller_wires(pollers[walk->poller], &n);
+		for (; walk->wire < n; walk->wire++, walk->device = 0) {
+			const struct wire *wire = &wires[walk->wire];
+			if (wire->bus && wire_stays(wire) && walk->device < wire->told->n_devices)
+				return &wire->bus->devices[walk->device++];
+		}
+	}
+	return NULL;
+}
+
 static int write_file(const struct remember *remember, struct poller *const *pollers, size_t n_pollers)
 {
-	const struct plan *plan = remember->plan;
-	size_t head = strlen(LEARNT_HEAD), at = head;
-	char *text = malloc(head + plan->n_devices * REFUSALS_MAX * LEARNT_LINE_SIZE + 1);
+	size_t head = strlen(LEARNT_HEAD), at = head, n_devices = 0;
+	const struct device *device;
+	for (struct walk_of_devices walk = {0}; next_device(pollers, n_pollers, &walk);)
+		n_devices++;
+	char *text = malloc(head + n_devices * REFUSALS_MAX * LEARNT_LINE_SIZE + 1);
 	if (!text)
 		return -ENOMEM;
 	memcpy(text, LEARNT_HEAD, head + 1);
-	for (size_t p = 0; p < n_pollers; p++) {
-		size_t n;
-		const struct wire *wires = poller_wires(pollers[p], &n);
-		for (size_t w = 0; w < n; w++)
-			for (uint32_t d = 0; wires[w].bus && d < wires[w].told->n_devices; d++) {
-				const struct device *device = &wires[w].bus->devices[d];
-				at += learnt_print(plan, device->told, &device->refusals, text + at);
-			}
-	}
+	for (struct walk_of_devices walk = {0}; (device = next_device(pollers, n_pollers, &walk));)
+		at += learnt_print(device->plan, device->told, &device->refusals, text + at);
 	int rc = learnt_save(remember->path, text, at);
 	free(text);
 	return rc;
@@ -81,13 +96,9 @@ void remember_keep(struct remember *remember, struct poller *const *pollers, siz
 	uint64_t n_kept = 0;
 	if (!remember->path)
 		return;
-	for (size_t p = 0; p < n_pollers; p++) {
-		size_t n;
-		const struct wire *wires = poller_wires(pollers[p], &n);
-		for (size_t w = 0; w < n; w++)
-			for (uint32_t d = 0; wires[w].bus && d < wires[w].told->n_devices; d++)
-				n_kept += count_kept(&wires[w].bus->devices[d].refusals);
-	}
+	const struct device *device;
+	for (struct walk_of_devices walk = {0}; (device = next_device(pollers, n_pollers, &walk));)
+		n_kept += count_kept(&device->refusals);
 	if (n_kept == remember->n_kept)
 		return;
 	remember->n_kept = n_kept;

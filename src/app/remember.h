@@ -9,7 +9,6 @@
 #include "model/plan.h"
 
 struct remember {
-	const struct plan *plan;
 	const char *path; /* NULL = nowhere */
 	uint64_t n_kept;  /* as in the file */
 	bool told;        /* that it can't be written */

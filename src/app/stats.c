@@ -31,7 +31,7 @@ void stats_line(struct gateway *gateway, char *text, size_t size)
 		size_t n;
 		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
 		for (size_t b = 0; b < n; b++)
-			for (uint32_t d = 0; d < wires[b].told->n_devices; d++)
+			for (uint32_t d = 0; wire_stays(&wires[b]) && d < wires[b].told->n_devices; d++)
 				online += get(wire_device_counts(&wires[b], d)->availability) == AVAILABILITY_ONLINE;
 	}
 	if (gateway_publisher(gateway)) {
@@ -151,7 +151,7 @@ size_t stats_size(struct gateway *gateway)
 int stats_json(struct gateway *gateway, char *text, size_t size)
 {
 	struct json json = json_into(text, size);
-	int64_t up_us = clock_now(&clock_system) - gateway_started_at(gateway);
+	int64_t now_us = clock_now(&clock_system), up_us = now_us - gateway_started_at(gateway);
 	json_object(&json, NULL);
 	int64_t time_ms = clock_system.wall_ms(&clock_system);
 	json_int(&json, "time", time_ms);
@@ -163,7 +163,8 @@ int stats_json(struct gateway *gateway, char *text, size_t size)
 		size_t n;
 		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
 		for (size_t b = 0; b < n; b++)
-			wire_json(&json, &wires[b], up_us);
+			if (wire_stays(&wires[b]))
+				wire_json(&json, &wires[b], now_us - poller_started_at(gateway_poller(gateway, p)));
 	}
 	json_object_end(&json);
 	json_object(&json, "devices");
@@ -171,7 +172,7 @@ int stats_json(struct gateway *gateway, char *text, size_t size)
 		size_t n;
 		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
 		for (size_t b = 0; b < n; b++)
-			for (uint32_t d = 0; d < wires[b].told->n_devices; d++)
+			for (uint32_t d = 0; wire_stays(&wires[b]) && d < wires[b].told->n_devices; d++)
 				device_json(&json, wire_device(&wires[b], d), wire_device_counts(&wires[b], d));
 	}
 	json_object_end(&json);

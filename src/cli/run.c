@@ -5,6 +5,7 @@
 #include "app/control.h"
 #include "app/gateway.h"
 #include "app/health.h"
+#include "app/reload.h"
 #include "base/log.h"
 #include "base/pages.h"
 #include "cli/cli.h"
@@ -52,7 +53,25 @@ static int wait_signal(int fd, int other_fd, int64_t until_us)
 	return 0;
 }
 
-static void run_until_signal(struct gateway *gateway, int signals)
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Goes on with reading the map again, if it was asked for.  Returns when it wants to be called again. */
+static int64_t read_again(struct reload *reload, struct health *health)
+{
+	bool busy = reload_busy(reload);
+	int64_t now_us = clock_now(&clock_system);
+	if (busy && !health->reloading)
+		health_reloading(health, now_us);
+	int64_t wake_us = reload_step(reload, now_us);
+	if (busy && !reload_busy(reload))
+		health_reloaded(health, clock_now(&clock_system));
+	return wake_us;
+}
+
+static void run_until_signal(struct gateway *gateway, struct reload *reload, int signals)
 {
 	struct health health;
 	struct control *control = control_open(gateway);
@@ -60,10 +79,12 @@ static void run_until_signal(struct gateway *gateway, int signals)
 	pages_give_back();
 	for (;;) {
 		int64_t now_us = clock_now(&clock_system);
-		int64_t wake_us = health_step(&health, now_us), control_us = control_step(control, now_us);
-		int which = wait_signal(signals, control_fd(control), wake_us < control_us ? wake_us : control_us);
+		int64_t wake_us = sooner(health_step(&health, now_us), control_step(control, now_us));
+		if (health.ready)
+			wake_us = sooner(wake_us, read_again(reload, &health));
+		int which = wait_signal(signals, control_fd(control), wake_us);
 		if (which == SIGHUP)
-			log_notice("SIGHUP: this version reads the map at its start only; restart to apply a change");
+			reload_ask(reload);
 		else if (which)
 			break;
 	}
@@ -112,51 +133,64 @@ static int run_once(struct gateway *gateway, int signals)
 }
 
 /* As gateway_open_buffer; a command that looks at the file has it for a moment. */
-static int open_buffer(struct gateway *gateway, int signals)
+static int open_buffer(struct gateway *gateway, struct reload *reload, int signals)
 {
 	int rc = gateway_open_buffer(gateway);
 	for (int i = 0; rc == -EBUSY && i < BUSY_TRIES; i++) {
-		if (wait_signal(signals, -1, clock_now(&clock_system) + BUSY_WAIT_US))
+		int which = wait_signal(signals, -1, clock_now(&clock_system) + BUSY_WAIT_US);
+		if (which == SIGHUP)
+			reload_ask(reload);
+		else if (which)
 			return -EBUSY;
 		rc = gateway_open_buffer(gateway);
 	}
 	return rc;
 }
 
-static int run_gateway(const struct plan *plan, const struct gateway_options *options, int signals)
+static int run_gateway(struct gateway *gateway, struct reload *reload, bool once, int signals)
 {
-	struct gateway *gateway = NULL;
-	int rc = gateway_init(plan, options, &gateway);
+	int rc = open_buffer(gateway, reload, signals);
 	if (rc < 0) {
-		log_error("can't start: %s", strerror(-rc));
-		return EX_OSERR;
-	}
-	rc = open_buffer(gateway, signals);
-	if (rc < 0) {
-		log_error("buffer: %s: %s", plan->buffer.path, rc == -EBUSY ? "another gateway has it" : strerror(-rc));
-		gateway_destroy(gateway);
+		log_error("buffer: %s: %s", gateway_buffer(gateway)->path,
+			rc == -EBUSY ? "another gateway has it" : strerror(-rc));
 		return rc == -EBUSY ? EX_TEMPFAIL : EX_CANTCREAT;
 	}
+	const struct plan *plan = gateway_plan(gateway);
 	if (plan->n_metrics == 0)
 		log_notice("the map has no devices: nothing to do");
 	rc = gateway_start(gateway);
 	if (rc < 0) {
 		log_error("can't start: %s", strerror(-rc));
-		gateway_destroy(gateway);
 		return EX_OSERR;
 	}
 	log_info("busferry %s runs: %zu devices on %zu buses, %zu metrics", BUSFERRY_VERSION, plan->n_devices,
 		plan->n_buses, plan->n_metrics);
 	int code = 0;
-	if (options->once)
+	if (once)
 		code = run_once(gateway, signals);
 	else
-		run_until_signal(gateway, signals);
+		run_until_signal(gateway, reload, signals);
 	if (gateway_stop(gateway) < 0) {
 		/* A thread hangs outside of our reach; what is left of it must not be pulled from under its feet. */
 		log_warning("a thread does not end in time: leaving without it");
 		_exit(code);
 	}
+	return code;
+}
+
+/* The plan becomes the gateway's. */
+static int run_plan(struct plan *plan, const char *file, const struct gateway_options *options, int signals)
+{
+	struct gateway *gateway = NULL;
+	struct reload *reload = NULL;
+	int code = EX_OSERR, rc = gateway_init(plan, options, &gateway);
+	if (rc == 0)
+		rc = reload_init(gateway, file, &reload);
+	if (rc < 0)
+		log_error("can't start: %s", strerror(-rc));
+	else
+		code = run_gateway(gateway, reload, options->once, signals);
+	reload_destroy(reload);
 	gateway_destroy(gateway);
 	return code;
 }
@@ -189,13 +223,12 @@ int cli_run(int argc, char **argv)
 		return cli_usage_error("run", "unexpected \"%s\"", argv[first]);
 	if (verbose)
 		log_set_level(LOG_LEVEL_DEBUG);
+	/* From here on: a SIGHUP while the map is read asks for it to be read again. */
+	int signals = block_signals();
 	struct plan plan = {0};
 	rc = map_load(file, &plan);
-	if (rc >= 0)
-		return rc;
-	int signals = block_signals();
-	rc = run_gateway(&plan, &how, signals);
+	if (rc < 0)
+		rc = run_plan(&plan, file, &how, signals);
 	close(signals);
-	plan_destroy(&plan);
 	return rc;
 }

@@ -45,14 +45,15 @@ struct poller {
 	struct waiting *waiting; /* of each wire */
 	struct pollfd *fds;      /* [0] is the eventfd, then the wires that wait, in fd_wire */
 	size_t *fd_wire;
-	size_t n_wires, n_fds, n_unfinished;
-	int wake_fd; /* an eventfd: asked to stop, or errands have come */
+	size_t n_wires, n_here, n_fds, n_unfinished;
+	int wake_fd; /* an eventfd: asked to stop, errands have come, or wires are to leave */
 	struct errand_box errands;
 	bool scheduled;
 	bool asked; /* more of them owe an answer than before the last step */
 	struct thread thread;
 	_Atomic int64_t alive_until;
-	_Atomic int stopping, finished;
+	_Atomic int stopping, finished, releasing;
+	int64_t started_at;
 	struct arena arena;
 };
 
@@ -67,31 +68,38 @@ static size_t tcp_threads(size_t n_hosts)
 	return n < THREADS_MAX ? n : THREADS_MAX;
 }
 
-static size_t count_shared(const struct plan *plan)
+/* How many of the buses that are wanted share threads, and how many do not. */
+struct kinds {
+	size_t shared, own;
+};
+
+static struct kinds count_kinds(const struct plan *plan, const bool *wanted)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < plan->n_buses; i++)
-		n += shares_thread(&plan->buses[i]);
+	struct kinds n = {0, 0};
+	for (size_t i = 0; i < plan->n_buses; i++) {
+		bool shared = shares_thread(&plan->buses[i]), counts = !wanted || wanted[i];
+		n.shared += counts && shared;
+		n.own += counts && !shared;
+	}
 	return n;
 }
 
-size_t poller_count(const struct plan *plan)
+size_t poller_count(const struct plan *plan, const bool *wanted)
 {
-	size_t shared = count_shared(plan);
-	return plan->n_buses - shared + tcp_threads(shared);
+	struct kinds n = count_kinds(plan, wanted);
+	return n.own + tcp_threads(n.shared);
 }
 
 /* Is the bus driven by the n-th poller?  `before` counts the buses of its kind that stand before it in the plan. */
-static bool belongs(const struct plan *plan, const struct plan_bus *bus, size_t before, size_t nth)
+static bool belongs(struct kinds n, const struct plan_bus *bus, size_t before, size_t nth)
 {
-	size_t shared = count_shared(plan), own = plan->n_buses - shared;
 	if (!shares_thread(bus))
 		return before == nth;
-	return nth >= own && before * tcp_threads(shared) / shared == nth - own;
+	return nth >= n.own && before * tcp_threads(n.shared) / n.shared == nth - n.own;
 }
 
-int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt, struct reading_sink *sink,
-	const struct clock *clock, bool once, struct poller **ret_poller)
+int poller_init(const struct plan *plan, const bool *wanted, size_t nth, const struct learnt *learnt,
+	struct reading_sink *sink, const struct clock *clock, bool once, struct poller **ret_poller)
 {
 	struct poller *poller = calloc(1, sizeof(*poller));
 	if (!poller)
@@ -107,9 +115,10 @@ int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt
 	poller->fd_wire = arena_array(&poller->arena, plan->n_buses, sizeof(*poller->fd_wire));
 	poller->fds = arena_array(&poller->arena, plan->n_buses + 1, sizeof(*poller->fds));
 	size_t before[2] = {0, 0};
+	struct kinds kinds = count_kinds(plan, wanted);
 	for (size_t i = 0; i < plan->n_buses && rc == 0; i++) {
 		const struct plan_bus *bus = &plan->buses[i];
-		if (!belongs(plan, bus, before[shares_thread(bus)]++, nth))
+		if ((wanted && !wanted[i]) || !belongs(kinds, bus, before[shares_thread(bus)]++, nth))
 			continue;
 		rc = wire_init(&poller->wires[poller->n_wires], plan, i, learnt, sink, clock, once, &poller->arena);
 		poller->n_wires += rc == 0;
@@ -118,6 +127,7 @@ int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt
 		poller_destroy(poller);
 		return rc;
 	}
+	poller->n_here = poller->n_wires;
 	*ret_poller = poller;
 	return 0;
 }
@@ -186,13 +196,37 @@ static void poller_errands(struct poller *poller, int64_t now_us)
 	struct errand_slot *slot;
 	while ((slot = errand_take(&poller->errands))) {
 		const struct plan_bus *told = &poller->plan->buses[slot->errand.bus];
-		for (size_t i = 0; i < poller->n_wires; i++) {
-			if (poller->wires[i].told != told)
-				continue;
+		size_t i = 0;
+		while (i < poller->n_wires && !(poller->wires[i].told == told && wire_stays(&poller->wires[i])))
+			i++;
+		if (i < poller->n_wires) {
 			poller->waiting[i].wake_at = 0;
 			wire_errand(&poller->wires[i], slot, now_us);
-			break;
+		} else { /* it has left meanwhile */
+			errand_fail(slot, -ENODEV);
 		}
+	}
+}
+
+static bool is_gone(const struct poller *poller, size_t index)
+{
+	return atomic_load_explicit(&poller->wires[index].stay, memory_order_relaxed) == WIRE_GONE;
+}
+
+/* Closes the wires that are to leave.  Closing may take its time, which is the time of those that are left too. */
+static void poller_let_go(struct poller *poller)
+{
+	for (size_t i = 0; i < poller->n_wires; i++) {
+		struct wire *wire = &poller->wires[i];
+		struct waiting *waiting = &poller->waiting[i];
+		if (atomic_load_explicit(&wire->stay, memory_order_acquire) != WIRE_LEAVES)
+			continue;
+		wire_fail_errands(wire, -ENODEV);
+		wire_destroy(wire);
+		poller->n_unfinished -= !waiting->finished;
+		*waiting = (struct waiting){.wake_at = CLOCK_NEVER, .fd = -1, .finished = true};
+		poller->n_here--;
+		atomic_store_explicit(&wire->stay, WIRE_GONE, memory_order_release);
 	}
 }
 
@@ -200,11 +234,13 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 {
 	if (!poller->scheduled)
 		poller_schedule(poller, now_us);
+	if (atomic_exchange_explicit(&poller->releasing, 0, memory_order_acquire))
+		poller_let_go(poller);
 	if (errand_waits(&poller->errands))
 		poller_errands(poller, now_us);
 	atomic_store_explicit(&poller->alive_until, now_us + ALIVE_US, memory_order_relaxed);
 	for (size_t f = 1; f < poller->n_fds; f++)
-		if (poller->fds[f].revents)
+		if (poller->fds[f].revents && !is_gone(poller, poller->fd_wire[f - 1]))
 			poller_step_wire(poller, poller->fd_wire[f - 1], true, now_us);
 	int64_t wake = now_us + SLEEP_MAX_US;
 	size_t n = 1;
@@ -222,6 +258,8 @@ int64_t poller_step(struct poller *poller, int64_t now_us)
 	poller->asked = n > poller->n_fds;
 	poller->n_fds = n;
 	poller->sink->rest(poller->sink);
+	if (poller->n_here == 0)
+		return now_us; /* the thread ends */
 	if (poller->n_unfinished == 0)
 		atomic_store_explicit(&poller->finished, 1, memory_order_relaxed);
 	return wake;
@@ -285,24 +323,40 @@ static void poller_run(void *argument)
 {
 	struct poller *poller = argument;
 	poller_hurry(poller);
-	while (!atomic_load_explicit(&poller->stopping, memory_order_relaxed)) {
+	while (poller->n_here > 0 && !atomic_load_explicit(&poller->stopping, memory_order_relaxed)) {
 		int64_t now_us = clock_now(poller->clock);
 		poller_wait(poller, now_us, poller_step(poller, now_us));
 	}
 	poller_end_errands(poller);
+	if (poller->n_here == 0)
+		poller_alive_by(poller, CLOCK_NEVER);
 }
 
 int poller_start(struct poller *poller)
 {
+	poller->started_at = clock_now(poller->clock);
 	return thread_start(&poller->thread, "wire", poller_run, poller);
+}
+
+static void poller_wake_up(struct poller *poller)
+{
+	uint64_t one = 1;
+	ssize_t n = write(poller->wake_fd, &one, sizeof(one));
+	(void)n; /* full means that it is readable already */
 }
 
 void poller_stop(struct poller *poller)
 {
-	uint64_t one = 1;
 	atomic_store_explicit(&poller->stopping, 1, memory_order_relaxed);
-	ssize_t n = write(poller->wake_fd, &one, sizeof(one));
-	(void)n; /* full means that it is readable already */
+	poller_wake_up(poller);
+}
+
+void poller_release(struct poller *poller, size_t nth_wire)
+{
+	int stays = WIRE_STAYS;
+	atomic_compare_exchange_strong(&poller->wires[nth_wire].stay, &stays, WIRE_LEAVES);
+	atomic_store_explicit(&poller->releasing, 1, memory_order_release);
+	poller_wake_up(poller);
 }
 
 int poller_errand(struct poller *poller, const struct errand *errand)
@@ -312,7 +366,7 @@ int poller_errand(struct poller *poller, const struct errand *errand)
 	const struct plan_bus *told = &poller->plan->buses[errand->bus];
 	bool here = false;
 	for (size_t i = 0; i < poller->n_wires; i++)
-		here |= poller->wires[i].told == told;
+		here |= poller->wires[i].told == told && wire_stays(&poller->wires[i]);
 	if (!here)
 		return -ENODEV;
 	if (told->way != BF_WAY_REGISTERS && errand->kind != ERRAND_POLL)
@@ -345,6 +399,16 @@ void poller_destroy(struct poller *poller)
 bool poller_finished(const struct poller *poller)
 {
 	return atomic_load_explicit(&poller->finished, memory_order_relaxed);
+}
+
+void poller_alive_by(struct poller *poller, int64_t until_us)
+{
+	atomic_store_explicit(&poller->alive_until, until_us, memory_order_relaxed);
+}
+
+int64_t poller_started_at(const struct poller *poller)
+{
+	return poller->started_at;
 }
 
 int64_t poller_alive_until(const struct poller *poller)

@@ -12,13 +12,14 @@
 
 struct poller;
 
-/* How many threads a plan's buses need: one a serial port, few for all TCP hosts. */
-size_t poller_count(const struct plan *plan);
+/* How many threads a plan's buses need: one a serial port, few for all TCP hosts.  wanted: which of its buses; NULL =
+ * all of them. */
+size_t poller_count(const struct plan *plan, const bool *wanted);
 
 /* The n-th of poller_count pollers.  learnt: what is known of devices, for the time of the call; NULL = nothing.  once:
  * every round is polled once.  0 and *ret_poller, or -errno. */
-int poller_init(const struct plan *plan, size_t nth, const struct learnt *learnt, struct reading_sink *sink,
-	const struct clock *clock, bool once, struct poller **ret_poller);
+int poller_init(const struct plan *plan, const bool *wanted, size_t nth, const struct learnt *learnt,
+	struct reading_sink *sink, const struct clock *clock, bool once, struct poller **ret_poller);
 
 /* One turn over all its buses.  Returns the instant at which it wants to run next. */
 int64_t poller_step(struct poller *poller, int64_t now_us);
@@ -36,13 +37,23 @@ void poller_destroy(struct poller *poller);
  */
 int poller_errand(struct poller *poller, const struct errand *errand);
 
+/* Asks that one of its wires is closed, by its thread; its number is that in poller_wires.  A poller without wires
+ * ends, and can be joined. */
+void poller_release(struct poller *poller, size_t nth_wire);
+
 /* `once`: everything was served or given up.  Any thread. */
 bool poller_finished(const struct poller *poller);
 
 /* By when the next step must have happened, for the watchdog.  Any thread. */
 int64_t poller_alive_until(const struct poller *poller);
 
-/* Its wires, for their counters.  Any thread. */
+/* By when its first step must have happened; before the start.  Until then it says 0 unless this is called. */
+void poller_alive_by(struct poller *poller, int64_t until_us);
+
+/* When it was started, monotonic µs; on the thread that did. */
+int64_t poller_started_at(const struct poller *poller);
+
+/* Its wires, for their counters; those that have left are among them (wire_stays).  Any thread. */
 const struct wire *poller_wires(const struct poller *poller, size_t *ret_n);
 
 #endif

@@ -8,11 +8,32 @@
 #include "field/bus.h"
 #include "field/stream.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum wire_stay {
+	WIRE_STAYS,
+	WIRE_LEAVES, /* it is to be closed by its thread */
+	WIRE_GONE,   /* it is closed, and nothing is told of it any more */
+};
+
 struct wire {
 	const struct plan_bus *told;
 	struct bus *bus;       /* NULL = a stream */
 	struct stream *stream; /* NULL = a bus */
+	_Atomic int stay;      /* enum wire_stay */
 };
+
+/* Is it one of the present map, so that its counters mean something?  Any thread. */
+static inline bool wire_stays(const struct wire *wire)
+{
+	return atomic_load_explicit(&wire->stay, memory_order_acquire) == WIRE_STAYS;
+}
+
+static inline bool wire_leaves(const struct wire *wire)
+{
+	return atomic_load_explicit(&wire->stay, memory_order_acquire) == WIRE_LEAVES;
+}
 
 /* As bus_init and stream_init, with the real line or port.  0, or -ENOMEM. */
 int wire_init(struct wire *wire, const struct plan *plan, size_t index, const struct learnt *learnt,

@@ -20,6 +20,45 @@ const struct plan_delivery *plan_device_delivery(const struct plan *plan, const 
 	return NULL;
 }
 
+bool plan_uses_qos2(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_metrics; i++)
+		if (plan->metrics[i].delivery.qos == 2)
+			return plan->broker.max_qos >= 2;
+	return false;
+}
+
+static const char *copy_text(struct arena *arena, const char *text)
+{
+	return text ? arena_text(arena, text) : NULL;
+}
+
+struct plan_broker plan_broker_copy(const struct plan_broker *broker, struct arena *arena)
+{
+	struct plan_broker copy = *broker;
+	struct plan_endpoint *endpoints = arena_array(arena, broker->n_endpoints, sizeof(*endpoints));
+	for (size_t i = 0; i < broker->n_endpoints; i++) {
+		endpoints[i] = broker->endpoints[i];
+		endpoints[i].url = copy_text(arena, broker->endpoints[i].url);
+		endpoints[i].host = copy_text(arena, broker->endpoints[i].host);
+	}
+	copy.endpoints = endpoints;
+	copy.client_id = copy_text(arena, broker->client_id);
+	copy.user = copy_text(arena, broker->user);
+	copy.password_file = copy_text(arena, broker->password_file);
+	copy.ca_file = copy_text(arena, broker->ca_file);
+	copy.cert_file = copy_text(arena, broker->cert_file);
+	copy.key_file = copy_text(arena, broker->key_file);
+	return copy;
+}
+
+struct plan_buffer plan_buffer_copy(const struct plan_buffer *buffer, struct arena *arena)
+{
+	struct plan_buffer copy = *buffer;
+	copy.path = copy_text(arena, buffer->path);
+	return copy;
+}
+
 bool plan_device_is_asked(const struct plan_device *device)
 {
 	bool asked = device->driver->ask != NULL;

@@ -1,7 +1,7 @@
 /*
  * The plan: what this gateway has been told to be.  Plain constant data in one arena, made by app/ from the device map,
- * read by every thread, freed after all threads are joined.  Everything is resolved: inheritance, rules, profiles,
- * topics; whoever reads the plan never asks "and if it is not given?" except where a field says so.
+ * read by every thread that began with it, freed when these are joined.  Everything is resolved: inheritance, rules,
+ * profiles, topics; whoever reads the plan never asks "and if it is not given?" except where a field says so.
  *
  * Arrays are flat and refer to each other by index, so that an index is all that travels with a reading.
  */
@@ -196,6 +196,13 @@ void plan_destroy(struct plan *plan);
 
 /* How the message of the whole device leaves; NULL when none of its metrics is told per device. */
 const struct plan_delivery *plan_device_delivery(const struct plan *plan, const struct plan_device *device);
+
+/* Is a metric published at QoS 2, and may the broker be asked for it? */
+bool plan_uses_qos2(const struct plan *plan);
+
+/* Copies with all that they point to; memory from the arena. */
+struct plan_broker plan_broker_copy(const struct plan_broker *broker, struct arena *arena);
+struct plan_buffer plan_buffer_copy(const struct plan_buffer *buffer, struct arena *arena);
 
 /* Of a device that sends messages: has any of them to be asked for, by a request or by its driver? */
 bool plan_device_is_asked(const struct plan_device *device);

@@ -1,18 +1,14 @@
 /*
  * Announcements of what stands.
  *
- * Why a state for each device and a second look: a device may turn offline on its wire's thread while the publisher's
- * thread tells all of them after a connect.  Both write the state first and put afterwards; the publisher looks again
- * after its put and tells what it sees then.  So whichever put comes last says what is true, without a lock of our own
- * (the sink's orders the two).
- *
- * Invariant: a device is UNKNOWN until its first answer or until it is declared offline; nothing is told of it before.
- *
  * Why info waits: what is retained at a broker from an earlier start is known from the old info only, so it must be
  * read there, and its topics cleared, before it is overwritten; once for each broker after the start.
  *
  * Why that ends after UNANSWERED_MAX connections in a row which the broker dropped when it was asked: RabbitMQ has no
  * other answer for a user that may not subscribe, and readings go before clearing.
+ *
+ * Why a change of what stands is handed over and not simply written: it is read on the publisher's thread.  It lies in
+ * `next` until that has taken it.
  *
  * Threads: see announce.h.  The text of info is made and used on the publisher's thread only.
  */
@@ -28,12 +24,10 @@
 
 #define UNANSWERED_MAX 3
 
-enum device_state { DEVICE_UNKNOWN, DEVICE_ONLINE, DEVICE_OFFLINE };
-
 struct announce {
 	struct publisher_listener publisher_listener;
-	struct report_listener report_listener;
-	const struct plan *plan;
+	const struct standing *standing;
+	_Atomic(const struct standing *) next; /* what is to stand; NULL = as it is */
 	const struct clock *clock;
 	struct message_sink *messages;
 	int64_t started_ms, started_us;
@@ -41,13 +35,11 @@ struct announce {
 	const char *state_topic; /* NULL: nothing is told of the gateway's own state */
 	const char *info_topic, *stats_topic;
 	struct sweep sweep;
-	bool *swept;                      /* of each endpoint: its old info was read, so it may be overwritten */
-	unsigned char *n_unanswered;      /* of each endpoint: connections in a row that were lost while it was asked */
-	size_t endpoint;                  /* connected to, or last */
-	bool told_bare;                   /* that info can't hold all devices */
-	bool info_due;                    /* once the sweep is over */
-	const char **availability_topics; /* of each device */
-	_Atomic unsigned char *states;
+	bool *swept;                 /* of each endpoint: its old info was read, so it may be overwritten */
+	unsigned char *n_unanswered; /* of each endpoint: connections in a row that were lost while it was asked */
+	size_t endpoint;             /* connected to, or last */
+	bool told_bare;              /* that info can't hold all devices */
+	bool info_due;               /* once the sweep is over */
 	char *info;
 	size_t info_size;
 };
@@ -77,9 +69,9 @@ static void announce_word(struct announce *announce, const char *topic, bool onl
 static int info_init(struct announce *announce)
 {
 	const char *longest = "";
-	for (size_t i = 0; i < announce->plan->broker.n_endpoints; i++)
-		if (strlen(announce->plan->broker.endpoints[i].url) > strlen(longest))
-			longest = announce->plan->broker.endpoints[i].url;
+	for (size_t i = 0; i < announce->standing->plan->broker.n_endpoints; i++)
+		if (strlen(announce->standing->plan->broker.endpoints[i].url) > strlen(longest))
+			longest = announce->standing->plan->broker.endpoints[i].url;
 	/* A url is escaped as it is printed, to no more than six bytes for one. */
 	size_t slack = 6 * strlen(longest);
 	for (size_t size = 1024;; size *= 2) {
@@ -88,8 +80,8 @@ static int info_init(struct announce *announce)
 			return -ENOMEM;
 		announce->info = text;
 		announce->info_size = size + slack;
-		if (size >= MESSAGE_PAYLOAD_MAX ||
-			info_print(announce->plan, announce->started_ms, NULL, INFO_WHOLE, text, size - 32) >= 0)
+		if (size >= MESSAGE_PAYLOAD_MAX || info_print(announce->standing->plan, announce->started_ms, NULL,
+							   INFO_WHOLE, text, size - 32) >= 0)
 			return 0;
 	}
 }
@@ -105,7 +97,7 @@ static int64_t announce_started_ms(const struct announce *announce)
 
 static void announce_info(struct announce *announce)
 {
-	const char *broker_url = announce->plan->broker.endpoints[announce->endpoint].url;
+	const char *broker_url = announce->standing->plan->broker.endpoints[announce->endpoint].url;
 	int n = -ENOSPC;
 	/* Thousands of devices: what is most wanted. */
 	for (int detail = INFO_WHOLE; detail <= INFO_BARE && (n < 0 || n > (int)MESSAGE_PAYLOAD_MAX); detail++) {
@@ -114,23 +106,12 @@ static void announce_info(struct announce *announce)
 				    "at the broker",
 				announce->info_topic);
 		announce->told_bare = announce->told_bare || detail == INFO_BARE;
-		n = info_print(announce->plan, announce_started_ms(announce), broker_url, (enum info_detail)detail,
-			announce->info, announce->info_size);
+		n = info_print(announce->standing->plan, announce_started_ms(announce), broker_url,
+			(enum info_detail)detail, announce->info, announce->info_size);
 	}
 	announce->info_due = false;
 	if (n > 0)
 		announce_put(announce, announce->info_topic, announce->info, (size_t)n, 1, true);
-}
-
-static void announce_device(struct announce *announce, size_t device)
-{
-	unsigned char told = DEVICE_UNKNOWN;
-	unsigned char state = atomic_load_explicit(&announce->states[device], memory_order_acquire);
-	while (state != told) {
-		announce_word(announce, announce->availability_topics[device], state == DEVICE_ONLINE);
-		told = state;
-		state = atomic_load_explicit(&announce->states[device], memory_order_acquire);
-	}
 }
 
 static struct announce *announce_of(struct publisher_listener *listener)
@@ -138,12 +119,18 @@ static struct announce *announce_of(struct publisher_listener *listener)
 	return (struct announce *)(void *)((char *)listener - offsetof(struct announce, publisher_listener));
 }
 
+static void announce_sweep(struct announce *announce, struct uplink *uplink)
+{
+	bool asks = announce->n_unanswered[announce->endpoint] < UNANSWERED_MAX;
+	sweep_begin(&announce->sweep, asks ? uplink : NULL, clock_now(announce->clock));
+}
+
 static void announce_connected(
 	struct publisher_listener *listener, const char *broker_url, struct uplink *uplink, bool resumed)
 {
 	(void)resumed;
 	struct announce *announce = announce_of(listener);
-	const struct plan_broker *broker = &announce->plan->broker;
+	const struct plan_broker *broker = &announce->standing->plan->broker;
 	for (size_t i = 0; i < broker->n_endpoints; i++)
 		if (strcmp(broker->endpoints[i].url, broker_url) == 0)
 			announce->endpoint = i;
@@ -153,9 +140,9 @@ static void announce_connected(
 	if (announce->swept[announce->endpoint])
 		announce_info(announce);
 	else
-		sweep_begin(&announce->sweep, uplink, clock_now(announce->clock));
-	for (size_t i = 0; i < announce->plan->n_devices; i++)
-		announce_device(announce, i);
+		announce_sweep(announce, uplink);
+	for (size_t i = 0; i < announce->standing->plan->n_devices; i++)
+		roster_tell(announce->standing->devices[i].roster, announce->standing->devices[i].device);
 	announce->messages->flush(announce->messages);
 }
 
@@ -178,9 +165,9 @@ static void announce_lost(struct publisher_listener *listener)
 		return;
 	announce->swept[announce->endpoint] = true;
 	log_about(LOG_LEVEL_WARNING,
-		&(struct log_about){.broker = announce->plan->broker.endpoints[announce->endpoint].url},
+		&(struct log_about){.broker = announce->standing->plan->broker.endpoints[announce->endpoint].url},
 		"broker %s: drops the connection when it is asked for %s: what an earlier map retained stays there",
-		announce->plan->broker.endpoints[announce->endpoint].url, announce->info_topic);
+		announce->standing->plan->broker.endpoints[announce->endpoint].url, announce->info_topic);
 }
 
 static void announce_subscribed(struct publisher_listener *listener, int message_id, int reason)
@@ -204,18 +191,27 @@ static void announce_leaving(struct publisher_listener *listener)
 	announce->messages->flush(announce->messages);
 }
 
-static void announce_availability(struct report_listener *listener, uint32_t device, bool online)
+/* What older plans have retained at each broker and this one does not is cleared as after a start. */
+static void announce_turned(struct publisher_listener *listener, struct uplink *uplink)
 {
-	struct announce *announce =
-		(struct announce *)(void *)((char *)listener - offsetof(struct announce, report_listener));
-	atomic_store_explicit(&announce->states[device], online ? DEVICE_ONLINE : DEVICE_OFFLINE, memory_order_release);
-	announce_word(announce, announce->availability_topics[device], online);
-	announce->messages->flush(announce->messages);
+	struct announce *announce = announce_of(listener);
+	const struct standing *next = atomic_load_explicit(&announce->next, memory_order_acquire);
+	if (!next)
+		return;
+	sweep_replan(&announce->sweep, next->plan, announce->standing->plan);
+	announce->standing = next;
+	info_init(announce); /* without memory less is told */
+	memset(announce->swept, 0, next->plan->broker.n_endpoints * sizeof(*announce->swept));
+	announce->info_due = true;
+	if (uplink)
+		announce_sweep(announce, uplink);
+	atomic_store_explicit(&announce->next, NULL, memory_order_release);
 }
 
-int announce_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
+int announce_init(const struct standing *standing, const struct clock *clock, struct message_sink *messages,
 	struct announce **ret_announce)
 {
+	const struct plan *plan = standing->plan;
 	struct announce *announce = calloc(1, sizeof(*announce));
 	if (!announce)
 		return -ENOMEM;
@@ -225,9 +221,9 @@ int announce_init(const struct plan *plan, const struct clock *clock, struct mes
 			.subscribed = announce_subscribed,
 			.message = announce_message,
 			.step = announce_step,
+			.turned = announce_turned,
 			.leaving = announce_leaving},
-		.report_listener = {.availability = announce_availability},
-		.plan = plan,
+		.standing = standing,
 		.clock = clock,
 		.messages = messages,
 		.started_ms = clock->wall_ms(clock),
@@ -236,14 +232,9 @@ int announce_init(const struct plan *plan, const struct clock *clock, struct mes
 	announce->state_topic = arena_format(&announce->arena, "%s/state", plan->gateway_topic);
 	announce->info_topic = arena_format(&announce->arena, "%s/info", plan->gateway_topic);
 	announce->stats_topic = arena_format(&announce->arena, "%s/stats", plan->gateway_topic);
-	announce->availability_topics = arena_array(&announce->arena, plan->n_devices, sizeof(char *));
-	for (size_t i = 0; i < plan->n_devices; i++)
-		announce->availability_topics[i] =
-			arena_format(&announce->arena, "%s/availability", plan->devices[i].topic);
 	announce->swept = arena_array(&announce->arena, plan->broker.n_endpoints + 1, sizeof(bool));
 	announce->n_unanswered = arena_array(&announce->arena, plan->broker.n_endpoints + 1, 1);
 	sweep_init(&announce->sweep, plan, messages);
-	announce->states = arena_array(&announce->arena, plan->n_devices, sizeof(*announce->states));
 	if (info_init(announce) != 0) {
 		announce_destroy(announce);
 		return -ENOMEM;
@@ -272,9 +263,21 @@ struct publisher_listener *announce_publisher_listener(struct announce *announce
 	return &announce->publisher_listener;
 }
 
-struct report_listener *announce_report_listener(struct announce *announce)
+void announce_change(struct announce *announce, const struct standing *next)
 {
-	return &announce->report_listener;
+	atomic_store_explicit(&announce->next, next, memory_order_release);
+}
+
+bool announce_changes(const struct announce *announce)
+{
+	return atomic_load_explicit(&announce->next, memory_order_acquire) != NULL;
+}
+
+void announce_succeed(struct announce *announce, const struct announce *before)
+{
+	announce->started_ms = before->started_ms;
+	announce->started_us = before->started_us;
+	sweep_replan(&announce->sweep, announce->standing->plan, before->standing->plan);
 }
 
 const char *announce_will_topic(const struct announce *announce)

@@ -7,8 +7,7 @@
  * Topics (contract, section 2): GATEWAY/state and GATEWAY/info, DEVICE/availability, all retained at QoS 1;
  * GATEWAY/stats at QoS 0, not retained.
  *
- * Threads: the publisher's listener is called on the publisher's thread, the report's on that of the device's bus,
- * announce_stats on one thread of its caller.
+ * Threads: the publisher's listener is called on the publisher's thread, the rest on one thread of its caller.
  */
 #ifndef SHIP_ANNOUNCE_H
 #define SHIP_ANNOUNCE_H
@@ -17,14 +16,15 @@
 #include "model/message.h"
 #include "model/plan.h"
 #include "ship/publisher.h"
-#include "ship/report.h"
+#include "ship/roster.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct announce;
 
-/* 0 and *ret_announce, or -ENOMEM.  plan, clock and messages outlive it; its start time is now. */
-int announce_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
+/* 0 and *ret_announce, or -ENOMEM.  standing, clock and messages outlive it; its start time is now. */
+int announce_init(const struct standing *standing, const struct clock *clock, struct message_sink *messages,
 	struct announce **ret_announce);
 void announce_destroy(struct announce *announce);
 
@@ -35,8 +35,17 @@ void announce_stateless(struct announce *announce);
  * before leaving. */
 struct publisher_listener *announce_publisher_listener(struct announce *announce);
 
-/* For report_init: changes of availability. */
-struct report_listener *announce_report_listener(struct announce *announce);
+/*
+ * The map was read again: this stands from now on, with the same site, gateway and brokers.  The publisher's thread
+ * takes it at its next turn (publisher_turn); until then announce_changes says true, and both must stay.  Then what was
+ * retained and is no longer is cleared, and the new info told.  One change at a time; on the thread of the caller.
+ */
+void announce_change(struct announce *announce, const struct standing *next);
+bool announce_changes(const struct announce *announce);
+
+/* Before its start: it takes the place of another one of this process, which changes nothing meanwhile.  What that may
+ * have retained is cleared as well, and the start was that one's. */
+void announce_succeed(struct announce *announce, const struct announce *before);
 
 /* GATEWAY/state, for the will; NULL when it is stateless. */
 const char *announce_will_topic(const struct announce *announce);

@@ -12,6 +12,8 @@ static void audience_connected(
 	struct publisher_listener *listener, const char *broker_url, struct uplink *uplink, bool resumed)
 {
 	struct audience *audience = audience_of(listener);
+	audience->broker_url = broker_url;
+	audience->uplink = uplink;
 	for (size_t i = 0; i < audience->n; i++)
 		audience->members[i]->connected(audience->members[i], broker_url, uplink, resumed);
 }
@@ -19,6 +21,7 @@ static void audience_connected(
 static void audience_lost(struct publisher_listener *listener)
 {
 	struct audience *audience = audience_of(listener);
+	audience->uplink = NULL;
 	for (size_t i = 0; i < audience->n; i++)
 		if (audience->members[i]->lost)
 			audience->members[i]->lost(audience->members[i]);
@@ -61,6 +64,48 @@ static void audience_leaving(struct publisher_listener *listener)
 			audience->members[i]->leaving(audience->members[i]);
 }
 
+static void leave(struct audience *audience, struct publisher_listener *out, struct publisher_listener *in)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < audience->n; i++)
+		if (audience->members[i] != out)
+			audience->members[kept++] = audience->members[i];
+	audience->n = kept;
+	if (audience->uplink && out->replaced)
+		out->replaced(out, in, audience->uplink);
+	if (audience->uplink && out->lost)
+		out->lost(out);
+}
+
+static void audience_turned(struct publisher_listener *listener, struct uplink *uplink)
+{
+	struct audience *audience = audience_of(listener);
+	if (atomic_load_explicit(&audience->changes, memory_order_acquire)) {
+		if (audience->out)
+			leave(audience, audience->out, audience->in);
+		if (audience->in)
+			audience_add(audience, audience->in);
+		if (audience->in && audience->uplink)
+			audience->in->connected(audience->in, audience->broker_url, audience->uplink, false);
+		atomic_store_explicit(&audience->changes, false, memory_order_release);
+	}
+	for (size_t i = 0; i < audience->n; i++)
+		if (audience->members[i]->turned)
+			audience->members[i]->turned(audience->members[i], uplink);
+}
+
+void audience_change(struct audience *audience, struct publisher_listener *out, struct publisher_listener *in)
+{
+	audience->out = out;
+	audience->in = in;
+	atomic_store_explicit(&audience->changes, true, memory_order_release);
+}
+
+bool audience_changes(const struct audience *audience)
+{
+	return atomic_load_explicit(&audience->changes, memory_order_acquire);
+}
+
 void audience_init(struct audience *audience)
 {
 	*audience = (struct audience){.listener = {.connected = audience_connected,
@@ -68,6 +113,7 @@ void audience_init(struct audience *audience)
 					      .subscribed = audience_subscribed,
 					      .message = audience_message,
 					      .step = audience_step,
+					      .turned = audience_turned,
 					      .leaving = audience_leaving}};
 }
 

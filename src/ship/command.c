@@ -335,6 +335,23 @@ static bool subscribe(struct command *command)
 	return command->n_subscribed < n && !command->denied;
 }
 
+static void command_replaced(
+	struct publisher_listener *listener, struct publisher_listener *next, struct uplink *uplink)
+{
+	struct command *command = command_of(listener);
+	if (next) /* a broker that does not want to be asked is not asked again */
+		command_of(next)->denied = command->denied;
+	for (size_t i = 0; i < command->n_subscribed; i++) {
+		char filter[MESSAGE_TOPIC_MAX + 16];
+		bool device;
+		const struct target *target = nth_target(command, i, &device);
+		const char *word = device ? "/get" : "/set";
+		snprintf(filter, sizeof(filter), "%s%s", topic_of(command, target, device), word);
+		if (!next || !addressed(command_of(next), filter, word, device))
+			uplink->ops->unsubscribe(uplink, filter);
+	}
+}
+
 static int64_t command_step(struct publisher_listener *listener, bool settled, int64_t now_us)
 {
 	struct command *command = command_of(listener);
@@ -404,7 +421,8 @@ int command_init(const struct plan *plan, const struct clock *clock, struct mess
 					    .lost = command_lost,
 					    .subscribed = command_subscribed,
 					    .message = command_message,
-					    .step = command_step},
+					    .step = command_step,
+					    .replaced = command_replaced},
 		.giver = {.done = command_done},
 		.plan = plan,
 		.clock = clock,

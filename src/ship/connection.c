@@ -390,6 +390,16 @@ void connection_listen(struct connection *connection)
 			connection->listener, outbox_settled(connection->outbox), connection->now_us);
 }
 
+void connection_turn(struct connection *connection)
+{
+	bool active = connection->state == CONNECTION_ACTIVE;
+	if (!connection->listener || !connection->listener->turned)
+		return;
+	connection->listener->turned(connection->listener, active ? connection->uplink : NULL);
+	if (active && connection->listener->step)
+		connection->listener_at_us = connection->now_us;
+}
+
 void connection_write(struct connection *connection)
 {
 	connection->uplink->ops->step(connection->uplink, false, true);

@@ -98,6 +98,9 @@ void connection_stay(struct connection *connection);
 /* The listener's turn, while ACTIVE. */
 void connection_listen(struct connection *connection);
 
+/* The listener has news, in whatever state; a turn of it follows while ACTIVE. */
+void connection_turn(struct connection *connection);
+
 /* Writes what was handed over. */
 void connection_write(struct connection *connection);
 

@@ -44,7 +44,7 @@ static bool outbox_make_room(struct outbox *outbox, const struct message *messag
 	int64_t size = (int64_t)lane_size_of(topic_n, message->payload_n);
 	outbox_evict(outbox);
 	struct record *older = message->latest_only ? lane_latest(lane, message->topic) : NULL;
-	bool drops_newest = outbox->when_full == WHEN_FULL_DROP_NEWEST;
+	bool drops_newest = !outbox_drops_oldest(outbox);
 	int64_t waiting = (int64_t)lane->live_bytes - (older ? (int64_t)older->size : 0);
 	if (size > outbox->max_bytes || (drops_newest && waiting + size > outbox->max_bytes))
 		return false;
@@ -142,10 +142,15 @@ static int outbox_put(struct message_sink *sink, const struct message *message)
 	return error;
 }
 
+bool outbox_drops_oldest(const struct outbox *outbox)
+{
+	return atomic_load_explicit(&outbox->when_full, memory_order_relaxed) == WHEN_FULL_DROP_OLDEST;
+}
+
 void outbox_tell_full(const struct outbox *outbox, uint64_t dropped)
 {
 	log_warning("buffer: full, the %s readings are dropped (%llu so far)",
-		outbox->when_full == WHEN_FULL_DROP_OLDEST ? "oldest" : "newest", (unsigned long long)dropped);
+		outbox_drops_oldest(outbox) ? "oldest" : "newest", (unsigned long long)dropped);
 }
 
 bool outbox_may_leave(const struct outbox *outbox, const struct record *record)
@@ -197,7 +202,7 @@ int outbox_init(
 		.clock = clock,
 		.max_bytes = max_bytes,
 		.max_age_us = limits->max_age_us,
-		.when_full = limits->when_full,
+		.when_full = (int)limits->when_full,
 		.live_first = limits->live_first,
 		.replay = limits->replay,
 		.born = 1,
@@ -257,6 +262,39 @@ void outbox_retain_only(struct outbox *outbox, const struct retained *retained)
 	outbox->retained = retained;
 	free(outbox->newest);
 	outbox->newest = calloc(retained->n + 1, sizeof(*outbox->newest));
+}
+
+int outbox_retain_anew(struct outbox *outbox, const struct retained *retained)
+{
+	uint64_t *newest = calloc(retained->n + 1, sizeof(*newest));
+	if (!newest)
+		return -ENOMEM;
+	pthread_mutex_lock(&outbox->mutex);
+	const struct retained *before = outbox->retained;
+	for (size_t i = 0, b = 0; outbox->newest && i < retained->n; i++) {
+		while (b < before->n && strcmp(before->topics[b], retained->topics[i]) < 0)
+			b++;
+		if (b < before->n && strcmp(before->topics[b], retained->topics[i]) == 0)
+			newest[i] = outbox->newest[b];
+	}
+	uint64_t *old = outbox->newest;
+	outbox->newest = newest;
+	outbox->retained = retained;
+	outbox->mapped_upto = outbox->readings.last_sequence;
+	pthread_mutex_unlock(&outbox->mutex);
+	free(old);
+	return 0;
+}
+
+void outbox_relimit(struct outbox *outbox, const struct plan_buffer *limits, int64_t max_bytes)
+{
+	pthread_mutex_lock(&outbox->mutex);
+	outbox->max_bytes = limits->max_size > 0 && limits->max_size < max_bytes ? limits->max_size : max_bytes;
+	outbox->max_age_us = limits->max_age_us;
+	outbox->replay = limits->replay;
+	atomic_store_explicit(&outbox->when_full, (int)limits->when_full, memory_order_relaxed);
+	pthread_mutex_unlock(&outbox->mutex);
+	outbox_wake(outbox); /* what `replay` held back may go */
 }
 
 uint64_t outbox_waiting(const struct outbox *outbox)

@@ -59,6 +59,18 @@ void outbox_destroy(struct outbox *outbox);
  * the backlog of other topics goes unretained.  Before all threads; retained outlives the outbox. */
 void outbox_retain_only(struct outbox *outbox, const struct retained *retained);
 
+/*
+ * The same while the threads run, after the map was read again: also of what was put before only these are retained
+ * from now on.  The old set is the caller's again.  0, or -ENOMEM with nothing changed.
+ */
+int outbox_retain_anew(struct outbox *outbox, const struct retained *retained);
+
+/* Other limits from now on, as for outbox_init: max_size, max_age, when_full, replay.  Any thread. */
+void outbox_relimit(struct outbox *outbox, const struct plan_buffer *limits, int64_t max_bytes);
+
+/* Does the oldest reading go when there is no room?  Any thread. */
+bool outbox_drops_oldest(const struct outbox *outbox);
+
 /* The sink for report and announce.  A standing message that is put without a connection is forgotten: 0. */
 struct message_sink *outbox_sink(struct outbox *outbox);
 

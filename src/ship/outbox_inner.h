@@ -33,7 +33,7 @@ struct outbox {
 	struct message_sink sink;
 	const struct clock *clock;
 	int64_t max_bytes, max_age_us; /* max_age_us 0 = none */
-	enum plan_when_full when_full;
+	_Atomic int when_full;         /* enum plan_when_full */
 	bool live_first;
 	unsigned replay; /* messages a second of what was put before the connection; 0 = no limit */
 	int event_fd;
@@ -51,6 +51,7 @@ struct outbox {
 	struct complaint full;
 
 	const struct retained *retained; /* NULL = all as they were */
+	uint64_t mapped_upto;            /* the last sequence put before the map was read again */
 	uint64_t *newest;                /* of each topic in it, the newest sequence put in this process; 0 = none */
 
 	/* The part that the store looks after; see outbox_store.h. */

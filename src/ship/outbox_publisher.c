@@ -122,13 +122,13 @@ static void outbox_pace(struct outbox *outbox, int64_t now_us)
 }
 
 /*
- * Retained as it was put, with two exceptions.  What an older process left is retained only if this map still says so;
- * otherwise it would bring back what the sweep has cleared.  What others have passed is retained only if nothing newer
- * of its topic was put, so that the newest value always is the last retained one.
+ * Retained as it was put, with two exceptions.  What an older process left, or this one by an older map, is retained
+ * only if this map still says so; otherwise it would bring back what the sweep has cleared.  What others have passed is
+ * retained only if nothing newer of its topic was put, so that the newest value always is the last retained one.
  */
 static bool outbox_retains(const struct outbox *outbox, const struct record *record, bool beside)
 {
-	bool old = record->sequence <= outbox->found_upto;
+	bool old = record->sequence <= outbox->found_upto || record->sequence <= outbox->mapped_upto;
 	if (!(record->flags & RECORD_RETAIN))
 		return false;
 	if (!outbox->retained)

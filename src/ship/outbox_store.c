@@ -240,7 +240,7 @@ void outbox_batch_stored(struct outbox *outbox, const struct outbox_batch *batch
 		outbox_rows_went(outbox, room);
 	if (room->n_left_out) {
 		outbox_untake(outbox, room->no_use);
-		outbox->disk_full = !room->no_use && outbox->when_full == WHEN_FULL_DROP_NEWEST;
+		outbox->disk_full = !room->no_use && !outbox_drops_oldest(outbox);
 	} else {
 		outbox->stored_upto = batch->upto;
 		outbox->disk_full = false;

@@ -24,15 +24,16 @@
 
 #define SAME_LOOKED_FOR 16
 
-static void payload_boot(char boot[static 9])
+void payload_ids_init(struct payload_ids *ids)
 {
 	uint32_t chance;
 	/* Never waits: a Pi may start us before its random pool is ready, and then the clocks differ anyway. */
 	if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != (ssize_t)sizeof(chance))
 		chance = (uint32_t)clock_now(&clock_system) ^ (uint32_t)clock_system.wall_ms(&clock_system) << 16;
 	for (int i = 0; i < 8; i++, chance >>= 4)
-		boot[i] = "0123456789abcdef"[chance & 15];
-	boot[8] = '\0';
+		ids->boot[i] = "0123456789abcdef"[chance & 15];
+	ids->boot[8] = '\0';
+	atomic_store_explicit(&ids->sequence, 0, memory_order_relaxed);
 }
 
 static void pen_tag(struct pen *pen, const char *key, const char *text, size_t n)
@@ -119,7 +120,8 @@ static size_t unit_room(const char *unit)
 void payload_init(struct payload *payload, const struct plan *plan)
 {
 	*payload = (struct payload){.plan = plan};
-	payload_boot(payload->boot);
+	payload_ids_init(&payload->own);
+	payload->ids = &payload->own;
 	payload->devices = arena_array(&payload->arena, plan->n_devices, sizeof(*payload->devices));
 	payload->metrics = arena_array(&payload->arena, plan->n_metrics, sizeof(*payload->metrics));
 	size_t size = PAYLOAD_READING_MAX;
@@ -225,9 +227,9 @@ void payload_close(struct payload *payload, int64_t time_ms, struct pen *pen)
 	if (!clock_plausible(time_ms))
 		pen_text(pen, ",\"clock\":\"unset\"");
 	if (payload->plan->ids) {
-		uint64_t sequence = atomic_fetch_add_explicit(&payload->sequence, 1, memory_order_relaxed) + 1;
+		uint64_t sequence = atomic_fetch_add_explicit(&payload->ids->sequence, 1, memory_order_relaxed) + 1;
 		pen_text(pen, ",\"id\":\"");
-		pen_put(pen, payload->boot, 8);
+		pen_put(pen, payload->ids->boot, 8);
 		pen_put(pen, "-", 1);
 		pen_int(pen, (int64_t)sequence);
 		pen_put(pen, "\"", 1);

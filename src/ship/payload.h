@@ -27,16 +27,23 @@ struct payload_part {
 	size_t n;
 };
 
+/* What ids of readings are made of.  All payloads of one process that live at once share one. */
+struct payload_ids {
+	char boot[9]; /* eight hex digits by chance for each start of the process */
+	_Atomic uint64_t sequence;
+};
+
 struct payload {
 	const struct plan *plan;
 	struct payload_part *metrics; /* json: `,"unit":"V","time":`; influx: all before the value; plain: nothing */
 	struct payload_part *devices; /* influx: `reading,site=home,path=ground,device=meter` */
-	char boot[9];                 /* of ids: eight hex digits by chance for each start of the process */
-	_Atomic uint64_t sequence;    /* of ids */
+	struct payload_ids own, *ids;
 	struct arena arena;
 };
 
-/* The plan outlives the payload. */
+void payload_ids_init(struct payload_ids *ids);
+
+/* The plan outlives the payload, which is not moved.  Its ids are its own, unless others are set. */
 void payload_init(struct payload *payload, const struct plan *plan);
 void payload_destroy(struct payload *payload);
 

@@ -38,8 +38,8 @@ struct publisher {
 
 	enum publisher_stop stop;
 	int64_t stop_at_us;
-	_Atomic bool stop_asked;
-	int stop_fd;
+	_Atomic bool stop_asked, turn_asked;
+	int stop_fd; /* readable when either is */
 	struct thread thread;
 };
 
@@ -166,13 +166,27 @@ static int64_t publisher_wake(const struct publisher *publisher)
 	return wake_us;
 }
 
+static void publisher_turns(struct publisher *publisher)
+{
+	if (!atomic_load_explicit(&publisher->turn_asked, memory_order_relaxed))
+		return;
+	/* First the fd, then the words: whoever asks after these were read makes it readable again. */
+	uint64_t count;
+	ssize_t n = read(publisher->stop_fd, &count, sizeof(count));
+	(void)n;
+	if (!atomic_exchange_explicit(&publisher->turn_asked, false, memory_order_acquire))
+		return;
+	connection_turn(&publisher->connection);
+}
+
 int64_t publisher_step(struct publisher *publisher, int64_t now_us)
 {
 	struct connection *connection = &publisher->connection;
 	if (connection->state == CONNECTION_ENDED)
 		return CLOCK_NEVER;
 	connection->now_us = now_us;
-	bool stopping = atomic_load_explicit(&publisher->stop_asked, memory_order_relaxed);
+	publisher_turns(publisher);
+	bool stopping = atomic_load_explicit(&publisher->stop_asked, memory_order_acquire);
 	if (stopping)
 		connection_stay(connection);
 	connection_step(connection, publisher->readable, publisher->writable, !stopping);
@@ -290,12 +304,23 @@ int publisher_start(struct publisher *publisher)
 	return thread_start(&publisher->thread, "mqtt", publisher_run, publisher);
 }
 
-void publisher_stop(struct publisher *publisher)
+static void publisher_wake_up(struct publisher *publisher)
 {
-	atomic_store_explicit(&publisher->stop_asked, true, memory_order_relaxed);
 	uint64_t one = 1;
 	ssize_t written = write(publisher->stop_fd, &one, sizeof(one));
 	(void)written; /* only a full counter fails, and that is readable already */
+}
+
+void publisher_stop(struct publisher *publisher)
+{
+	atomic_store_explicit(&publisher->stop_asked, true, memory_order_release);
+	publisher_wake_up(publisher);
+}
+
+void publisher_turn(struct publisher *publisher)
+{
+	atomic_store_explicit(&publisher->turn_asked, true, memory_order_release);
+	publisher_wake_up(publisher);
 }
 
 int publisher_join(struct publisher *publisher, int64_t timeout_us)

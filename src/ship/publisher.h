@@ -36,6 +36,11 @@ struct publisher_listener {
 	 * acknowledged. Returns the instant by which it wants the next turn.
 	 */
 	int64_t (*step)(struct publisher_listener *listener, bool settled, int64_t now_us);
+	/* publisher_turn was called; uplink NULL without a connection.  A turn of step follows. */
+	void (*turned)(struct publisher_listener *listener, struct uplink *uplink);
+	/* Another one, or nobody (NULL), takes its place: what it has subscribed to and that one has not is given up.
+	 * While connected; `lost` follows. */
+	void (*replaced)(struct publisher_listener *listener, struct publisher_listener *next, struct uplink *uplink);
 	/* Before an orderly disconnect, at the end or from a broker that is left for another: the last words
 	 * ("offline"). */
 	void (*leaving)(struct publisher_listener *listener);
@@ -68,6 +73,9 @@ void publisher_stop(struct publisher *publisher);
 /* Waits at most timeout_us.  0, or -ETIMEDOUT when the thread hangs (a name look-up): then do not destroy, exit. */
 int publisher_join(struct publisher *publisher, int64_t timeout_us);
 void publisher_destroy(struct publisher *publisher);
+
+/* The listener has news: it is told `turned` at the next turn, which comes at once.  Any thread. */
+void publisher_turn(struct publisher *publisher);
 
 void publisher_status(struct publisher *publisher, struct publisher_status *ret_status);
 

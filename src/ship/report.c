@@ -387,6 +387,16 @@ void report_destroy(struct report *report)
 	free(report);
 }
 
+void report_count_ids(struct report *report, struct payload_ids *ids)
+{
+	report->payload.ids = ids;
+}
+
+void report_carry(struct report *report, size_t metric, const struct report *from, size_t from_metric)
+{
+	report->states[metric] = from->states[from_metric];
+}
+
 struct reading_sink *report_sink(struct report *report)
 {
 	return &report->sink;

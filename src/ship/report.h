@@ -14,6 +14,7 @@
 #include "model/reading.h"
 
 struct report;
+struct payload_ids;
 
 /* What a device's change of availability is told to (announce); may be NULL. */
 struct report_listener {
@@ -24,6 +25,15 @@ struct report_listener {
 int report_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
 	struct report_listener *listener, struct report **ret_report);
 void report_destroy(struct report *report);
+
+/* Ids of readings are counted there, before the first.  ids outlive the report. */
+void report_count_ids(struct report *report, struct payload_ids *ids);
+
+/*
+ * The metric is the same as one of an older report: what was told of it, and what is known of its values, holds on.
+ * While no thread tells of either.
+ */
+void report_carry(struct report *report, size_t metric, const struct report *from, size_t from_metric);
 
 struct reading_sink *report_sink(struct report *report);
 

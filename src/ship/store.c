@@ -239,7 +239,7 @@ static int store_write(struct store *store, int64_t put_before_us, bool flush_do
 		error = store_note_clock(store, batch->n_unset > 0);
 	if (something && error == 0)
 		error = journal_write(store->journal, batch->done, batch->n_done, batch->rows, batch->n,
-			store->buffer->when_full == WHEN_FULL_DROP_OLDEST, &dropped);
+			outbox_drops_oldest(store->outbox), &dropped);
 	if (error) {
 		outbox_batch_failed(store->outbox, batch);
 		return error;

@@ -53,9 +53,18 @@ static void sweep_end(struct sweep *sweep)
 	sweep->state = SWEEP_IDLE;
 }
 
+static void sweep_forget_also(struct sweep *sweep)
+{
+	free(sweep->also);
+	sweep->also = NULL;
+	sweep->n_also = sweep->also_at = 0;
+	arena_free(&sweep->also_texts);
+}
+
 void sweep_destroy(struct sweep *sweep)
 {
 	sweep_end(sweep);
+	sweep_forget_also(sweep);
 	arena_free(&sweep->arena);
 }
 
@@ -81,10 +90,25 @@ static int sweep_keep(struct sweep *sweep, const char *topic)
 	return 0;
 }
 
-/* What the plan retains. */
-static int sweep_keep_own(struct sweep *sweep)
+static int by_text(const void *a, const void *b)
 {
-	const struct plan *plan = sweep->plan;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void sort(const char **topics, size_t n)
+{
+	if (n) /* there is no array before the first */
+		qsort(topics, n, sizeof(*topics), by_text);
+}
+
+static bool has(const char *const *sorted, size_t n, const char *topic)
+{
+	return n && bsearch(&topic, sorted, n, sizeof(*sorted), by_text);
+}
+
+/* What a plan retains. */
+static int sweep_keep_plan(struct sweep *sweep, const struct plan *plan)
+{
 	struct retained retained;
 	int error = 0;
 	retained_init(&retained, plan);
@@ -96,14 +120,50 @@ static int sweep_keep_own(struct sweep *sweep)
 	return error;
 }
 
-static int by_text(const void *a, const void *b)
+/* Those of a list that are not kept, each once, in the order of their texts; they become `also`. */
+static void sweep_also(struct sweep *sweep, const char **topics, size_t n)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	struct arena texts = {0};
+	const char **also = calloc(n + 1, sizeof(*also));
+	size_t n_also = 0;
+	sort(topics, n);
+	for (size_t i = 0; also && i < n; i++)
+		if ((i == 0 || strcmp(topics[i], topics[i - 1]) != 0) && !has(sweep->kept, sweep->n_kept, topics[i]))
+			also[n_also++] = arena_text(&texts, topics[i]);
+	sweep_forget_also(sweep);
+	sweep->also = also;
+	sweep->n_also = n_also;
+	sweep->also_texts = texts;
 }
 
-static bool sweep_keeps(const struct sweep *sweep, const char *topic)
+void sweep_replan(struct sweep *sweep, const struct plan *next, const struct plan *past)
 {
-	return sweep->n_kept && bsearch(&topic, sweep->kept, sweep->n_kept, sizeof(*sweep->kept), by_text);
+	sweep_end(sweep);
+	sweep->plan = next;
+	int error = sweep_keep_plan(sweep, past);
+	const char *state = arena_format(&sweep->texts, "%s/state", past->gateway_topic);
+	const char *info = arena_format(&sweep->texts, "%s/info", past->gateway_topic);
+	if (strcmp(past->gateway_topic, next->gateway_topic) != 0 && !error)
+		error = sweep_keep(sweep, state) ? -ENOMEM : sweep_keep(sweep, info);
+	for (size_t i = 0; i < sweep->n_also && !error; i++)
+		error = sweep_keep(sweep, sweep->also[i]);
+	const char **topics = sweep->kept;
+	size_t n = sweep->n_kept;
+	sweep->kept = NULL;
+	sweep->n_kept = sweep->kept_size = 0;
+	if (!error)
+		error = sweep_keep_plan(sweep, next);
+	sort(sweep->kept, sweep->n_kept);
+	if (!error) /* else they stay until a later start, by the info */
+		sweep_also(sweep, topics, n);
+	free(topics);
+	sweep_end(sweep);
+}
+
+static void sweep_clear(struct sweep *sweep)
+{
+	sort(sweep->kept, sweep->n_kept);
+	sweep->state = SWEEP_CLEARING;
 }
 
 void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
@@ -113,7 +173,16 @@ void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
 	sweep->uplink = uplink;
 	sweep->now_us = now_us;
 	sweep->until_us = now_us + SWEEP_ANSWER_US;
-	if (sweep_keep_own(sweep) != 0 || uplink->ops->subscribe(uplink, sweep->own, 0, &sweep->subscription) != 0) {
+	sweep->also_at = 0;
+	if (sweep_keep_plan(sweep, sweep->plan) != 0) {
+		sweep_end(sweep);
+		return;
+	}
+	if (!uplink) {
+		sweep_clear(sweep);
+		return;
+	}
+	if (uplink->ops->subscribe(uplink, sweep->own, 0, &sweep->subscription) != 0) {
 		sweep_end(sweep);
 		return;
 	}
@@ -171,8 +240,14 @@ static const char *sweep_next(struct sweep *sweep)
 {
 	const char *topic = sweep->unput;
 	sweep->unput = NULL;
-	while (!topic && (topic = info_past_next(sweep->past)) && sweep_keeps(sweep, topic))
+	while (!topic && sweep->past && (topic = info_past_next(sweep->past)) &&
+		(has(sweep->kept, sweep->n_kept, topic) || has(sweep->also, sweep->n_also, topic)))
 		topic = NULL;
+	while (!topic && sweep->also_at < sweep->n_also) {
+		topic = sweep->also[sweep->also_at++];
+		if (has(sweep->kept, sweep->n_kept, topic)) /* of another gateway meanwhile */
+			topic = NULL;
+	}
 	return topic;
 }
 
@@ -200,13 +275,10 @@ static void sweep_heard(struct sweep *sweep)
 	struct uplink *uplink = sweep->uplink;
 	uplink->ops->unsubscribe(uplink, sweep->own);
 	uplink->ops->unsubscribe(uplink, sweep->every);
-	if (!sweep->past) {
+	if (sweep->past || sweep->n_also)
+		sweep_clear(sweep);
+	else
 		sweep_end(sweep);
-		return;
-	}
-	if (sweep->n_kept) /* there is no array before the first */
-		qsort(sweep->kept, sweep->n_kept, sizeof(*sweep->kept), by_text);
-	sweep->state = SWEEP_CLEARING;
 }
 
 int64_t sweep_step(struct sweep *sweep, bool settled, int64_t now_us)
@@ -225,5 +297,6 @@ int64_t sweep_step(struct sweep *sweep, bool settled, int64_t now_us)
 	if (sweep->n_cleared)
 		log_notice("broker: %u retained topics that the map no longer has are cleared", sweep->n_cleared);
 	sweep_end(sweep);
+	sweep_forget_also(sweep);
 	return CLOCK_NEVER;
 }

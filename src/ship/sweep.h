@@ -6,6 +6,9 @@
  *
  *   IDLE ──begin──► ASKING ──quiet──► CLEARING ──all acknowledged──► IDLE
  *
+ * When the map is read again while the gateway runs, what the plan before has retained is known from that as well, and
+ * is cleared even if no info has ever named it.
+ *
  * A connection that breaks ends it; it is begun anew with the next, the old info is still there.  Readings go on beside
  * it.  On the publisher's thread only.
  */
@@ -42,8 +45,11 @@ struct sweep {
 	struct info_past *past; /* the old info; NULL as long as none came */
 	const char **kept;      /* topics that are not to be cleared; sorted while CLEARING */
 	size_t n_kept, kept_size, kept_bytes;
-	struct arena texts; /* of them */
-	const char *unput;  /* a topic for which there was no room */
+	struct arena texts;     /* of them */
+	const char **also;      /* what this process has retained by earlier plans: sorted, to be cleared as well … */
+	size_t n_also, also_at; /* … from here on */
+	struct arena also_texts;
+	const char *unput; /* a topic for which there was no room */
 	unsigned n_cleared;
 	struct arena arena; /* of own and every */
 };
@@ -52,7 +58,13 @@ struct sweep {
 void sweep_init(struct sweep *sweep, const struct plan *plan, struct message_sink *messages);
 void sweep_destroy(struct sweep *sweep);
 
-/* A connection stands: asks. */
+/*
+ * The map was read again: next is the plan from now on, past one of which topics may be retained, which is not needed
+ * afterwards.  What was under way ends; it is to be begun anew.
+ */
+void sweep_replan(struct sweep *sweep, const struct plan *next, const struct plan *past);
+
+/* A connection stands: asks; uplink NULL = the broker can't be asked, what is known without it is cleared. */
 void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us);
 /* It is gone.  True when the broker had been asked and had not said a word. */
 bool sweep_lost(struct sweep *sweep);

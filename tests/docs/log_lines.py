@@ -47,7 +47,7 @@ def formats(source):
         text = file.read_text()
         for call in CALL.finditer(text):
             shape = format_of(arguments(text, call.end()))
-            if shape:
+            if shape and shape != "%s":  # a fault in the map, line by line
                 found[shape] = "%s:%d" % (file.relative_to(source), text[:call.start()].count("\n") + 1)
     return found
 

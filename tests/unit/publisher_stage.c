@@ -230,7 +230,8 @@ void reading(const char *topic, uint8_t qos)
 	put(topic, qos, MESSAGE_READING);
 }
 
-unsigned n_lost, n_messages, n_turns, n_settled;
+unsigned n_lost, n_messages, n_turns, n_settled, n_turned;
+bool turned_connected;
 int subscription, heard_subscription;
 int64_t wants_at_us, last_turn_us;
 
@@ -274,6 +275,13 @@ static void heard_connected(struct publisher_listener *listener, const char *url
 		put("state", 1, MESSAGE_STANDING);
 }
 
+static void heard_turned(struct publisher_listener *listener, struct uplink *uplink)
+{
+	(void)listener;
+	n_turned++;
+	turned_connected = uplink != NULL;
+}
+
 static void heard_leaving(struct publisher_listener *listener)
 {
 	(void)listener;
@@ -286,6 +294,7 @@ struct publisher_listener stage_listener = {.connected = heard_connected,
 	.subscribed = heard_subscribed,
 	.message = heard_message,
 	.step = heard_step,
+	.turned = heard_turned,
 	.leaving = heard_leaving};
 
 void begin_with(size_t n_endpoints, bool uses_qos2, struct plan_buffer limits)
@@ -304,7 +313,7 @@ void begin_with(size_t n_endpoints, bool uses_qos2, struct plan_buffer limits)
 		.inflight_qos2 = 10,
 		.max_qos = 2};
 	now_us = 1000 * SECOND;
-	n_connected = n_leaving = n_lost = n_messages = n_turns = n_settled = 0;
+	n_connected = n_leaving = n_lost = n_messages = n_turns = n_settled = n_turned = 0;
 	subscription = heard_subscription = 0;
 	wants_at_us = CLOCK_NEVER;
 	says_state = false;

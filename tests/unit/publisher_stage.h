@@ -58,7 +58,8 @@ extern bool says_state; /* puts `state` when it is told of a connection */
 extern int64_t wants_at_us;
 
 /* What the listener heard. */
-extern unsigned n_connected, n_leaving, n_lost, n_messages, n_turns, n_settled;
+extern bool turned_connected;
+extern unsigned n_connected, n_leaving, n_lost, n_messages, n_turns, n_settled, n_turned;
 extern int subscription, heard_subscription;
 extern int64_t last_turn_us;
 

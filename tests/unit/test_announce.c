@@ -31,6 +31,8 @@ static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wa
 static char told[8192]; /* "topic=payload q1r; " */
 static unsigned n_flushed;
 static struct announce *announce;
+static struct roster *roster;
+static struct standing standing;
 static bool interfere; /* a device goes offline while the publisher's thread is about to tell that it is online */
 
 static int sink_put(struct message_sink *sink, const struct message *message)
@@ -38,7 +40,7 @@ static int sink_put(struct message_sink *sink, const struct message *message)
 	(void)sink;
 	if (interfere && strstr(message->topic, "/availability")) {
 		interfere = false;
-		struct report_listener *wire = announce_report_listener(announce);
+		struct report_listener *wire = roster_listener(roster);
 		wire->availability(wire, 0, false);
 	}
 	assert_int_equal(message->kind, MESSAGE_STANDING);
@@ -119,6 +121,25 @@ static int fake_unsubscribe(struct uplink *uplink, const char *filter)
 static const struct uplink_ops fake_ops = {.subscribe = fake_subscribe, .unsubscribe = fake_unsubscribe};
 static struct uplink fake_uplink = {.ops = &fake_ops};
 
+static struct roster_place *places; /* of the present plan, all in one roster */
+
+static struct roster_place *places_in(struct roster *in, size_t n)
+{
+	struct roster_place *list = calloc(n + 1, sizeof(*list));
+	assert_non_null(list);
+	for (uint32_t i = 0; i < n; i++)
+		list[i] = (struct roster_place){in, i};
+	return list;
+}
+
+static void begin(void)
+{
+	assert_int_equal(roster_init(&plan, &fake_clock, &sink, &roster), 0);
+	places = places_in(roster, plan.n_devices);
+	standing = (struct standing){.plan = &plan, .devices = places};
+	assert_int_equal(announce_init(&standing, &fake_clock, &sink, &announce), 0);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -134,14 +155,21 @@ static int setup(void **state)
 	told[0] = '\0';
 	n_flushed = n_subscribed = n_unsubscribed = 0;
 	interfere = false;
-	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	begin();
 	return 0;
+}
+
+static void end(void)
+{
+	announce_destroy(announce);
+	roster_destroy(roster);
+	free(places);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	announce_destroy(announce);
+	end();
 	return 0;
 }
 
@@ -166,7 +194,7 @@ static void connect_first(const char *url)
 
 static void available(uint32_t device, bool online)
 {
-	struct report_listener *listener = announce_report_listener(announce);
+	struct report_listener *listener = roster_listener(roster);
 	listener->availability(listener, device, online);
 }
 
@@ -327,19 +355,19 @@ static void test_huge_plan(void **state)
 	static struct plan_device many[N_DEVICES];
 	for (size_t i = 0; i < N_DEVICES; i++)
 		many[i] = devices[0];
-	announce_destroy(announce);
+	end();
 	plan.devices = many;
 	plan.n_devices = N_DEVICES;
-	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	begin();
 	connect_first("mqtt://a");
 	connect_to("mqtt://a");
 	expect("home/gateway/pi/state=online q1r; "
 	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
 	       "\"broker\":\"mqtt://a\"} q1r; ");
 
-	announce_destroy(announce);
+	end();
 	plan.n_devices = FEWER;
-	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	begin();
 	connect_first("mqtt://a");
 	connect_to("mqtt://a");
 	assert_non_null(strstr(told, "\"broker\":\"mqtt://a\",\"devices\":[{\"path\":\"ground/meter\",\"retained\":["
@@ -363,15 +391,122 @@ static void test_stateless(void **state)
 static void test_empty_plan(void **state)
 {
 	(void)state;
-	announce_destroy(announce);
+	end();
 	plan.n_devices = plan.n_buses = 0;
-	assert_int_equal(announce_init(&plan, &fake_clock, &sink, &announce), 0);
+	begin();
 	connect_first("mqtt://a");
 	connect_to("mqtt://a");
 	expect("home/gateway/pi/state=online q1r; "
 	       "home/gateway/pi/info={\"version\":\"" BUSFERRY_VERSION "\",\"started\":1764000000123,"
 	       "\"broker\":\"mqtt://a\",\"buses\":[],\"devices\":[]} q1r; ");
 	announce_destroy(NULL);
+}
+
+/* The map was read again: the pump is gone, the meter has lost a retained metric, the climate goes on in its old
+ * roster. */
+static void test_change(void **state)
+{
+	(void)state;
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	connect_first("mqtt://a");
+	connect_to("mqtt://a");
+	available(1, true);
+	available(2, true);
+	told[0] = '\0';
+
+	struct plan_metric fewer[6];
+	struct plan_device two[2] = {devices[0], devices[1]};
+	memcpy(fewer, metrics, sizeof(fewer));
+	fewer[2].delivery.retain = false;
+	struct plan_bus one = buses[0];
+	struct plan after = plan;
+	after.devices = two;
+	after.n_devices = 2;
+	after.metrics = fewer;
+	after.n_metrics = 5;
+	after.buses = &one;
+	after.n_buses = 1;
+	struct roster *young;
+	assert_int_equal(roster_init(&after, &fake_clock, &sink, &young), 0);
+	roster_carry(young, 0, roster, 2); /* whatever it was: it is not told now */
+	const struct roster_place mixed[2] = {{young, 0}, {roster, 1}};
+	const struct standing next = {.plan = &after, .devices = mixed};
+	announce_change(announce, &next);
+	assert_true(announce_changes(announce));
+	assert_int_equal(listener->step(listener, true, 0), CLOCK_NEVER); /* not yet taken */
+	expect("");
+
+	listener->turned(listener, &fake_uplink);
+	assert_false(announce_changes(announce));
+	expect("");
+	listener->subscribed(listener, (int)n_subscribed - 1, 1);
+	assert_int_equal(listener->step(listener, true, 0), SWEEP_QUIET_US);
+	/* nobody has an info at the broker: what the plan before has retained is known without */
+	listener->step(listener, true, SWEEP_QUIET_US);
+	expect("home/cellar/pump/availability= q1r; home/ground/meter/a/b= q1r; ");
+	listener->step(listener, false, SWEEP_QUIET_US);
+	expect("");
+	assert_int_equal(listener->step(listener, true, SWEEP_QUIET_US), CLOCK_NEVER);
+	assert_non_null(strstr(told, "home/gateway/pi/info={"));
+	assert_null(strstr(told, "cellar/pump"));
+	told[0] = '\0';
+
+	connect_to("mqtt://a");
+	char *tail = strstr(told, "} q1r; ");
+	assert_non_null(tail);
+	assert_string_equal(tail, "} q1r; home/ground/meter/availability=online q1r; "
+				  "home/ground/climate/availability=online q1r; ");
+	announce_destroy(announce);
+	announce = NULL;
+	roster_destroy(young);
+}
+
+/* Without a connection it is taken as well; what is to be cleared waits for one, over any number of changes. */
+static void test_change_while_away(void **state)
+{
+	(void)state;
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	struct plan without = plan;
+	without.n_devices = 2;
+	struct standing next = {.plan = &without, .devices = places};
+	for (int i = 0; i < 10; i++) {
+		announce_change(announce, i % 2 ? &standing : &next);
+		listener->turned(listener, NULL);
+		assert_false(announce_changes(announce));
+	}
+	announce_change(announce, &next);
+	listener->turned(listener, NULL);
+	expect("");
+	connect_to("mqtt://a");
+	expect("home/gateway/pi/state=online q1r; ");
+	listener->subscribed(listener, (int)n_subscribed - 1, 1);
+	listener->step(listener, true, 0);
+	listener->step(listener, true, SWEEP_QUIET_US);
+	expect("home/cellar/pump/availability= q1r; ");
+}
+
+/* A broker that drops who asks is not asked at a change either; what is known is cleared. */
+static void test_change_at_one_that_drops_who_asks(void **state)
+{
+	(void)state;
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	for (int i = 0; i < 3; i++) {
+		connect_to("mqtt://a");
+		listener->lost(listener);
+	}
+	connect_to("mqtt://a");
+	told[0] = '\0';
+	unsigned n_asked = n_subscribed;
+	struct plan without = plan;
+	without.n_devices = 2;
+	struct standing next = {.plan = &without, .devices = places};
+	announce_change(announce, &next);
+	listener->turned(listener, &fake_uplink);
+	listener->step(listener, true, 0);
+	assert_int_equal(n_subscribed, n_asked);
+	expect("home/cellar/pump/availability= q1r; ");
+	assert_int_equal(listener->step(listener, true, 0), CLOCK_NEVER);
+	assert_non_null(strstr(told, "home/gateway/pi/info={"));
 }
 
 int main(void)
@@ -388,6 +523,9 @@ int main(void)
 		ANNOUNCE_TEST(test_huge_plan),
 		ANNOUNCE_TEST(test_stateless),
 		ANNOUNCE_TEST(test_empty_plan),
+		ANNOUNCE_TEST(test_change),
+		ANNOUNCE_TEST(test_change_while_away),
+		ANNOUNCE_TEST(test_change_at_one_that_drops_who_asks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

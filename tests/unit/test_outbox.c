@@ -532,6 +532,95 @@ static void test_latest(void **state)
 	outbox_destroy(outbox);
 }
 
+static const char *next_topic(struct outbox *outbox, bool *ret_retain)
+{
+	static char topic[MESSAGE_TOPIC_MAX + 1];
+	struct outbox_message message;
+	assert_int_equal(outbox_next(outbox, NULL, buffer, &message), 0);
+	snprintf(topic, sizeof(topic), "%s", message.message.topic);
+	*ret_retain = message.message.retain;
+	done(outbox, &message);
+	return topic;
+}
+
+/* The map is read again: what waits by an older one is retained only if the new one says so. */
+static void test_retain_anew(void **state)
+{
+	(void)state;
+	const char *both[] = {"a", "b"}, *other[] = {"b", "c"};
+	struct retained before = {.topics = both, .n = 2}, after = {.topics = other, .n = 2};
+	struct outbox *outbox = open_outbox((struct plan_buffer){0}, 64 * KILO);
+	bool retain;
+	outbox_retain_only(outbox, &before);
+	put(outbox, "a", "1", 1, MESSAGE_READING);
+	put(outbox, "b", "1", 1, MESSAGE_READING);
+	assert_int_equal(outbox_retain_anew(outbox, &after), 0);
+	put(outbox, "c", "1", 1, MESSAGE_READING);
+	outbox_connected(outbox);
+	assert_string_equal(next_topic(outbox, &retain), "a");
+	assert_false(retain);
+	assert_string_equal(next_topic(outbox, &retain), "b");
+	assert_true(retain);
+	assert_string_equal(next_topic(outbox, &retain), "c");
+	assert_true(retain);
+	outbox_destroy(outbox);
+
+	/* with "live_first" it is still known which was the newest of its topic */
+	outbox = open_outbox((struct plan_buffer){.live_first = true}, 64 * KILO);
+	outbox_retain_only(outbox, &before);
+	outbox_connected(outbox);
+	outbox_lost(outbox);
+	put(outbox, "b", "old", 1, MESSAGE_READING);
+	outbox_connected(outbox);
+	put(outbox, "b", "new", 1, MESSAGE_READING);
+	assert_int_equal(outbox_retain_anew(outbox, &after), 0);
+	assert_string_equal(next_topic(outbox, &retain), "b");
+	assert_true(retain);
+	assert_string_equal(next_topic(outbox, &retain), "b");
+	assert_false(retain); /* the old one comes behind */
+	outbox_destroy(outbox);
+}
+
+/* Limits that change while readings wait. */
+static void test_relimit(void **state)
+{
+	(void)state;
+	struct plan_buffer limits = {.max_age_us = 100000000, .when_full = WHEN_FULL_DROP_NEWEST, .replay = 1};
+	struct outbox *outbox = open_outbox(limits, 1 * KILO);
+	unsigned n = 0;
+	while (put_reading(outbox, "{\"value\":1}", 1) == 0)
+		n++;
+	assert_true(n > 1);
+	limits.when_full = WHEN_FULL_DROP_OLDEST;
+	outbox_relimit(outbox, &limits, 1 * KILO);
+	assert_true(outbox_drops_oldest(outbox));
+	assert_int_equal(put_reading(outbox, "{\"value\":2}", 1), 0);
+	assert_int_equal(counts_of(outbox).waiting, n);
+	outbox_relimit(outbox, &limits, 2 * KILO);
+	assert_int_equal(put_reading(outbox, "{\"value\":3}", 1), 0);
+	assert_int_equal(counts_of(outbox).waiting, n + 1);
+	outbox_connected(outbox);
+	outbox_lost(outbox);
+	outbox_connected(outbox);
+	struct outbox_message message;
+	for (int i = 0; i < 3 && outbox_next(outbox, NULL, buffer, &message) == 0; i++)
+		done(outbox, &message);
+	assert_int_equal(outbox_next(outbox, NULL, buffer, &message), -EBUSY); /* one a second */
+	limits.replay = 0;
+	struct pollfd woken = {.fd = outbox_fd(outbox), .events = POLLIN};
+	outbox_fd_clear(outbox);
+	outbox_relimit(outbox, &limits, 2 * KILO);
+	assert_int_equal(poll(&woken, 1, 0), 1);
+	assert_int_equal(outbox_next(outbox, NULL, buffer, &message), 0);
+	done(outbox, &message);
+	limits.max_age_us = 1000;
+	fake_us += 2000;
+	outbox_relimit(outbox, &limits, 2 * KILO);
+	expect_nothing(outbox);
+	assert_true(counts_of(outbox).dropped_expired > 0);
+	outbox_destroy(outbox);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -547,6 +636,8 @@ int main(void)
 		cmocka_unit_test(test_wake_up),
 		cmocka_unit_test(test_store_wake_up),
 		cmocka_unit_test(test_outage),
+		cmocka_unit_test(test_retain_anew),
+		cmocka_unit_test(test_relimit),
 	};
 	log_set_level(LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,11 +216,11 @@ static void test_clock_and_ids(void **state)
 	char expected[200];
 	for (int i = 1; i <= 2; i++) {
 		snprintf(expected, sizeof(expected),
-			"{\"value\":1,\"unit\":\"V\",\"time\":5000,\"clock\":\"unset\",\"id\":\"%s-%d\"}", payload.boot,
-			i);
+			"{\"value\":1,\"unit\":\"V\",\"time\":5000,\"clock\":\"unset\",\"id\":\"%s-%d\"}",
+			payload.own.boot, i);
 		expect(early, expected);
 	}
-	assert_int_equal(strspn(payload.boot, "0123456789abcdef"), 8);
+	assert_int_equal(strspn(payload.own.boot, "0123456789abcdef"), 8);
 }
 
 static void test_small_buffers(void **state)
@@ -323,7 +323,7 @@ static void test_rounds(void **state)
 	payload_round_add(&rounds, &early, true);
 	char with_id[128];
 	snprintf(with_id, sizeof(with_id),
-		"{\"time\":1,\"values\":{\"voltage\":1},\"clock\":\"unset\",\"id\":\"%s-1\"}", payload.boot);
+		"{\"time\":1,\"values\":{\"voltage\":1},\"clock\":\"unset\",\"id\":\"%s-1\"}", payload.own.boot);
 	expect_round(&rounds, 1, with_id);
 	payload_rounds_destroy(&rounds);
 }

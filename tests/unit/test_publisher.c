@@ -620,6 +620,39 @@ static void test_orderly_stop(void **state)
 	end();
 }
 
+/* A listener with news is heard at the next turn, connected or not, once, and has a turn of its own then. */
+static void test_turn(void **state)
+{
+	(void)state;
+	begin(1, false);
+	fake.answers = false;
+	step();
+	publisher_turn(publisher);
+	step();
+	assert_int_equal(n_turned, 1);
+	assert_false(turned_connected);
+	step();
+	assert_int_equal(n_turned, 1);
+	fake.answers = true;
+	run(20 * SECOND);
+	assert_int_equal(n_connected, 1);
+	unsigned turns = n_turns;
+	steps(3);
+	assert_int_equal(n_turns, turns); /* it wants none */
+	publisher_turn(publisher);
+	publisher_turn(publisher);
+	steps(2);
+	assert_int_equal(n_turned, 2);
+	assert_true(turned_connected);
+	assert_int_equal(n_turns, turns + 1);
+	publisher_turn(publisher);
+	publisher_stop(publisher); /* whoever comes first */
+	steps(5);
+	assert_int_equal(n_turned, 3);
+	assert_int_equal(n_leaving, 1);
+	end();
+}
+
 /* The listener hears what it has subscribed to, has its turns, and is waited for at the end. */
 static void test_listener(void **state)
 {
@@ -733,6 +766,7 @@ int main(void)
 		cmocka_unit_test(test_stalled_broker),
 		cmocka_unit_test(test_endpoint_change_forgets_the_session),
 		cmocka_unit_test(test_orderly_stop),
+		cmocka_unit_test(test_turn),
 		cmocka_unit_test(test_listener),
 		cmocka_unit_test(test_thread),
 	};

@@ -3,6 +3,7 @@
  * date; the sink is scripted.
  */
 #include "base/log.h"
+#include "ship/payload.h"
 #include "ship/report.h"
 
 #include <errno.h>
@@ -514,6 +515,51 @@ static void test_per_device(void **state)
 	expect("{\"time\":2764000000002,\"values\":{\"amp\":3}} ");
 }
 
+/* The map was read again: a metric that is the same is known by what was told of it. */
+static void test_carry(void **state)
+{
+	(void)state;
+	metrics[0].deadband = 5;
+	metrics[0].monotonic = true;
+	start();
+	f64(100);
+	expect("100 ");
+	struct report *before = report;
+	report = NULL;
+	start();
+	report_carry(report, 0, before, 0);
+	report_destroy(before);
+	f64(103);
+	expect("");
+	f64(50); /* not again from the beginning */
+	f64(106);
+	expect("106 ");
+}
+
+/* Ids go on over the reports of one process. */
+static void test_common_ids(void **state)
+{
+	(void)state;
+	struct payload_ids ids;
+	char both[64];
+	payload_ids_init(&ids);
+	plan.ids = true;
+	metrics[0].delivery.payload = PAYLOAD_JSON;
+	start();
+	report_count_ids(report, &ids);
+	struct report *first = report;
+	f64(1);
+	snprintf(both, sizeof(both), "\"id\":\"%s-1\"", ids.boot);
+	assert_non_null(strstr(told, both));
+	report = NULL;
+	start();
+	report_count_ids(report, &ids);
+	f64(1);
+	snprintf(both, sizeof(both), "\"id\":\"%s-2\"", ids.boot);
+	assert_non_null(strstr(told, both));
+	report_destroy(first);
+}
+
 int main(void)
 {
 #define REPORT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -534,6 +580,8 @@ int main(void)
 		REPORT_TEST(test_availability),
 		REPORT_TEST(test_long_words),
 		REPORT_TEST(test_per_device),
+		REPORT_TEST(test_carry),
+		REPORT_TEST(test_common_ids),
 	};
 	log_set_level(LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

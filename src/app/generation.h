@@ -1,0 +1,68 @@
+/*
+ * A generation: one reading of the map, with all that was made for the buses that began with it.
+ *
+ * A bus that is the same after the map was read again goes on as it is: with its thread, its plan, its report and its
+ * roster, so nothing of it has to be moved, translated, or stopped for a moment.  Its generation lives as long as one
+ * such bus does.  The newest one is the present one, whatever of it runs.
+ *
+ * Lifecycle on the main thread: init, poll, start, destroy; the threads in it are asked, joined and counted one by one.
+ */
+#ifndef APP_GENERATION_H
+#define APP_GENERATION_H
+
+#include "app/orders.h"
+#include "base/clock.h"
+#include "field/poller.h"
+#include "model/message.h"
+#include "model/plan.h"
+#include "ship/command.h"
+#include "ship/payload.h"
+#include "ship/report.h"
+#include "ship/roster.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Where a bus of a plan runs: as which bus of which generation, on which wire. */
+struct home {
+	struct generation *generation;
+	size_t bus;
+	struct poller *poller;
+	size_t wire;
+};
+
+struct generation {
+	struct generation *older;
+	struct plan plan;
+	struct roster *roster;
+	struct report *report;
+	struct poller **pollers; /* those that have not ended */
+	size_t n_pollers;
+	struct home *homes;       /* of each bus of the plan, as long as this is the present generation */
+	struct standing standing; /* likewise */
+	struct orders *orders;    /* and of the commands that the broker sends by this plan; NULL = it allows none */
+	struct command *command;
+	struct arena arena;
+};
+
+/* The plan becomes the generation's, in any case.  messages and ids outlive it.  0 and *ret_generation, or -errno. */
+int generation_init(struct plan *plan, const struct clock *clock, struct message_sink *messages,
+	struct payload_ids *ids, struct generation **ret_generation);
+
+/*
+ * Makes the pollers of the buses that have no home yet, which then have one, and what stands.  sink: the report's, or
+ * one before it.  0 or -errno.
+ */
+int generation_poll(struct generation *generation, const struct learnt *learnt, struct reading_sink *sink,
+	const struct clock *clock, bool once);
+
+/* Commands by this plan, if it allows them; after generation_poll.  0 or -ENOMEM. */
+int generation_command(struct generation *generation, const struct clock *clock, struct message_sink *messages);
+
+/* Drops those of its pollers that have no wire left and are joined. */
+void generation_trim(struct generation *generation);
+
+/* Its threads have ended, or were never started.  NULL is fine. */
+void generation_destroy(struct generation *generation);
+
+#endif
