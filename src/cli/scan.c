@@ -305,6 +305,7 @@ int cli_scan(int argc, char **argv)
 			.argument = "TABLE:ADDRESS",
 			.kind = CLI_TEXT,
 			.into = &asked,
+			.words = "holding: input: coil: discrete:",
 			.help = "what to ask for (holding:0); an exception is an answer too"},
 		{.name = "timeout",
 			.argument = "TIME",
