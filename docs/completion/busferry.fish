@@ -28,7 +28,7 @@ function __busferry_at -a command nth after
 	test "$operands[1]" = $after
 end
 
-set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport
+set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport
 
 complete -c busferry -f
 complete -c busferry -n __fish_is_first_token -l help -d 'the commands'
@@ -39,6 +39,7 @@ complete -c busferry -n __fish_is_first_token -a ports -d 'the serial ports of t
 complete -c busferry -n __fish_is_first_token -a scan -d 'finds the devices on a wire, and says what they may be'
 complete -c busferry -n __fish_is_first_token -a read -d 'one-off reads without a map'
 complete -c busferry -n __fish_is_first_token -a listen -d 'what a sensor says on a serial port, and which profiles understand it'
+complete -c busferry -n __fish_is_first_token -a status -d 'how the running gateway is: broker, buffer, buses, devices'
 complete -c busferry -n __fish_is_first_token -a simulate -d 'plays the devices of a map, for trying it without hardware'
 complete -c busferry -n __fish_is_first_token -a buffer -d 'what waits for the broker'
 complete -c busferry -n __fish_is_first_token -a profiles -d 'the devices that are known, and what is known of them'
@@ -82,6 +83,8 @@ complete -c busferry -n '__busferry_at listen' -l record -r -F -d 'write down wh
 complete -c busferry -n '__busferry_at listen' -l json -d 'one JSON object a line'
 complete -c busferry -n '__busferry_at listen 1' -f -a '(__busferry_ask ports)'
 complete -c busferry -n '__busferry_at listen 1' -F
+complete -c busferry -n '__busferry_at status' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'
+complete -c busferry -n '__busferry_at status' -l json -d 'one JSON object'
 complete -c busferry -n '__busferry_at simulate' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'
 complete -c busferry -n '__busferry_at simulate' -l folder -r -f -a '(__fish_complete_directories)' -d 'link the ptys of serial buses as DIR/BUS instead of at their own port'
 complete -c busferry -n '__busferry_at simulate' -l free-ports -d 'let TCP buses listen on free ports, whatever the map says'

@@ -14,6 +14,7 @@
 #include "app/answer.h"
 #include "app/control_buffer.h"
 #include "app/control_place.h"
+#include "app/control_status.h"
 #include "app/request.h"
 #include "base/log.h"
 
@@ -56,12 +57,13 @@ struct control {
 
 /* What can be asked. */
 struct control_request {
-	const char *words[2];
-	size_t n_max; /* arguments */
+	const char *words[2]; /* the second may be NULL */
+	size_t n_max;         /* arguments */
 	void (*begin)(struct answer *answer, struct gateway *gateway, const char *const *arguments, size_t n);
 };
 
 static const struct control_request requests[] = {
+	{{"status"}, 0, control_status},
 	{{"buffer", "status"}, 0, control_buffer_status},
 	{{"buffer", "export"}, 1, control_buffer_export},
 	{{"buffer", "count"}, 1, control_buffer_count},
@@ -102,13 +104,14 @@ static void dispatch(struct control *control, struct client *client, size_t n_li
 	struct answer *answer = &client->answer;
 	client->answering = true;
 	int n = request_words(client->in, n_line, words);
-	for (size_t i = 0; n >= 2 && i < sizeof(requests) / sizeof(requests[0]); i++) {
+	for (size_t i = 0; n >= 1 && i < sizeof(requests) / sizeof(requests[0]); i++) {
 		const struct control_request *request = &requests[i];
-		size_t n_arguments = (size_t)n - 2;
-		if (strcmp(words[0], request->words[0]) != 0 || strcmp(words[1], request->words[1]) != 0)
+		size_t n_words = request->words[1] ? 2 : 1, n_arguments = (size_t)n - n_words;
+		if ((size_t)n < n_words || strcmp(words[0], request->words[0]) != 0 ||
+			(n_words == 2 && strcmp(words[1], request->words[1]) != 0))
 			continue;
 		if (n_arguments <= request->n_max)
-			request->begin(answer, control->gateway, words + 2, n_arguments);
+			request->begin(answer, control->gateway, words + n_words, n_arguments);
 		else
 			answer_fail(answer, EX_USAGE, "too many words");
 		return;

@@ -85,6 +85,8 @@ const struct cli_command cli_commands[] = {
 		"  busferry listen /dev/ttyUSB0 --line \"9600 8N1\" --seconds 30 --record sensor.rec\n"
 		"  busferry listen sensor.rec",
 		cli_listen},
+	{"status", "[-c FILE] [--json]", "how the running gateway is: broker, buffer, buses, devices",
+		"Asks the gateway that runs the map over its control socket. Exit code 69 when none runs.", cli_status},
 	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",
 		"Serial buses become ptys, TCP hosts listen on the loopback. Faults, and how often they come by "
 		"default:\n\n"
