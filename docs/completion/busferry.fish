@@ -28,7 +28,7 @@ function __busferry_at -a command nth after
 	test "$operands[1]" = $after
 end
 
-set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport
+set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport report:--config report:-c report:--output report:-o report:--lines
 
 complete -c busferry -f
 complete -c busferry -n __fish_is_first_token -l help -d 'the commands'
@@ -44,6 +44,7 @@ complete -c busferry -n __fish_is_first_token -a simulate -d 'plays the devices 
 complete -c busferry -n __fish_is_first_token -a buffer -d 'what waits for the broker'
 complete -c busferry -n __fish_is_first_token -a profiles -d 'the devices that are known, and what is known of them'
 complete -c busferry -n __fish_is_first_token -a drivers -d 'the drivers and their keys'
+complete -c busferry -n __fish_is_first_token -a report -d 'what somebody who helps wants to know, in one file'
 complete -c busferry -n __fish_is_first_token -a completion -d 'what a shell needs to complete these commands'
 complete -c busferry -n 'not __fish_is_first_token' -s h -l help -d 'this command'
 complete -c busferry -n '__busferry_at run' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'
@@ -106,4 +107,9 @@ complete -c busferry -n '__busferry_at profiles 1' -f -a 'list show check new'
 complete -c busferry -n '__busferry_at profiles 2 show' -f -a '(__busferry_ask profiles)'
 complete -c busferry -n '__busferry_at profiles 2 check' -F
 complete -c busferry -n '__busferry_at drivers' -l json -d 'one JSON object'
+complete -c busferry -n '__busferry_at report' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'
+complete -c busferry -n '__busferry_at report' -s o -l output -r -F -d 'where it goes (busferry-report-DATE.txt)'
+complete -c busferry -n '__busferry_at report' -l stdout -d 'print it instead'
+complete -c busferry -n '__busferry_at report' -l full -d 'with user names and client ids'
+complete -c busferry -n '__busferry_at report' -l lines -r -f -d 'how many lines of the log (500)'
 complete -c busferry -n '__busferry_at completion 1' -f -a 'bash zsh fish'

@@ -123,6 +123,15 @@ const struct cli_command cli_commands[] = {
 		"  busferry profiles new acme-t1 --transport frame > acme-t1.conf",
 		cli_profiles},
 	{"drivers", "[--json]", "the drivers and their keys", NULL, cli_drivers},
+	{"report", "[-c FILE] [-o FILE | --stdout] [--full] [--lines N]",
+		"what somebody who helps wants to know, in one file",
+		"A text with the version, the machine, the map, what check, ports, status and buffer say, the unit and "
+		"the "
+		"last\n"
+		"lines of its log. Passwords never stand in it, comments of the map neither; user names and client ids "
+		"only with\n"
+		"--full. Read it before you send it: it names hosts, topics and devices.",
+		cli_report},
 	{"completion", "bash | zsh | fish", "what a shell needs to complete these commands",
 		"Prints a script. Packages install it; else, for the shell that runs and for the next ones:\n\n"
 		"  source <(busferry completion bash)\n"

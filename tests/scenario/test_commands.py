@@ -1,6 +1,7 @@
 """The commands that tell how a gateway is."""
 
 import json
+import os
 import unittest
 
 from harness import BUSFERRY, Scenario, free_port, wait_until
@@ -86,6 +87,94 @@ class Status(Commands):
         gateway = self.gateway(self.conf)
         wait_until(lambda: self.command("status", "-c", self.conf).returncode == 0, "it can be asked")
         self.assertIn("broker   no connection to mqtt://127.0.0.1:", self.command("status", "-c", self.conf).stdout)
+        self.assertEqual(gateway.stop(), 0)
+
+
+SECRETS = ["hunter2hunter2", "s3cr3t-in-a-comment", "s3cr3t-in-a-url", "s3cr3t-of-a-file", "s3cr3t-of-the-environment",
+           "s3cr3t-without-quotes", "s3cr3t-of-conf-d", "s3cr3t-of-a-block", "s3cr3t-of-a-lost-quote"]
+NAMES = ["alice-the-user", "alices-client"]
+
+
+class Report(Commands):
+    def fake(self, name, text):
+        """A program that says what the machine's own might."""
+        path = self.write(name, "#!/bin/sh\ncat <<'END'\n%s\nEND\n" % text)
+        os.chmod(path, 0o755)
+
+    def report(self, conf, *options, code=0):
+        env = dict(os.environ, RUNTIME_DIRECTORY=self.dir, PATH=self.dir + ":" + os.environ["PATH"],
+                   BUSFERRY_PASSWORD="s3cr3t-of-the-environment")
+        done = self.command("report", "-c", conf, *options, env=env)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def plant(self, extra=""):
+        self.stage()
+        self.write("password", "s3cr3t-of-a-file\n")
+        os.chmod(self.path("password"), 0o600)
+        with open(self.conf, encoding="utf-8") as f:
+            text = f.read()
+        text = text.replace('broker: "mqtt:', '# password: s3cr3t-in-a-comment\n/* s3cr3t-of-a-block\n */ broker: { '
+                            'url: "mqtt:').replace('%d"' % self.port, '%d"  user: "alice-the-user"  client_id: "alices-client"'
+                                                   '  password_file: "%s" }  // s3cr3t-in-a-comment' %
+                                                   (self.port, self.path("password")))
+        text += extra
+        os.mkdir(self.path("conf.d"))
+        self.write("conf.d/more.conf", "# s3cr3t-of-conf-d\ntopics: { }\n" if not extra else
+                   'password: "s3cr3t-of-conf-d"\n')
+        self.fake("journalctl", "\n".join(SECRETS + NAMES + ["the log says alice-the-user:hunter2"]))
+        self.fake("systemctl", "ActiveState=active")
+        return self.write("map.conf", text)
+
+    def hunt(self, text, names=True):
+        for secret in SECRETS + (NAMES if names else []):
+            self.assertNotIn(secret, text)
+
+    def test_secrets(self):
+        conf = self.plant()
+        done = self.report(conf, "--stdout")
+        # What is in no map, file or variable can't be known, and no log ever has it: only what is, is hunted in the log.
+        known = done.stdout.split("== log ==")[0]
+        self.hunt(known)
+        log = done.stdout.split("== log ==")[1]
+        for secret in ["s3cr3t-of-a-file", "s3cr3t-of-the-environment", "alices-client", "alice-the-user"]:
+            self.assertNotIn(secret, log)
+        self.assertIn("(user):hunter2", log)
+        for wanted in ("== %s ==" % conf, "conf.d/more.conf ==", 'user: "(user)"', 'client_id: "(client id)"', "ActiveState=active",
+                       'password_file: "%s"' % self.path("password"), "library ", "kernel ", "== check ==\n",
+                       "\nsite s, gateway g", "disk  ", "built with"):
+            self.assertIn(wanted, done.stdout)
+        full = self.report(conf, "--stdout", "--full").stdout
+        self.hunt(full.split("== log ==")[0], names=False)
+        self.assertIn('user: "alice-the-user"', full)
+
+    def test_secrets_in_a_map_with_faults(self):
+        conf = self.plant('password: "hunter2hunter2"\ntokens: ["hunter2hunter2", "x"]\napi_key = s3cr3t-without-quotes;\n'
+                          'url: "mqtt://alice-the-user:s3cr3t-in-a-url@h"\npassword2: "s3cr3t-of-a-lost-quote\n'
+                          'keepalive: 10s  # s3cr3t-in-a-comment\n')
+        done = self.report(conf, "--stdout")
+        text = done.stdout.split("== log ==")[0]
+        self.hunt(text)
+        self.assertIn("keepalive: 10s\n", text)
+        self.assertIn("(exit code 78)", text)
+
+    def test_the_file(self):
+        self.stage()
+        out = self.path("out.txt")
+        done = self.report(self.conf, "-o", out)
+        self.assertEqual(done.stdout, out + "\n")
+        self.assertEqual(os.stat(out).st_mode & 0o777, 0o600)
+        with open(out, encoding="utf-8") as f:
+            self.assertIn("== unit ==", f.read())
+        self.assertIn("is there already", self.report(self.conf, "-o", out, code=73).stderr)
+        self.report(self.conf, "-o", self.path("no/such/folder"), code=73)
+        self.assertIn("No such file", self.report(self.path("none.conf"), "--stdout").stdout)
+
+    def test_with_a_gateway(self):
+        gateway = self.run_all()
+        text = self.report(self.conf, "--stdout").stdout
+        self.assertRegex(text, r"== status ==\ngateway  g of site s")
+        self.assertRegex(text, r'== status as JSON ==\n\{"version":')
         self.assertEqual(gateway.stop(), 0)
 
 
