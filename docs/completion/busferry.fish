@@ -28,13 +28,14 @@ function __busferry_at -a command nth after
 	test "$operands[1]" = $after
 end
 
-set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport report:--config report:-c report:--output report:-o report:--lines
+set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain init:--config init:-c init:--site init:--broker init:--scan init:--lines init:--addresses init:-a scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport report:--config report:-c report:--output report:-o report:--lines
 
 complete -c busferry -f
 complete -c busferry -n __fish_is_first_token -l help -d 'the commands'
 complete -c busferry -n __fish_is_first_token -l version -d 'the version'
 complete -c busferry -n __fish_is_first_token -a run -d 'the gateway, in the foreground'
 complete -c busferry -n __fish_is_first_token -a check -d 'reads the map and prints the plan'
+complete -c busferry -n __fish_is_first_token -a init -d 'writes a first map, with comments'
 complete -c busferry -n __fish_is_first_token -a ports -d 'the serial ports of this machine, who has them, and what helps'
 complete -c busferry -n __fish_is_first_token -a scan -d 'finds the devices on a wire, and says what they may be'
 complete -c busferry -n __fish_is_first_token -a read -d 'one-off reads without a map'
@@ -55,6 +56,13 @@ complete -c busferry -n '__busferry_at check' -s c -l config -r -F -d 'the map (
 complete -c busferry -n '__busferry_at check' -l topics -d 'every topic with QoS, retain and interval'
 complete -c busferry -n '__busferry_at check' -l explain -r -f -a '(__busferry_ask keys)' -d 'what a key of the map is: every, metric.scale, broker.inflight'
 complete -c busferry -n '__busferry_at check' -l json -d 'one JSON object'
+complete -c busferry -n '__busferry_at init' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'
+complete -c busferry -n '__busferry_at init' -l site -r -f -d 'the first part of every topic (home)'
+complete -c busferry -n '__busferry_at init' -l broker -r -f -d 'where the readings go (mqtt://localhost)'
+complete -c busferry -n '__busferry_at init' -l scan -r -f -a '(__busferry_ask ports)' -d 'look for devices there, and write them down'
+complete -c busferry -n '__busferry_at init' -l lines -r -f -d 'of --scan: line settings to try (nine common ones)'
+complete -c busferry -n '__busferry_at init' -s a -l addresses -r -f -d 'of --scan: unit addresses to ask (all)'
+complete -c busferry -n '__busferry_at init' -l rtu -d 'of --scan: tcp:// is a serial device server, which passes RTU frames on'
 complete -c busferry -n '__busferry_at ports' -l json -d 'one JSON object'
 complete -c busferry -n '__busferry_at scan' -l lines -r -f -d 'line settings to try, in this order (nine common ones)'
 complete -c busferry -n '__busferry_at scan' -s a -l addresses -r -f -d 'unit addresses to ask (all)'

@@ -46,6 +46,10 @@ const struct cli_command cli_commands[] = {
 		cli_run},
 	{"check", "[-c FILE] [--topics] [--explain KEY] [--json]", "reads the map and prints the plan",
 		"Every fault of the map is told with its place. Exit code 78 when there is one.", cli_check},
+	{"init", "[-c FILE] [--site NAME] [--broker URL] [--scan PORT]", "writes a first map, with comments",
+		"Never over another file: exit code 73. With --scan what is found on a port or a host stands in it.\n\n"
+		"  busferry init -c plant.conf --site home --scan /dev/ttyUSB0",
+		cli_init},
 	{"ports", "[--json]", "the serial ports of this machine, who has them, and what helps", NULL, cli_ports},
 	{"scan", "PORT [OPTIONS]", "finds the devices on a wire, and says what they may be",
 		"PORT is a serial port, tcp://HOST[:PORT] of Modbus TCP, or, with --rtu, tcp://HOST:PORT of a serial\n"

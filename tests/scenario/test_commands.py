@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import unittest
 
 from harness import BUSFERRY, Scenario, free_port, wait_until
@@ -176,6 +177,63 @@ class Report(Commands):
         self.assertRegex(text, r"== status ==\ngateway  g of site s")
         self.assertRegex(text, r'== status as JSON ==\n\{"version":')
         self.assertEqual(gateway.stop(), 0)
+
+
+class Init(Commands):
+    def init(self, *options, code=0):
+        done = self.command("init", "-c", self.path("new.conf"), *options)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        self.assertEqual(os.path.exists(self.path("new.conf")), code == 0)
+        return done
+
+    def check(self, text=None):
+        conf = self.path("new.conf") if text is None else self.write("other.conf", text)
+        done = self.command("check", "-c", conf, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def text(self):
+        with open(self.path("new.conf"), encoding="utf-8") as f:
+            return f.read()
+
+    def test_a_first_map(self):
+        self.assertEqual(self.init("--site", 'a "b" \\\\ c').stdout, self.path("new.conf") + "\n")
+        self.assertEqual(self.check()["site"], 'a "b" \\\\ c')
+        first = self.text()
+        self.assertEqual(self.command("init", "-c", self.path("new.conf")).returncode, 73)
+        self.assertEqual(self.text(), first, "it is not written over")
+
+    def test_what_stands_in_its_comments_is_sound(self):
+        self.init()
+        lines = re.sub(r"(?m)^  # ", "  ", self.text()).splitlines()
+        buses = lines.index("buses: {") + 1
+        del lines[buses:lines.index("}", buses)]
+        lines[buses:buses] = ['rs485: { port: "/dev/ttyUSB0" }', 'net: { tcp: "192.168.1.40" }']
+        plan = self.check("\n".join(lines) + "\n")
+        self.assertEqual({"rs485", "net"} - {bus["name"] for bus in plan["buses"]}, set())
+        text = self.text().replace('\nbroker: "mqtt://localhost"\n', "\n")
+        self.check(re.sub(r"(?m)^# (broker: \{|  url: |  user: |\})", r"\1", text))
+
+    def test_with_a_scan(self):
+        self.stage()
+        with open(self.conf, encoding="utf-8") as f:
+            host = re.search(r'tcp: "([^"]*)"', f.read())[1]
+        self.simulate(self.conf)
+        self.init("--scan", "tcp://" + host, "--addresses", "1-3")
+        plan = self.check()
+        self.assertEqual([topic["topic"] for topic in plan["topics"]],
+                         ["home/found/unit1/holding_0", "home/found/unit2/holding_0"])
+        self.assertIn('tcp: "%s"' % host, self.text())
+        self.command("init", "-c", self.path("new.conf"), "--scan", "tcp://" + host)
+
+    def test_nothing_is_left_behind(self):
+        self.init("--broker", "nonsense", code=64)
+        self.init("--site", "", code=64)
+        self.init("--site", "a/+", code=64)
+        self.init("--lines", "9600 8N1", code=64)
+        self.init("--scan", "tcp://127.0.0.1:%d" % free_port(), "--addresses", "1", code=69)
+        self.init("--scan", "/dev/none", code=66)
+        self.assertEqual(self.command("init", "-c", self.path("no/folder.conf")).returncode, 73)
 
 
 if __name__ == "__main__":
