@@ -28,7 +28,7 @@ function __busferry_at -a command nth after
 	test "$operands[1]" = $after
 end
 
-set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain init:--config init:-c init:--site init:--broker init:--scan init:--lines init:--addresses init:-a scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport report:--config report:-c report:--output report:-o report:--lines
+set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain init:--config init:-c init:--site init:--broker init:--scan init:--lines init:--addresses init:-a scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record watch:--config watch:-c watch:--seconds status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport report:--config report:-c report:--output report:-o report:--lines
 
 complete -c busferry -f
 complete -c busferry -n __fish_is_first_token -l help -d 'the commands'
@@ -40,6 +40,7 @@ complete -c busferry -n __fish_is_first_token -a ports -d 'the serial ports of t
 complete -c busferry -n __fish_is_first_token -a scan -d 'finds the devices on a wire, and says what they may be'
 complete -c busferry -n __fish_is_first_token -a read -d 'one-off reads without a map'
 complete -c busferry -n __fish_is_first_token -a listen -d 'what a sensor says on a serial port, and which profiles understand it'
+complete -c busferry -n __fish_is_first_token -a watch -d 'what arrives at the broker, as it arrives'
 complete -c busferry -n __fish_is_first_token -a status -d 'how the running gateway is: broker, buffer, buses, devices'
 complete -c busferry -n __fish_is_first_token -a simulate -d 'plays the devices of a map, for trying it without hardware'
 complete -c busferry -n __fish_is_first_token -a buffer -d 'what waits for the broker'
@@ -92,6 +93,9 @@ complete -c busferry -n '__busferry_at listen' -l record -r -F -d 'write down wh
 complete -c busferry -n '__busferry_at listen' -l json -d 'one JSON object a line'
 complete -c busferry -n '__busferry_at listen 1' -f -a '(__busferry_ask ports)'
 complete -c busferry -n '__busferry_at listen 1' -F
+complete -c busferry -n '__busferry_at watch' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'
+complete -c busferry -n '__busferry_at watch' -l seconds -r -f -d 'end by itself after that time'
+complete -c busferry -n '__busferry_at watch' -l json -d 'one JSON object a message'
 complete -c busferry -n '__busferry_at status' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'
 complete -c busferry -n '__busferry_at status' -l json -d 'one JSON object'
 complete -c busferry -n '__busferry_at simulate' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'

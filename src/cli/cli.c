@@ -89,6 +89,16 @@ const struct cli_command cli_commands[] = {
 		"  busferry listen /dev/ttyUSB0 --line \"9600 8N1\" --seconds 30 --record sensor.rec\n"
 		"  busferry listen sensor.rec",
 		cli_listen},
+	{"watch", "[FILTER] [-c FILE] [--seconds N] [--json]", "what arrives at the broker, as it arrives",
+		"On a terminal a table of all topics that match the MQTT filter (all of the site), with the value, its "
+		"age "
+		"and\n"
+		"how it went; else a line a message. It is a client of its own: what it shows is what others get. "
+		"Ctrl-C "
+		"ends it.\n\n"
+		"  busferry watch\n"
+		"  busferry watch 'home/cellar/#' --json --seconds 60",
+		cli_watch},
 	{"status", "[-c FILE] [--json]", "how the running gateway is: broker, buffer, buses, devices",
 		"Asks the gateway that runs the map over its control socket. Exit code 69 when none runs.", cli_status},
 	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",

@@ -106,6 +106,7 @@ int cli_listen(int argc, char **argv);
 int cli_profiles(int argc, char **argv);
 int cli_drivers(int argc, char **argv);
 int cli_init(int argc, char **argv);
+int cli_watch(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_report(int argc, char **argv);
 int cli_completion(int argc, char **argv);

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import unittest
 
 from harness import BUSFERRY, Scenario, free_port, wait_until
@@ -234,6 +235,129 @@ class Init(Commands):
         self.init("--scan", "tcp://127.0.0.1:%d" % free_port(), "--addresses", "1", code=69)
         self.init("--scan", "/dev/none", code=66)
         self.assertEqual(self.command("init", "-c", self.path("no/folder.conf")).returncode, 73)
+
+
+class Watch(Commands):
+    def publish(self, topic, payload, *options):
+        subprocess.run(["mosquitto_pub", "-p", str(self.port), "-t", topic, "-s" if payload else "-n", *options],
+                       input=payload, check=True,
+                       timeout=60)
+
+    def lines(self, *options):
+        """A watch in a pipe that has its subscription."""
+        process = self.start([BUSFERRY, "watch", "-c", self.conf, *options], "watch")
+        process.marks = 0
+
+        def marked():
+            process.marks += 1
+            self.publish("s/mark", b"%d" % process.marks)
+            return "s/mark" in process.text()
+        wait_until(marked, "it hears")
+        return process
+
+    def test_lines(self):
+        self.stage()
+        self.broker(self.port)
+        self.publish("s/f/d/m", b'{"value":230.1,"unit":"V","time":1764000000123}', "-r")
+        watch = self.lines()
+        self.publish("s/f/d/m", b'{"value":null,"quality":"timeout","unit":"V","time":1764000001123}')
+        self.publish("s/f/d", b'{"time":1764000000123,"values":{"a":1,"b":"on"},"quality":{"c":"timeout"}}')
+        self.publish("s/f/d/availability", b"online")
+        self.publish("s/f/other", b"\x1b[2J\x1b]0;title\x07 \xff\xc3 plain \xe2\x80\xae text")
+        self.publish("s/f/plain", b"21.5")
+        self.publish("s/f/none", b"")
+        wait_until(lambda: "s/f/none" in watch.text(), "all of it")
+        self.assertEqual(watch.stop(), 130)
+        told = [line.split(" ", 1)[1] for line in watch.text().splitlines() if "s/mark" not in line]
+        self.assertEqual(told, ["s/f/d/m 230.1 V retained", "s/f/d/m null V (timeout)", "s/f/d a 1", "s/f/d b on",
+                                "s/f/d c null (timeout)", "s/f/d/availability online",
+                                "s/f/other \\x1b[2J\\x1b]0;title\\x07 \ufffd\ufffd plain \ufffd text", "s/f/plain 21.5",
+                                "s/f/none (cleared)"])
+
+    def test_json(self):
+        self.stage()
+        self.broker(self.port)
+        watch = self.lines("s/#", "--json")
+        hostile = [b'{"value":01}', b'{"value":1e}', b'{"value":[1', b'{"value":{"a":1}}', b'{"value":"a\\u0000b"}', b'{"value":nan}',
+                   b'{"value"', b"{", b"\x00", b'{"value":1}}}', b'{"values":{"a":', b"x" * 100000]
+        self.publish("s/f/d/m", b'{"value":230.1,"unit":"V","time":1764000000123}')
+        self.publish("s/f/d/t", b'{"value":"a\\"b"}')
+        for payload in hostile:
+            self.publish("s/h", payload)
+        self.publish("s/end", b"true")
+        wait_until(lambda: "s/end" in watch.text(), "all of it")
+        self.assertEqual(watch.stop(), 130)
+        told = [json.loads(line) for line in watch.text().splitlines()]
+        told = [line for line in told if line["topic"] != "s/mark"]
+        self.assertEqual({k: v for k, v in told[0].items() if k != "heard"},
+                         {"topic": "s/f/d/m", "qos": 0, "retained": False,
+                          "payload": '{"value":230.1,"unit":"V","time":1764000000123}', "value": 230.1, "unit": "V",
+                          "time": 1764000000123})
+        self.assertEqual(told[1]["value"], 'a"b')
+        self.assertEqual(len(told), len(hostile) + 3)
+        for line in told[2:-1]:
+            self.assertTrue("value" not in line or line["payload"] == '{"value":1}}}', line)
+        self.assertEqual(told[-2]["payload_bytes"], 100000)
+        self.assertIs(told[-1]["value"], True)
+
+    def test_a_terminal(self):
+        self.stage()
+        broker = self.broker(self.port)
+        self.publish("s/f/d/availability", b"offline", "-r")
+        terminal = self.terminal("watch", "-c", self.conf)
+        terminal.wait_until(lambda: "s/f/d/availability" in terminal.text(), "it hears")
+        for value in (1, 2, 3):
+            self.publish("s/f/d/m", b'{"value":%d,"unit":"\xc2\xb0C"}' % value)
+        self.publish("s/f/d/bad", b'{"value":null,"quality":"timeout"}')
+        self.publish("s/f/d/evil\u202e/\u6e29\u5ea6", b"\x1b[2J\n\n\n\xff")
+        terminal.wait_until(lambda: any("evil" in row for row in terminal.screen()), "all of it")
+        screen = terminal.screen()
+        self.assertRegex(screen[0], r"^s/# at mqtt://127.0.0.1:%d, 4 topics, \d+ messages$" % self.port)
+        self.assertTrue(any(re.match(r"s/f/d/m +3 °C +\S.* ▁▄█$", row) for row in screen), screen)
+        self.assertTrue(any(re.match(r"s/f/d/bad +timeout ", row) for row in screen), screen)
+        self.assertIn("\x1b[31moffline", terminal.text())
+        for i in range(40):
+            self.publish("s/more/%02d" % i, b"1")
+        terminal.wait_until(lambda: "more; a filter shows fewer" in terminal.screen()[-1], "more than there is room for")
+        terminal.resize(50, 10)
+        terminal.raw = b""
+        terminal.wait_until(lambda: "more; a filter" in terminal.screen()[9], "it is drawn anew")
+        self.assertLessEqual(max(len(row) for row in terminal.screen()), 50)
+        broker.stop()
+        terminal.wait_until(lambda: terminal.screen()[0].startswith("no connection: "), "the broker is gone")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), 130)
+        modes = {}
+        terminal.screen(modes)
+        self.assertEqual(modes, {25: True, 1049: False}, "the cursor and the first screen are back")
+
+    def test_it_ends(self):
+        self.stage()
+        self.assertEqual(self.command("watch", "-c", self.conf).returncode, 69)
+        self.broker(self.port)
+        self.assertEqual(self.command("watch", "-c", self.conf, "--seconds", "0.2").returncode, 0)
+        self.assertEqual(self.command("watch", "a/#/b", "-c", self.conf).returncode, 64)
+        self.assertEqual(self.command("watch", "-c", self.path("none")).returncode, 66)
+        reader, writer = os.pipe()
+        process = subprocess.Popen([BUSFERRY, "watch", "-c", self.conf], stdout=writer)
+        os.close(writer)
+        os.close(reader)  # nobody reads: it ends with the next message
+
+        def ended():
+            self.publish("s/x", b"1")
+            return process.poll() is not None
+        wait_until(ended, "it ends")
+
+    def test_a_broker_that_refuses(self):
+        self.stage()
+        self.broker(self.port, "allow_anonymous false\n")
+        done = self.command("watch", "-c", self.conf)
+        self.assertEqual(done.returncode, 77, done.stderr)
+        terminal = self.terminal("watch", "-c", self.conf)
+        self.assertEqual(terminal.wait(), 77)
+        modes = {}
+        terminal.screen(modes)
+        self.assertEqual(modes, {25: True, 1049: False})
 
 
 if __name__ == "__main__":
