@@ -64,6 +64,7 @@ complete -c busferry -n '__busferry_at init' -l scan -r -f -a '(__busferry_ask p
 complete -c busferry -n '__busferry_at init' -l lines -r -f -d 'of --scan: line settings to try (nine common ones)'
 complete -c busferry -n '__busferry_at init' -s a -l addresses -r -f -d 'of --scan: unit addresses to ask (all)'
 complete -c busferry -n '__busferry_at init' -l rtu -d 'of --scan: tcp:// is a serial device server, which passes RTU frames on'
+complete -c busferry -n '__busferry_at init' -l json -d 'one JSON object with the name of the file; of --scan one a device'
 complete -c busferry -n '__busferry_at ports' -l json -d 'one JSON object'
 complete -c busferry -n '__busferry_at scan' -l lines -r -f -d 'line settings to try, in this order (nine common ones)'
 complete -c busferry -n '__busferry_at scan' -s a -l addresses -r -f -d 'unit addresses to ask (all)'
@@ -124,4 +125,5 @@ complete -c busferry -n '__busferry_at report' -s o -l output -r -F -d 'where it
 complete -c busferry -n '__busferry_at report' -l stdout -d 'print it instead'
 complete -c busferry -n '__busferry_at report' -l full -d 'with user names and client ids'
 complete -c busferry -n '__busferry_at report' -l lines -r -f -d 'how many lines of the log (500)'
+complete -c busferry -n '__busferry_at report' -l json -d 'one JSON object with the name of the file'
 complete -c busferry -n '__busferry_at completion 1' -f -a 'bash zsh fish'

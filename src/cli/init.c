@@ -5,14 +5,16 @@
  * a fault it is taken away again.
  */
 #include "app/config.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
+#include "cli/ports_roots.h"
 #include "cli/scan.h"
-#include "field/ports.h"
 #include "field/registry.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@
 
 struct init_command {
 	const char *map, *site, *broker;
+	bool as_json;
 	struct scan_wanted scan;
 };
 
@@ -52,7 +55,7 @@ static void print_ports(FILE *to)
 {
 	struct ports ports;
 	size_t n = 0;
-	if (ports_find(&ports_here, &ports) < 0)
+	if (ports_find(ports_roots(), &ports) < 0)
 		return;
 	for (size_t i = 0; i < ports.n_ports; i++) {
 		const struct port_info *port = &ports.ports[i];
@@ -147,6 +150,19 @@ static int check(const char *map)
 	return EX_USAGE;
 }
 
+static int print_json(const char *map)
+{
+	static char text[8 * PATH_MAX];
+	struct json json = json_into(text, sizeof(text));
+	json_object(&json, NULL);
+	json_text(&json, "map", map);
+	json_object_end(&json);
+	if (json_end(&json) < 0)
+		return EX_SOFTWARE;
+	puts(text);
+	return 0;
+}
+
 static int write_map(const struct init_command *init, const char *found)
 {
 	int fd = open(init->map, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -163,6 +179,8 @@ static int write_map(const struct init_command *init, const char *found)
 	int code = check(init->map);
 	if (code)
 		return code;
+	if (init->as_json)
+		return print_json(init->map);
 	puts(init->map);
 	fprintf(stderr, "busferry: a first map is written; edit it, then: busferry check -c %s\n", init->map);
 	return 0;
@@ -225,6 +243,10 @@ int cli_init(int argc, char **argv)
 			.kind = CLI_FLAG,
 			.into = &init.scan.rtu,
 			.help = "of --scan: tcp:// is a serial device server, which passes RTU frames on"},
+		{.name = "json",
+			.kind = CLI_FLAG,
+			.into = &init.as_json,
+			.help = "one JSON object with the name of the file; of --scan one a device"},
 		{0}};
 	int first;
 	int rc = cli_parse("init", argc, argv, options, &first);
@@ -237,5 +259,6 @@ int cli_init(int argc, char **argv)
 			can_be_text(init.site) ? "broker" : "site");
 	if (!init.scan.port && (init.scan.lines || init.scan.units || init.scan.rtu))
 		return cli_usage_error("init", "--lines, --addresses and --rtu are of --scan");
+	init.scan.json = init.as_json;
 	return init.scan.port ? scan_and_write(&init) : write_map(&init, NULL);
 }

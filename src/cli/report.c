@@ -9,6 +9,7 @@
  */
 #include "app/maptext.h"
 #include "app/redact.h"
+#include "base/json.h"
 #include "cli/capture.h"
 #include "cli/cli.h"
 #include "ship/secret.h"
@@ -42,7 +43,7 @@
 
 struct report_command {
 	const char *map, *output;
-	bool to_stdout, full;
+	bool to_stdout, full, as_json;
 	long lines;
 	struct redact redact;
 	const char *maps[MAPS_MOST]; /* with its conf.d */
@@ -289,6 +290,19 @@ static int open_file(struct report_command *report, char name[static PATH_MAX])
 	return EX_CANTCREAT;
 }
 
+static int print_json(const char *name)
+{
+	static char text[8 * PATH_MAX];
+	struct json json = json_into(text, sizeof(text));
+	json_object(&json, NULL);
+	json_text(&json, "file", name);
+	json_object_end(&json);
+	if (json_end(&json) < 0)
+		return EX_SOFTWARE;
+	puts(text);
+	return 0;
+}
+
 static int make(struct report_command *report)
 {
 	char name[PATH_MAX] = "";
@@ -317,11 +331,10 @@ static int make(struct report_command *report)
 		fprintf(stderr, "busferry: error: %s: %s\n", report->to_stdout ? "stdout" : name, strerror(errno));
 		return EX_IOERR;
 	}
-	if (!report->to_stdout)
-		printf("%s\n", name);
-	if (!report->to_stdout)
-		fputs("busferry: read it before you send it\n", stderr);
-	return 0;
+	if (report->to_stdout)
+		return 0;
+	fputs("busferry: read it before you send it\n", stderr);
+	return report->as_json ? print_json(name) : puts(name) < 0 ? EX_IOERR : 0;
 }
 
 int cli_report(int argc, char **argv)
@@ -344,6 +357,10 @@ int cli_report(int argc, char **argv)
 			.min = 0,
 			.max = LINES_MOST,
 			.help = "how many lines of the log (500)"},
+		{.name = "json",
+			.kind = CLI_FLAG,
+			.into = &report.as_json,
+			.help = "one JSON object with the name of the file"},
 		{0}};
 	int first;
 	int rc = cli_parse("report", argc, argv, options, &first);
@@ -351,6 +368,8 @@ int cli_report(int argc, char **argv)
 		return rc;
 	if (first < argc)
 		return cli_usage_error("report", "unexpected \"%s\"", argv[first]);
+	if (report.to_stdout && report.as_json)
+		return cli_usage_error("report", "--stdout prints a text, no JSON");
 	if (report.to_stdout && report.output)
 		return cli_usage_error("report", "--stdout and --output exclude each other");
 	return make(&report);

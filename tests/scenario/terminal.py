@@ -27,9 +27,10 @@ class Terminal:
         self.columns, self.rows = columns, rows
         self.raw = b""
         self.status = None
-        environment = dict(os.environ, TERM="xterm", **(env or {}))
-        environment.pop("NO_COLOR", None)
-        environment.update(env or {})
+        environment = dict(os.environ, **(env or {}))
+        environment["TERM"] = "xterm"
+        if "NO_COLOR" not in (env or {}):
+            environment.pop("NO_COLOR", None)
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
