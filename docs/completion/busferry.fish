@@ -28,7 +28,7 @@ function __busferry_at -a command nth after
 	test "$operands[1]" = $after
 end
 
-set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain init:--config init:-c init:--site init:--broker init:--scan init:--lines init:--addresses init:-a scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout listen:--line listen:--profile listen:--seconds listen:--record watch:--config watch:-c watch:--seconds status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport report:--config report:-c report:--output report:-o report:--lines
+set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain init:--config init:-c init:--site init:--broker init:--scan init:--lines init:--addresses init:-a scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout write:--address write:-a write:--type write:-t write:--line write:--words write:--bytes write:--length write:--function write:--timeout listen:--line listen:--profile listen:--seconds listen:--record watch:--config watch:-c watch:--seconds status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport report:--config report:-c report:--output report:-o report:--lines
 
 complete -c busferry -f
 complete -c busferry -n __fish_is_first_token -l help -d 'the commands'
@@ -39,6 +39,7 @@ complete -c busferry -n __fish_is_first_token -a init -d 'writes a first map, wi
 complete -c busferry -n __fish_is_first_token -a ports -d 'the serial ports of this machine, who has them, and what helps'
 complete -c busferry -n __fish_is_first_token -a scan -d 'finds the devices on a wire, and says what they may be'
 complete -c busferry -n __fish_is_first_token -a read -d 'one-off reads without a map'
+complete -c busferry -n __fish_is_first_token -a write -d 'writes one value without a map, and reads it back'
 complete -c busferry -n __fish_is_first_token -a listen -d 'what a sensor says on a serial port, and which profiles understand it'
 complete -c busferry -n __fish_is_first_token -a watch -d 'what arrives at the broker, as it arrives'
 complete -c busferry -n __fish_is_first_token -a status -d 'how the running gateway is: broker, buffer, buses, devices'
@@ -86,6 +87,20 @@ complete -c busferry -n '__busferry_at read' -l timeout -r -f -d 'how long to wa
 complete -c busferry -n '__busferry_at read' -l json -d 'one JSON object'
 complete -c busferry -n '__busferry_at read 1' -f -a '(__busferry_ask ports)'
 complete -c busferry -n '__busferry_at read 2' -f -a 'input: holding: coil: discrete:'
+complete -c busferry -n '__busferry_at write' -s a -l address -r -f -d 'unit address (1)'
+complete -c busferry -n '__busferry_at write' -s t -l type -r -f -a 'u8 s8 u16 s16 u24 u32 s32 u64 s64 f16 f32 f64 bcd16 bcd32 string bool' -d 'u16, s16, u32, f32, ... (u16)'
+complete -c busferry -n '__busferry_at write' -l yes -d 'write it; without, only show it'
+complete -c busferry -n '__busferry_at write' -l line -r -f -d 'settings of a serial port (9600 8N1)'
+complete -c busferry -n '__busferry_at write' -l rtu -d 'tcp:// is a serial device server, which passes RTU frames on'
+complete -c busferry -n '__busferry_at write' -l words -r -f -a 'big little' -d 'big or little: order of the words of a value (big)'
+complete -c busferry -n '__busferry_at write' -l bytes -r -f -a 'big little' -d 'big or little: order of the bytes in a word (big)'
+complete -c busferry -n '__busferry_at write' -l length -r -f -d 'of a string (16)'
+complete -c busferry -n '__busferry_at write' -l function -r -f -d '6 or 16, of coils 5 or 15 (6 and 5; 16 for more than one register)'
+complete -c busferry -n '__busferry_at write' -l timeout -r -f -d 'how long to wait for an answer (1s)'
+complete -c busferry -n '__busferry_at write' -l json -d 'one JSON object'
+complete -c busferry -n '__busferry_at write 1' -f -a '(__busferry_ask ports)'
+complete -c busferry -n '__busferry_at write 2' -f -a 'holding: coil:'
+complete -c busferry -n '__busferry_at write 3' -f -a 'on off'
 complete -c busferry -n '__busferry_at listen' -l line -r -f -d 'settings of the port (those of the profiles in turn)'
 complete -c busferry -n '__busferry_at listen' -l profile -r -f -a '(__busferry_ask profiles)' -d 'this profile only, and its requests are sent'
 complete -c busferry -n '__busferry_at listen' -l ask -d 'send the requests of all profiles that ask, one after the other'

@@ -200,6 +200,9 @@ class Golden(Scenario):
         self.golden("scan-nothing", "scan", "tcp://127.0.0.1:1", "--addresses", "1", terminal=False)
         self.golden("read", "read", host, "input:100", "-n", "3", json_argv=["--json"])
         self.golden("read-orders", "read", host, "holding:40001", "-t", "f32", "--orders", json_argv=["--json"])
+        self.golden("write-asked", "write", host, "holding:100", "7", json_argv=["--json"])
+        self.golden("write", "write", host, "holding:100", "7", "--yes", json_argv=["--json"],
+                    before=lambda: self.piped(["write", host, "holding:100", "9", "--yes"]))
         self.golden("read-silent", "read", "tcp://127.0.0.1:1", "input:0", "--timeout", "100ms")
 
     def test_listen(self):
