@@ -67,7 +67,7 @@ static int hear(int fd, unsigned seconds, size_t most, struct captured *captured
 int capture(const char *const *argv, unsigned seconds, size_t most, struct captured *ret_captured)
 {
 	int fds[2], status;
-	pid_t pid;
+	pid_t pid = -1;
 	*ret_captured = (struct captured){.text = calloc(1, 1), .code = -1};
 	if (!ret_captured->text)
 		return -ENOMEM;

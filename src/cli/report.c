@@ -41,6 +41,10 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
+static const char unit_properties[] = "LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,"
+				      "ActiveEnterTimestamp,MemoryCurrent,CPUUsageNSec,"
+				      "FragmentPath,DropInPaths,StatusText";
+
 struct report_command {
 	const char *map, *output;
 	bool to_stdout, full, as_json;
@@ -241,10 +245,7 @@ static void write_all(struct report_command *report)
 {
 	char lines[24];
 	snprintf(lines, sizeof(lines), "%ld", report->lines);
-	const char *const unit[] = {"systemctl", "show", "busferry.service", "--no-pager", "-p",
-		"LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,ActiveEnterTimestamp,"
-		"MemoryCurrent,CPUUsageNSec,FragmentPath,DropInPaths,StatusText",
-		NULL};
+	const char *const unit[] = {"systemctl", "show", "busferry.service", "--no-pager", "-p", unit_properties, NULL};
 	const char *const log[] = {
 		"journalctl", "-u", "busferry.service", "--no-pager", "-o", "short-iso", "-n", lines, NULL};
 	const char *const packages[] = {"dpkg-query", "-W", "-f", "${Package} ${Version} ${Status}\n", "busferry*",

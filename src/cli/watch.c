@@ -317,7 +317,7 @@ static int watch_broker(struct watch_command *watch)
 int cli_watch(int argc, char **argv)
 {
 	static struct watch_command watch = {.map = CLI_DEFAULT_MAP};
-	char everything[FILTER_MAX];
+	static char everything[FILTER_MAX];
 	const struct cli_option options[] = {CLI_OPTION_MAP(&watch.map),
 		{.name = "seconds",
 			.argument = "N",
