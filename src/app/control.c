@@ -15,6 +15,7 @@
 #include "app/control_buffer.h"
 #include "app/control_place.h"
 #include "app/control_status.h"
+#include "app/control_wire.h"
 #include "app/request.h"
 #include "base/log.h"
 
@@ -64,6 +65,7 @@ struct control_request {
 
 static const struct control_request requests[] = {
 	{{"status"}, 0, control_status},
+	{{"wire", "read"}, 5, control_wire_read},
 	{{"buffer", "status"}, 0, control_buffer_status},
 	{{"buffer", "export"}, 1, control_buffer_export},
 	{{"buffer", "count"}, 1, control_buffer_count},
@@ -243,6 +245,23 @@ static void take_answer(struct control *control, int64_t now_us)
 	client_go_on(control, client, now_us);
 }
 
+/* Outcomes of what was asked of wires. */
+static void take_outcomes(struct control *control, int64_t now_us)
+{
+	uint64_t ticket;
+	while ((ticket = control_wire_next()) != 0) {
+		struct client *client = NULL;
+		for (size_t i = 0; i < CLIENTS && !client; i++)
+			if (control->clients[i].fd >= 0 && control->clients[i].answer.ticket == ticket)
+				client = &control->clients[i];
+		control_wire_take(client ? &client->answer : NULL, ticket);
+		if (!client)
+			continue;
+		client->moved_at = now_us;
+		client_go_on(control, client, now_us);
+	}
+}
+
 static size_t n_free(const struct control *control)
 {
 	size_t n = 0;
@@ -342,6 +361,8 @@ int64_t control_step(struct control *control, int64_t now_us)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr == &control->listen_fd)
 			newcomers = true;
+		else if (events[i].data.ptr == &control->asker)
+			take_outcomes(control, now_us);
 		else if (!events[i].data.ptr)
 			take_answer(control, now_us);
 		else if (((struct client *)events[i].data.ptr)->fd >= 0)
@@ -373,7 +394,9 @@ struct control *control_open_fd(struct gateway *gateway, int listen_fd)
 		control->clients[i].fd = -1;
 	control->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event newcomers = {.events = EPOLLIN, .data.ptr = &control->listen_fd};
-	if (control->epoll_fd < 0 || epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, listen_fd, &newcomers) < 0 ||
+	struct epoll_event outcomes = {.events = EPOLLIN, .data.ptr = &control->asker};
+	if (control->epoll_fd < 0 || epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, control_wire_fd(), &outcomes) < 0 ||
+		epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, listen_fd, &newcomers) < 0 ||
 		epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, inquiry_fd(gateway_inquiry(gateway)), &answers) < 0) {
 		control_close(control);
 		return NULL;

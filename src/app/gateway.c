@@ -371,6 +371,14 @@ int64_t gateway_started_at(const struct gateway *gateway)
 	return gateway->started_at;
 }
 
+int gateway_errand(struct gateway *gateway, const struct errand *errand)
+{
+	int rc = -ENODEV;
+	for (size_t i = 0; i < gateway->n_pollers && rc == -ENODEV; i++)
+		rc = poller_errand(gateway->pollers[i], errand);
+	return rc;
+}
+
 void gateway_put_stats(struct gateway *gateway, const char *json, size_t n)
 {
 	announce_stats(gateway->announce, json, n);

@@ -81,6 +81,9 @@ int64_t gateway_started_at(const struct gateway *gateway);   /* monotonic µs */
 /* Keeps what was learnt of devices for the next run, if there is something new. */
 void gateway_remember(struct gateway *gateway);
 
+/* Asks something of a wire, as poller_errand; -ENODEV when there is no such bus. */
+int gateway_errand(struct gateway *gateway, const struct errand *errand);
+
 /* Puts a text on site/gateway/ID/stats. */
 void gateway_put_stats(struct gateway *gateway, const char *json, size_t n);
 

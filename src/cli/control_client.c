@@ -17,18 +17,18 @@
 
 #define PATIENCE_S 60 /* a sync of a slow card may keep the gateway from looking */
 
+static bool quiet; /* one thread */
+
 static int told(int code, const char *what)
 {
-	fprintf(stderr, "busferry: error: %s\n", what);
+	if (!quiet)
+		fprintf(stderr, "busferry: error: %s\n", what);
 	return code;
 }
 
-int control_client_connect(const char *map, FILE **ret_gateway)
+int control_client_open(int fd, FILE **ret_gateway)
 {
 	struct timeval patience = {.tv_sec = PATIENCE_S};
-	int fd = control_place_connect(map);
-	if (fd < 0)
-		return fd;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	FILE *gateway = fdopen(fd, "r+");
 	if (!gateway) {
@@ -38,6 +38,12 @@ int control_client_connect(const char *map, FILE **ret_gateway)
 	}
 	*ret_gateway = gateway;
 	return 0;
+}
+
+int control_client_connect(const char *map, FILE **ret_gateway)
+{
+	int fd = control_place_connect(map);
+	return fd < 0 ? fd : control_client_open(fd, ret_gateway);
 }
 
 bool control_client_is_last(const char *line)
@@ -96,4 +102,13 @@ int control_client_ask(FILE *gateway, const char *const *words, size_t n_words,
 		sent += (int)some;
 	}
 	return hear(gateway, take, user);
+}
+
+int control_client_ask_quietly(FILE *gateway, const char *const *words, size_t n_words,
+	bool (*take)(void *user, const char *line, size_t n), void *user)
+{
+	quiet = true;
+	int code = control_client_ask(gateway, words, n_words, take, user);
+	quiet = false;
+	return code;
 }

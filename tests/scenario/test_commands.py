@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import unittest
 
@@ -358,6 +359,86 @@ class Watch(Commands):
         modes = {}
         terminal.screen(modes)
         self.assertEqual(modes, {25: True, 1049: False})
+
+
+SERIAL = """
+site: "s"
+broker: "mqtt://127.0.0.1:1"
+gateway: {{ id: "g" }}
+every: "100ms"
+buffer: {{ path: ":none:" }}
+buses: {{ rs485: {{ port: "{port}"  timeout: "300ms" }} }}
+floors: {{ f: {{ d: {{ bus: "rs485"  address: 1  metrics: {{ m: {{ input: 0 }}  c: {{ coil: 0 }} }} }} }} }}
+"""
+
+
+class Borrow(Commands):
+    """What is asked on a port that a gateway has."""
+
+    def setUp(self):
+        super().setUp()
+        self.port = self.path("ttyX")
+        self.conf = self.write("map.conf", SERIAL.format(port=self.port))
+        self.simulate(self.conf)
+        self.running = self.gateway(self.conf)
+        wait_until(lambda: self.running_status()["devices"]["f/d"]["state"] == "online", "it polls")
+
+    def running_status(self):
+        done = self.command("status", "-c", self.conf, "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else {"devices": {"f/d": {"state": None}}}
+
+    def test_read(self):
+        for port in (self.port, os.path.realpath(self.port)):
+            done = self.command("read", port, "input:0")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"^0 +\d+\n$")
+            self.assertIn("the gateway has %s, and reads there\n" % port, done.stderr)
+        done = self.command("read", self.port, "coil:0", "-n", "1", "--json", "--line", "19200 8E1")
+        self.assertEqual(json.loads(done.stdout)["values"][0]["address"], 0)
+        self.assertIn("reads there at 9600 8N1", done.stderr)
+        done = self.command("read", self.port, "discrete:9")
+        self.assertEqual(done.returncode, 69)
+        self.assertIn("exception 2", done.stderr)
+        self.assertEqual(self.command("read", self.port, "-a", "77", "input:0").returncode, 69)
+        self.assertEqual(self.command("status", "-c", self.conf).returncode, 0)
+        before = self.running_status()["devices"]["f/d"]["answers"]
+        wait_until(lambda: self.running_status()["devices"]["f/d"]["answers"] > before, "it polls on")
+        self.assertEqual(self.running.stop(), 0)
+
+    def test_of_no_gateway_that_can_be_asked(self):
+        done = self.command("read", self.port, "input:0", env=dict(os.environ, RUNTIME_DIRECTORY=self.path("none"),
+                                                                   XDG_RUNTIME_DIR=self.path("none")))
+        self.assertEqual(done.returncode, 75)
+        self.assertIn("another program has it", done.stderr)
+
+    def test_clients_that_come_and_go(self):
+        """More at once than there is room for, those that leave before the answer, and the end in the middle."""
+        [name] = [n for n in os.listdir(self.dir) if n.endswith(".sock")]
+
+        def client(line):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(60)
+            connection.connect(self.path(name))
+            connection.sendall(line)
+            return connection
+        ask = ("wire read %s %%d input 0 1\n" % self.port).encode()
+        codes = set()
+        for _ in range(5):
+            for unit in (1, 99):
+                client(ask % unit).close()
+        crowd = [client(ask % 98) for _ in range(7)]
+        for one in crowd:
+            with one, one.makefile() as answer:
+                lines = [json.loads(answer.readline())]
+                if "ok" not in lines[0]:
+                    lines.append(json.loads(answer.readline()))
+                codes.add(lines[-1].get("code", 0))
+        self.assertLessEqual(codes, {0, 75})
+        self.assertIn(75, codes)
+        wait_until(lambda: self.command("read", self.port, "input:0").returncode == 0, "there is room again")
+        last = client(ask % 97)
+        self.assertEqual(self.running.stop(), 0)
+        last.close()
 
 
 if __name__ == "__main__":
