@@ -417,8 +417,9 @@ class Borrow(Commands):
 
         def client(line):
             connection = socket.socket(socket.AF_UNIX)
+            self.addCleanup(connection.close)
+            connection.connect(self.path(name))  # waits while others are before it
             connection.settimeout(60)
-            connection.connect(self.path(name))
             connection.sendall(line)
             return connection
         ask = ("wire read %s %%d input 0 1\n" % self.port).encode()
