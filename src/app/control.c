@@ -65,6 +65,7 @@ struct control_request {
 
 static const struct control_request requests[] = {
 	{{"status"}, 0, control_status},
+	{{"wire", "line"}, 1, control_wire_line},
 	{{"wire", "read"}, 5, control_wire_read},
 	{{"buffer", "status"}, 0, control_buffer_status},
 	{{"buffer", "export"}, 1, control_buffer_export},

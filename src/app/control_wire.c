@@ -161,6 +161,31 @@ void control_wire_read(struct answer *answer, struct gateway *gateway, const cha
 				    : "no such place, or too many at once");
 }
 
+void control_wire_line(struct answer *answer, struct gateway *gateway, const char *const *arguments, size_t n)
+{
+	const struct plan_bus *bus = n == 1 ? bus_at(gateway_plan(gateway), arguments[0]) : NULL;
+	char *room = bus ? answer_room(answer, LINE_BYTES) : NULL;
+	char port[PORT_BYTES], line[LINE_TEXT_SIZE];
+	if (!bus) {
+		answer_fail(answer, n == 1 ? EX_NOINPUT : EX_USAGE,
+			n == 1 ? "no bus of this gateway is at that port" : "it is: wire line PORT");
+		return;
+	}
+	if (!room)
+		return;
+	snprintf(port, sizeof(port), "%s", bus->port);
+	line_text_print(&bus->line, line);
+	struct json json = json_into(room, LINE_BYTES);
+	json_object(&json, NULL);
+	json_text(&json, "port", port);
+	json_text(&json, "line", line);
+	json_object_end(&json);
+	int length = json_end(&json);
+	if (length > 0)
+		answer_line(answer, (size_t)length);
+	answer_end(answer);
+}
+
 uint64_t control_wire_next(void)
 {
 	uint64_t n;

@@ -1,9 +1,11 @@
 /*
  * The request that borrows a wire: a command asks a device on a port that the gateway holds.
  *
+ *     wire line PORT
  *     wire read PORT UNIT TABLE AT COUNT
  *
- * PORT is a serial port by any of its names, TABLE one of coil, discrete, input, holding.  One line before the last:
+ * The first only asks whether the gateway has the port, and tells "port" and "line" as below.  PORT is a serial port by
+ * any of its names, TABLE one of coil, discrete, input, holding.  One line before the last:
  *
  *     {"port":"/dev/ttyUSB0","line":"9600 8N1","bytes":"00FA"}       registers as on the wire, or bits, the first
  * lowest
@@ -23,6 +25,7 @@
 #include "app/answer.h"
 #include "app/gateway.h"
 
+void control_wire_line(struct answer *answer, struct gateway *gateway, const char *const *arguments, size_t n);
 void control_wire_read(struct answer *answer, struct gateway *gateway, const char *const *arguments, size_t n);
 
 /* Readable when an outcome has come; -1 when there can be none. */

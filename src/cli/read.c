@@ -4,6 +4,7 @@
 #include "cli/borrow.h"
 #include "cli/cells.h"
 #include "cli/cli.h"
+#include "model/line_text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,20 +80,33 @@ static int print_json(const struct read_command *command, const uint8_t *bytes)
 	return 0;
 }
 
+/* By the gateway that holds the port. */
+static int read_through(const struct read_command *command, struct borrow *borrow, struct line_answer *ret_answer)
+{
+	const struct cells *cells = &command->cells;
+	char settings[LINE_TEXT_SIZE];
+	line_text_print(&borrow->line, settings);
+	bool other = !line_text_same(&borrow->line, &cells->wire.bus.line);
+	fprintf(stderr, "busferry: the gateway has %s, and reads there%s%s\n", cells->wire.bus.name,
+		other ? " at " : "", other ? settings : "");
+	int rc = borrow_ask(borrow, (uint8_t)cells->unit, &cells->place);
+	borrow_close(borrow);
+	*ret_answer = (struct line_answer){.bytes = borrow->bytes, .n = borrow->n, .exception = borrow->exception};
+	return rc;
+}
+
 static int read_and_print(struct read_command *command)
 {
 	struct line *line = NULL;
 	struct line_answer answer = {0};
-	uint8_t borrowed[ERRAND_BYTES];
+	struct borrow borrow;
 	int rc = cells_open(&command->cells, &line), code;
 	bool opened = rc == 0;
 	if (opened)
 		rc = cells_ask(&command->cells, line, NULL, false, &answer);
-	if (rc == -EBUSY && !opened) {
-		int through = borrow_read(&command->cells, borrowed, &answer.n, &answer.exception);
-		opened = through != -ENOENT && through != -EBUSY;
-		rc = opened ? through : rc;
-		answer.bytes = borrowed;
+	if (rc == -EBUSY && !opened && borrow_open(command->cells.wire.bus.port, &borrow) == 0) {
+		rc = read_through(command, &borrow, &answer);
+		opened = rc != -EBUSY;
 	}
 	if (!opened)
 		code = wire_failed(&command->cells.wire.bus, rc);

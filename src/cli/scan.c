@@ -5,6 +5,7 @@
  * in the end.  Profiles are suggested by their probes and stand in those lines as comments: what a device is, its type
  * plate tells, not a number that happens to be plausible.
  */
+#include "cli/borrow.h"
 #include "cli/cli.h"
 #include "cli/scan.h"
 #include "field/registry.h"
@@ -208,6 +209,22 @@ static void tell_what_was_odd(const struct scan *scan)
 			scan->n_refused);
 }
 
+/* By the gateway that holds the port: at its settings only. */
+static int scan_through(struct scan_command *command, struct borrow_wire *borrowed)
+{
+	char line[LINE_TEXT_SIZE];
+	line_text_print(&borrowed->borrow.line, line);
+	fprintf(stderr,
+		"busferry: the gateway has %s: it asks, at %s only, and pauses between; its own polls come later "
+		"meanwhile\n",
+		command->wire.bus.name, line);
+	command->lines[0] = borrowed->borrow.line;
+	command->scan.n_lines = 1;
+	int rc = scan_run(&command->scan, &borrowed->wire);
+	borrow_close(&borrowed->borrow);
+	return rc;
+}
+
 static int scan_and_tell(struct scan_command *command, FILE *paste)
 {
 	struct scan_line line;
@@ -218,6 +235,10 @@ static int scan_and_tell(struct scan_command *command, FILE *paste)
 	fingerprints_load(&command->report.prints);
 	int rc = scan_run(&command->scan, &line.wire);
 	line.wire.close(&line.wire);
+	struct borrow_wire borrowed;
+	if (rc == -EBUSY && command->wire.bus.wire == WIRE_SERIAL &&
+		borrow_wire_open(command->wire.bus.port, &borrowed) == 0)
+		rc = scan_through(command, &borrowed);
 	clear_progress(command);
 	tell_what_was_odd(&command->scan);
 	if (paste)

@@ -405,6 +405,17 @@ class Borrow(Commands):
         wait_until(lambda: self.running_status()["devices"]["f/d"]["answers"] > before, "it polls on")
         self.assertEqual(self.running.stop(), 0)
 
+    def test_scan(self):
+        done = self.command("scan", self.port, "--addresses", "1-3", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("the gateway has %s: it asks, at 9600 8N1 only" % self.port, done.stderr)
+        [found] = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual((found["unit"], found["line"]), (1, "9600 8N1"))
+        done = self.command("scan", self.port, "--addresses", "2", "--lines", "19200 8E1")
+        self.assertEqual(done.returncode, 69)
+        self.assertIn("nothing answers", done.stderr)
+        self.assertEqual(self.running.stop(), 0)
+
     def test_of_no_gateway_that_can_be_asked(self):
         done = self.command("read", self.port, "input:0", env=dict(os.environ, RUNTIME_DIRECTORY=self.path("none"),
                                                                    XDG_RUNTIME_DIR=self.path("none")))
