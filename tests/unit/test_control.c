@@ -263,11 +263,11 @@ static void test_refused(void **state)
 	(void)state;
 	static const char *const lines[] = {"", "buffer", "buffer nonsense", "state", "BUFFER STATUS",
 		"buffer status x", "buffer export a b", "buffer drop a/#/b", "buffer drop a+", "buffer drop \"\"",
-		"wire", "wire line", "wire read", "wire read /dev/ttyUSB0 1 input 0", "wire read /dev/ttyUSB0 0 input 0 1",
-		"wire read /dev/ttyUSB0 1 inputs 0 1", "wire read /dev/ttyUSB0 1 input -1 1",
-		"wire read /dev/ttyUSB0 1 input 0 0", "wire read /dev/ttyUSB0 1 input 65536 1", "\"open",
-		"buffer status\x01", "\xff\xfe\xfd", "GET / HTTP/1.1\r",
-		"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18"};
+		"wire", "wire line", "wire read", "wire read /dev/ttyUSB0 1 input 0",
+		"wire read /dev/ttyUSB0 0 input 0 1", "wire read /dev/ttyUSB0 1 inputs 0 1",
+		"wire read /dev/ttyUSB0 1 input -1 1", "wire read /dev/ttyUSB0 1 input 0 0",
+		"wire read /dev/ttyUSB0 1 input 65536 1", "\"open", "buffer status\x01", "\xff\xfe\xfd",
+		"GET / HTTP/1.1\r", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18"};
 	int fd = client();
 	put("home/a/m", "1", 1);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
