@@ -11,6 +11,7 @@
 #include "cli/screen.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +22,13 @@
 #define BUS_REST       56 /* columns of a row beside its name */
 #define DEVICE_REST    58
 #define NAME_LEAST     12
+#define FIXED_ROWS     11 /* of a screen: the head, two titles, what is left out, the prompt */
+#define BUSES_LEAST    3
 
 struct status_command {
 	bool as_json, coloured;
 	unsigned columns; /* 0 = as many as it takes */
+	unsigned rows;    /* of the terminal */
 	int code;         /* 0 once it is told */
 };
 
@@ -74,7 +78,7 @@ static void print_head(const struct status_command *command, struct piece all)
 {
 	char line[3 * NAME_MAX_BYTES], gateway[NAME_MAX_BYTES], site[NAME_MAX_BYTES], version[NAME_MAX_BYTES];
 	char length[LOG_LENGTH_SIZE];
-	snprintf(line, sizeof(line), "%s of site %s, busferry %s, pid %lld, since %s", text(all, "gateway", gateway),
+	snprintf(line, sizeof(line), "%s of site %s, busferry %s, pid %lld, up %s", text(all, "gateway", gateway),
 		text(all, "site", site), text(all, "version", version), (long long)number(all, "pid"),
 		log_length(number(all, "uptime_s") * 1000000, length));
 	print_line(command, "gateway", line);
@@ -166,8 +170,10 @@ static void print_state(const struct status_command *command, const char *word, 
 	fputs(screen_end(colour, command->coloured), stdout);
 }
 
-static void print_bus(const struct status_command *command, const char *name, struct piece bus, unsigned columns)
+static void print_bus(
+	const struct status_command *command, const char *name, struct piece bus, unsigned columns, int64_t time_ms)
 {
+	(void)time_ms;
 	char port[NAME_MAX_BYTES], load[16], share[16] = "";
 	struct piece utilisation = part(bus, "utilisation");
 	bool open = yes(bus, "open");
@@ -182,21 +188,59 @@ static void print_bus(const struct status_command *command, const char *name, st
 	putchar('\n');
 }
 
-static void print_buses(const struct status_command *command, struct piece buses)
+/* A table of a group.  What is not well comes first when not all of it has room. */
+struct table {
+	struct piece group;
+	const char *title, *titles, *what;
+	unsigned rest;
+	void (*print)(const struct status_command *command, const char *name, struct piece row, unsigned columns,
+		int64_t time_ms);
+	bool (*is_well)(struct piece row);
+};
+
+static size_t count(struct piece group)
 {
 	struct json_value key, value;
-	unsigned columns = name_columns(command, buses, BUS_REST);
-	bool any = false;
-	for (size_t at = 0; json_each(buses.text, buses.n, &at, &key, &value); any = true) {
+	size_t n = 0;
+	for (size_t at = 0; json_each(group.text, group.n, &at, &key, &value);)
+		n++;
+	return n;
+}
+
+/* Of the rows those that are well, or not, or all; at most so many.  How many it was. */
+static size_t print_rows(const struct status_command *command, const struct table *table, unsigned columns,
+	int64_t time_ms, bool well, bool others, size_t most)
+{
+	struct json_value key, value;
+	size_t n = 0;
+	for (size_t at = 0; n < most && json_each(table->group.text, table->group.n, &at, &key, &value);) {
+		struct piece row = {value.text, value.n};
 		char name[NAME_MAX_BYTES];
-		if (!any) {
-			putchar('\n');
-			screen_cell(stdout, "bus", columns, SCREEN_LEFT);
-			puts("  port                state     load   requests   errors");
-		}
-		if (json_text_of(&key, name, sizeof(name)))
-			print_bus(command, name, (struct piece){value.text, value.n}, columns);
+		if (!(table->is_well(row) ? well : others) || !json_text_of(&key, name, sizeof(name)))
+			continue;
+		table->print(command, name, row, columns, time_ms);
+		n++;
 	}
+	return n;
+}
+
+static void print_table(const struct status_command *command, const struct table *table, int64_t time_ms, size_t most)
+{
+	size_t all = count(table->group);
+	unsigned columns = name_columns(command, table->group, table->rest);
+	if (all == 0)
+		return;
+	putchar('\n');
+	screen_cell(stdout, table->title, columns, SCREEN_LEFT);
+	puts(table->titles);
+	if (all <= most) {
+		print_rows(command, table, columns, time_ms, true, true, all);
+		return;
+	}
+	size_t bad = print_rows(command, table, columns, time_ms, false, true, most);
+	size_t n = bad + print_rows(command, table, columns, time_ms, true, false, most - bad);
+	printf("%zu more %s%s; busferry status | less shows all\n", all - n, table->what,
+		bad < most ? ", all well" : "");
 }
 
 static void print_device(
@@ -221,22 +265,36 @@ static void print_device(
 	putchar('\n');
 }
 
-static void print_devices(const struct status_command *command, struct piece devices, int64_t time_ms)
+static bool bus_is_well(struct piece bus)
 {
-	struct json_value key, value;
-	unsigned columns = name_columns(command, devices, DEVICE_REST);
-	bool any = false;
-	for (size_t at = 0; json_each(devices.text, devices.n, &at, &key, &value); any = true) {
-		char name[NAME_MAX_BYTES];
-		if (!any) {
-			putchar('\n');
-			screen_cell(stdout, "device", columns, SCREEN_LEFT);
-			puts("  state    last answer  median / p95   requests   errors");
-		}
-		if (json_text_of(&key, name, sizeof(name)))
-			print_device(command, name, (struct piece){value.text, value.n}, columns, time_ms);
+	return yes(bus, "open");
+}
+
+static bool device_is_well(struct piece device)
+{
+	char state[NAME_MAX_BYTES];
+	return strcmp(text(device, "state", state), "online") == 0;
+}
+
+static void print_tables(const struct status_command *command, struct piece all, int64_t time_ms)
+{
+	const struct table buses = {part(all, "buses"), "bus",
+		"  port                state     load   requests   errors", "buses", BUS_REST, print_bus, bus_is_well};
+	const struct table devices = {part(all, "devices"), "device",
+		"  state    last answer  median / p95   requests   errors", "devices", DEVICE_REST, print_device,
+		device_is_well};
+	size_t most_buses = SIZE_MAX, most_devices = SIZE_MAX;
+	if (command->columns) { /* one screen */
+		size_t room =
+			command->rows > FIXED_ROWS + 2 * BUSES_LEAST ? command->rows - FIXED_ROWS : 2 * BUSES_LEAST;
+		size_t n_buses = count(buses.group), n_devices = count(devices.group);
+		size_t left = n_devices < room - BUSES_LEAST ? room - n_devices : BUSES_LEAST;
+		most_buses = n_buses < left ? n_buses : left;
+		most_devices = room - most_buses;
 	}
-	if (!any)
+	print_table(command, &buses, time_ms, most_buses);
+	print_table(command, &devices, time_ms, most_devices);
+	if (count(devices.group) == 0)
 		puts("\nThe map has no devices: nothing to do.");
 }
 
@@ -252,8 +310,7 @@ static bool tell(void *user, const char *line, size_t n)
 	print_head(command, all);
 	print_broker(command, part(all, "broker"));
 	print_buffer(command, part(all, "buffer"), time_ms);
-	print_buses(command, part(all, "buses"));
-	print_devices(command, part(all, "devices"), time_ms);
+	print_tables(command, all, time_ms);
 	return true;
 }
 
@@ -292,12 +349,11 @@ int cli_status(int argc, char **argv)
 		return rc;
 	if (first < argc)
 		return cli_usage_error("status", "unexpected \"%s\"", argv[first]);
-	unsigned rows;
 	FILE *gateway = NULL;
 	rc = control_client_connect(map, &gateway);
 	if (rc < 0)
 		return no_gateway(map, rc);
-	screen_size(STDOUT_FILENO, &command.columns, &rows);
+	screen_size(STDOUT_FILENO, &command.columns, &command.rows);
 	command.coloured = cli_colour(STDOUT_FILENO);
 	const char *words[] = {"status"};
 	rc = control_client_ask(gateway, words, 1, tell, &command);

@@ -61,7 +61,7 @@ class Status(Commands):
         self.assertIsNone(status["devices"]["cellar/dead"]["answered"])
         self.assertLess(abs(status["time"] - status["devices"]["cellar/boiler"]["answered"]), 60000)
         human = self.command("status", "-c", self.conf).stdout
-        self.assertRegex(human, r"(?m)^gateway  g of site s, busferry \S+, pid \d+, since ")
+        self.assertRegex(human, r"(?m)^gateway  g of site s, busferry \S+, pid \d+, up ")
         self.assertRegex(human, r"(?m)^cellar/boiler +online .* ago ")
         self.assertRegex(human, r"(?m)^cellar/dead +offline +never +- ")
         self.assertNotIn("\x1b", human)
@@ -74,6 +74,23 @@ class Status(Commands):
         plain = self.terminal("status", "-c", self.conf, env={"NO_COLOR": "1"})
         self.assertEqual(plain.wait(), 0)
         self.assertNotIn("\x1b", plain.text())
+        self.assertEqual(gateway.stop(), 0)
+
+    def test_one_screen(self):
+        """Of many devices those in trouble are shown, and all of them in a pipe."""
+        self.stage()
+        floors = " ".join('d%d: { tcp: "127.0.0.1:%d"  metrics: { m: { input: 0 } } }' % (i, 1 + i) for i in range(60))
+        conf = self.write("many.conf", 'site: "s"\nbroker: "mqtt://127.0.0.1:1"\nfloors: { f: { %s } }\n' % floors)
+        gateway = self.gateway(conf)
+        wait_until(lambda: self.command("status", "-c", conf).returncode == 0, "it can be asked")
+        self.assertEqual(len(re.findall(r"(?m)^f/d", self.command("status", "-c", conf).stdout)), 60)
+        for rows in (24, 40, 5):
+            terminal = self.terminal("status", "-c", conf, rows=rows)
+            self.assertEqual(terminal.wait(), 0)
+            lines = terminal.text().splitlines()
+            self.assertLess(len(lines), max(rows, 18))
+            self.assertLessEqual(max(len(re.sub("\x1b[^m]*m", "", line)) for line in lines), 80)
+            self.assertRegex(terminal.text(), r"\d+ more devices.*; busferry status \| less shows all\n")
         self.assertEqual(gateway.stop(), 0)
 
     def test_without_a_gateway(self):

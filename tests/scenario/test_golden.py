@@ -257,7 +257,7 @@ class Golden(Scenario):
             told = json.loads(status.stdout) if status.returncode == 0 else None
             return told and told["buffer"]["waiting"] == 0 and told["broker"]["acknowledged"] >= 8
         wait_until(settled, "all is told")
-        rules = [(r"(?m)since .*$", "since LENGTH"), *NUMBERS, (r" +(LENGTH|never)", r" \1"), (r"LENGTH ago", "LENGTH")]
+        rules = [(r"(?m), up .*$", ", up LENGTH"), *NUMBERS, (r" +(LENGTH|never)", r" \1"), (r"LENGTH ago", "LENGTH")]
         self.golden("status", "status", "-c", self.conf, json_argv=["--json"], rules=rules)
         self.assertEqual(gateway.stop(), 0)
 
