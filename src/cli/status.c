@@ -67,11 +67,13 @@ static struct piece part(struct piece piece, const char *key)
 }
 
 /* A line that is cut where the terminal ends. */
-static void print_line(const struct status_command *command, const char *key, const char *line)
+static void print_line(
+	const struct status_command *command, const char *key, const char *line, enum screen_colour colour)
 {
-	printf("%-9s", key);
-	screen_cell(stdout, line, command->columns > 9 ? command->columns - 9 : 0, SCREEN_LEFT);
-	putchar('\n');
+	char shown[4 * NAME_MAX_BYTES];
+	screen_text(shown, sizeof(shown), line, strlen(line), command->columns > 9 ? command->columns - 9 : 0);
+	printf("%-9s%s%s%s\n", key, screen_begin(colour, command->coloured), shown,
+		screen_end(colour, command->coloured));
 }
 
 static void print_head(const struct status_command *command, struct piece all)
@@ -81,8 +83,8 @@ static void print_head(const struct status_command *command, struct piece all)
 	snprintf(line, sizeof(line), "%s of site %s, busferry %s, pid %lld, up %s", text(all, "gateway", gateway),
 		text(all, "site", site), text(all, "version", version), (long long)number(all, "pid"),
 		log_length(number(all, "uptime_s") * 1000000, length));
-	print_line(command, "gateway", line);
-	print_line(command, "map", text(all, "map", gateway));
+	print_line(command, "gateway", line, SCREEN_PLAIN);
+	print_line(command, "map", text(all, "map", gateway), SCREEN_PLAIN);
 }
 
 static void print_broker(const struct status_command *command, struct piece broker)
@@ -98,9 +100,7 @@ static void print_broker(const struct status_command *command, struct piece brok
 		n += snprintf(line + n, sizeof(line) - (size_t)n, ", %lld reconnects", (long long)reconnects);
 	if (refused)
 		snprintf(line + n, sizeof(line) - (size_t)n, ", %lld refused", (long long)refused);
-	fputs(screen_begin(connected ? SCREEN_PLAIN : SCREEN_BAD, command->coloured), stdout);
-	print_line(command, "broker", line);
-	fputs(screen_end(connected ? SCREEN_PLAIN : SCREEN_BAD, command->coloured), stdout);
+	print_line(command, "broker", line, connected ? SCREEN_PLAIN : SCREEN_BAD);
 }
 
 static void print_buffer(const struct status_command *command, struct piece buffer, int64_t time_ms)
@@ -128,7 +128,7 @@ static void print_buffer(const struct status_command *command, struct piece buff
 		if (count)
 			n += snprintf(line + n, sizeof(line) - (size_t)n, " %s %lld", causes[i], (long long)count);
 	}
-	print_line(command, "buffer", line);
+	print_line(command, "buffer", line, SCREEN_PLAIN);
 }
 
 /* The longest of the keys of a group, at least NAME_LEAST, at most what is left for it. */
