@@ -45,4 +45,4 @@ PACKAGES_BROKER="mosquitto mosquitto-clients"
 # services, of which the tests know nothing: theirs have ports and folders of their own.
 PACKAGES_ROWS="rabbitmq-server activemq libmqtt-client-java ejabberd"
 PACKAGES_TEST="ninja-build clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
-    python3-serial socat mbpoll"
+    python3-serial socat mbpoll man-db zsh fish"

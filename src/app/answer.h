@@ -20,6 +20,7 @@ struct answer {
 	enum outbox_view_kind kind;
 	char filter[MESSAGE_TOPIC_MAX + 1];
 	uint64_t after;
+	uint64_t ticket; /* of what is asked of a wire for it; 0 = nothing; see control_wire.h */
 	uint64_t n_waiting, n_in_flight, n_damaged; /* of all pulls so far */
 };
 

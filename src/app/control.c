@@ -14,6 +14,8 @@
 #include "app/answer.h"
 #include "app/control_buffer.h"
 #include "app/control_place.h"
+#include "app/control_status.h"
+#include "app/control_wire.h"
 #include "app/request.h"
 #include "base/log.h"
 
@@ -56,12 +58,15 @@ struct control {
 
 /* What can be asked. */
 struct control_request {
-	const char *words[2];
-	size_t n_max; /* arguments */
+	const char *words[2]; /* the second may be NULL */
+	size_t n_max;         /* arguments */
 	void (*begin)(struct answer *answer, struct gateway *gateway, const char *const *arguments, size_t n);
 };
 
 static const struct control_request requests[] = {
+	{{"status"}, 0, control_status},
+	{{"wire", "line"}, 1, control_wire_line},
+	{{"wire", "read"}, 5, control_wire_read},
 	{{"buffer", "status"}, 0, control_buffer_status},
 	{{"buffer", "export"}, 1, control_buffer_export},
 	{{"buffer", "count"}, 1, control_buffer_count},
@@ -102,13 +107,14 @@ static void dispatch(struct control *control, struct client *client, size_t n_li
 	struct answer *answer = &client->answer;
 	client->answering = true;
 	int n = request_words(client->in, n_line, words);
-	for (size_t i = 0; n >= 2 && i < sizeof(requests) / sizeof(requests[0]); i++) {
+	for (size_t i = 0; n >= 1 && i < sizeof(requests) / sizeof(requests[0]); i++) {
 		const struct control_request *request = &requests[i];
-		size_t n_arguments = (size_t)n - 2;
-		if (strcmp(words[0], request->words[0]) != 0 || strcmp(words[1], request->words[1]) != 0)
+		size_t n_words = request->words[1] ? 2 : 1, n_arguments = (size_t)n - n_words;
+		if ((size_t)n < n_words || strcmp(words[0], request->words[0]) != 0 ||
+			(n_words == 2 && strcmp(words[1], request->words[1]) != 0))
 			continue;
 		if (n_arguments <= request->n_max)
-			request->begin(answer, control->gateway, words + 2, n_arguments);
+			request->begin(answer, control->gateway, words + n_words, n_arguments);
 		else
 			answer_fail(answer, EX_USAGE, "too many words");
 		return;
@@ -240,6 +246,23 @@ static void take_answer(struct control *control, int64_t now_us)
 	client_go_on(control, client, now_us);
 }
 
+/* Outcomes of what was asked of wires. */
+static void take_outcomes(struct control *control, int64_t now_us)
+{
+	uint64_t ticket;
+	while ((ticket = control_wire_next()) != 0) {
+		struct client *client = NULL;
+		for (size_t i = 0; i < CLIENTS && !client; i++)
+			if (control->clients[i].fd >= 0 && control->clients[i].answer.ticket == ticket)
+				client = &control->clients[i];
+		control_wire_take(client ? &client->answer : NULL, ticket);
+		if (!client)
+			continue;
+		client->moved_at = now_us;
+		client_go_on(control, client, now_us);
+	}
+}
+
 static size_t n_free(const struct control *control)
 {
 	size_t n = 0;
@@ -339,6 +362,8 @@ int64_t control_step(struct control *control, int64_t now_us)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr == &control->listen_fd)
 			newcomers = true;
+		else if (events[i].data.ptr == &control->asker)
+			take_outcomes(control, now_us);
 		else if (!events[i].data.ptr)
 			take_answer(control, now_us);
 		else if (((struct client *)events[i].data.ptr)->fd >= 0)
@@ -370,7 +395,9 @@ struct control *control_open_fd(struct gateway *gateway, int listen_fd)
 		control->clients[i].fd = -1;
 	control->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event newcomers = {.events = EPOLLIN, .data.ptr = &control->listen_fd};
-	if (control->epoll_fd < 0 || epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, listen_fd, &newcomers) < 0 ||
+	struct epoll_event outcomes = {.events = EPOLLIN, .data.ptr = &control->asker};
+	if (control->epoll_fd < 0 || epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, control_wire_fd(), &outcomes) < 0 ||
+		epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, listen_fd, &newcomers) < 0 ||
 		epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, inquiry_fd(gateway_inquiry(gateway)), &answers) < 0) {
 		control_close(control);
 		return NULL;

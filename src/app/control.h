@@ -9,6 +9,8 @@
  *     {"ok":false,"error":"unknown request","code":64}       code: an exit code of sysexits
  *
  *     request                 lines before the last
+ *     status                  one, as stats_status_json writes it
+ *     wire line, wire read …  one, as in control_wire.h
  *     buffer status           one, as in buffer_text.h
  *     buffer export [FILTER]  one for each message that waits, in order, as in buffer_text.h
  *     buffer count [FILTER]   {"messages":3,"in_flight":1}: of those that match, what drop would take, and what not

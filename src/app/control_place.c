@@ -10,6 +10,7 @@
 #include "app/control_place.h"
 #include "base/hash.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -225,4 +226,41 @@ int control_place_connect(const char *map)
 			worst = fd;
 	}
 	return worst;
+}
+
+static bool is_socket_name(const char *name)
+{
+	size_t n = strlen(name);
+	return name[0] != '.' && n > 5 && strcmp(name + n - 5, ".sock") == 0;
+}
+
+static bool each_in(unsigned nth, bool (*ask)(void *user, int fd), void *user)
+{
+	struct sockaddr_un address;
+	struct stat st;
+	int folder = place_of(nth, ".", false, &address, &st);
+	DIR *dir = folder < 0 ? NULL : fdopendir(folder);
+	const struct dirent *entry;
+	bool taken = false;
+	if (folder >= 0 && !dir)
+		close(folder);
+	while (dir && !taken && (entry = readdir(dir))) {
+		int other = is_socket_name(entry->d_name) ? place_of(nth, entry->d_name, false, &address, &st) : -1;
+		if (other < 0)
+			continue;
+		close(other);
+		int fd = connect_to(&address);
+		taken = fd >= 0 && ask(user, fd);
+	}
+	if (dir)
+		closedir(dir);
+	return taken;
+}
+
+bool control_place_each(bool (*ask)(void *user, int fd), void *user)
+{
+	for (unsigned nth = 0; nth < FOLDERS; nth++)
+		if (each_in(nth, ask, user))
+			return true;
+	return false;
 }

@@ -14,6 +14,7 @@
 #ifndef APP_CONTROL_PLACE_H
 #define APP_CONTROL_PLACE_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -38,5 +39,11 @@ void control_place_clear(const struct control_place *place);
  * one for others to talk to, -ETIMEDOUT it takes nobody.
  */
 int control_place_connect(const char *map);
+
+/*
+ * Connects to one gateway after the other, whatever map it runs, of all that this user may talk to, and gives `ask` the
+ * descriptor, which is then its own, until it returns true.  Whether it did.
+ */
+bool control_place_each(bool (*ask)(void *user, int fd), void *user);
 
 #endif

@@ -318,6 +318,16 @@ int64_t gateway_started_at(const struct gateway *gateway)
 	return gateway->started_at;
 }
 
+int gateway_errand(struct gateway *gateway, const struct errand *errand)
+{
+	const struct generation *present = gateway->present;
+	if (errand->bus >= present->plan.n_buses || !present->homes[errand->bus].poller)
+		return -ENODEV;
+	struct errand there = *errand;
+	there.bus = (uint32_t)present->homes[errand->bus].bus;
+	return poller_errand(present->homes[errand->bus].poller, &there);
+}
+
 void gateway_put_stats(struct gateway *gateway, const char *json, size_t n)
 {
 	announce_stats(gateway->upstream->announce, json, n);

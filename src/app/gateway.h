@@ -83,6 +83,10 @@ int64_t gateway_started_at(const struct gateway *gateway);               /* mono
 /* Keeps what was learnt of devices for the next run, if there is something new. */
 void gateway_remember(struct gateway *gateway);
 
+/* Asks something of a wire that is no device's of the map, as poller_errand; bus is that of gateway_plan.  -ENODEV:
+ * there is none, or it restarts just now. */
+int gateway_errand(struct gateway *gateway, const struct errand *errand);
+
 /* Puts a text on site/gateway/ID/stats. */
 void gateway_put_stats(struct gateway *gateway, const char *json, size_t n);
 

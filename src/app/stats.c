@@ -3,14 +3,19 @@
  */
 #include "app/stats.h"
 #include "base/json.h"
+#include "model/line_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define STATS_BASE_BYTES   2048
-#define STATS_BUS_BYTES    512
-#define STATS_DEVICE_BYTES 512
+#define STATS_BASE_BYTES    2048
+#define STATS_BUS_BYTES     512
+#define STATS_DEVICE_BYTES  512
+#define STATUS_WHERE        300 /* a host of 253 characters and a port */
+#define STATUS_BUS_BYTES    (6 * STATUS_WHERE + 128)
+#define STATUS_DEVICE_BYTES 128
 
 #define get(counter) ((int64_t)atomic_load_explicit(&(counter), memory_order_relaxed))
 
@@ -43,7 +48,24 @@ void stats_line(struct gateway *gateway, char *text, size_t size)
 		status.broker_url ? status.broker_url : "a broker", (unsigned long long)counts.waiting);
 }
 
-static void wire_json(struct json *json, const struct wire *wire, int64_t up_us)
+static void told_of_bus(struct json *json, const struct plan_bus *bus)
+{
+	static const char *const words[] = {
+		[WIRE_SERIAL] = "serial", [WIRE_SERIAL_TCP] = "serial over tcp", [WIRE_TCP] = "tcp"};
+	char where[STATUS_WHERE], line[LINE_TEXT_SIZE];
+	if (bus->wire == WIRE_SERIAL)
+		json_text(json, "port", bus->port);
+	else if (snprintf(where, sizeof(where), "%s:%u", bus->host, bus->tcp_port) > 0)
+		json_text(json, "port", where);
+	json_text(json, "wire", words[bus->wire]);
+	if (bus->wire != WIRE_TCP) {
+		line_text_print(&bus->line, line);
+		json_text(json, "line", line);
+	}
+	json_int(json, "devices", bus->n_devices);
+}
+
+static void wire_json(struct json *json, const struct wire *wire, int64_t up_us, bool whole)
 {
 	const struct bus_counts *counts = wire_counts(wire);
 	const struct caution_counts *caution = wire_caution(wire);
@@ -52,6 +74,8 @@ static void wire_json(struct json *json, const struct wire *wire, int64_t up_us)
 		.kind = BF_FLOAT64, .f64 = up_us > 0 ? (double)get(counts->busy_us) / (double)up_us : 0.0};
 	int n = bf_value_print(&utilisation, 3, share);
 	json_object(json, wire->told->name);
+	if (whole)
+		told_of_bus(json, wire->told);
 	json_bool(json, "open", get(counts->open));
 	json_int(json, "requests", get(counts->requests));
 	json_int(json, "answers", get(counts->answers));
@@ -74,10 +98,30 @@ static void wire_json(struct json *json, const struct wire *wire, int64_t up_us)
 	json_object_end(json);
 }
 
-static void device_json(struct json *json, const struct plan_device *device, const struct device_counts *counts)
+static void told_of_device(struct json *json, const struct plan_bus *bus, const struct plan_device *device,
+	const struct device_counts *counts)
+{
+	int64_t answered_at = get(counts->answered_at);
+	json_text(json, "bus", bus->name);
+	if (device->address || bus->wire == WIRE_TCP)
+		json_int(json, "address", device->address);
+	else
+		json_null(json, "address");
+	json_int(json, "metrics", device->n_metrics);
+	if (answered_at)
+		json_int(json, "answered",
+			clock_system.wall_ms(&clock_system) - (clock_now(&clock_system) - answered_at) / 1000);
+	else
+		json_null(json, "answered");
+}
+
+static void device_json(struct json *json, const struct plan_bus *bus, const struct plan_device *device,
+	const struct device_counts *counts, bool whole)
 {
 	json_object(json, device->path);
 	json_text(json, "state", state_word(counts));
+	if (whole)
+		told_of_device(json, bus, device, counts);
 	json_int(json, "requests", get(counts->requests));
 	json_int(json, "answers", get(counts->answers));
 	json_int(json, "timeouts", get(counts->timeouts));
@@ -148,12 +192,32 @@ size_t stats_size(struct gateway *gateway)
 	return size;
 }
 
-int stats_json(struct gateway *gateway, char *text, size_t size)
+size_t stats_status_size(struct gateway *gateway)
+{
+	const struct plan *plan = gateway_plan(gateway);
+	size_t size = stats_size(gateway) + 6 * (strlen(plan->file) + strlen(plan->site) + strlen(plan->gateway_id));
+	for (size_t i = 0; i < plan->n_buses; i++)
+		size += STATUS_BUS_BYTES + 6 * strlen(plan->buses[i].port ? plan->buses[i].port : "");
+	for (size_t i = 0; i < plan->n_devices; i++)
+		size += STATUS_DEVICE_BYTES + 6 * strlen(plan->buses[plan->devices[i].bus].name);
+	return size;
+}
+
+static int write_all(struct gateway *gateway, bool whole, char *text, size_t size)
 {
 	struct json json = json_into(text, size);
+	const struct plan *plan = gateway_plan(gateway);
 	int64_t now_us = clock_now(&clock_system), up_us = now_us - gateway_started_at(gateway);
 	json_object(&json, NULL);
 	int64_t time_ms = clock_system.wall_ms(&clock_system);
+	if (whole) {
+		json_text(&json, "version", BUSFERRY_VERSION);
+		json_int(&json, "pid", getpid());
+		json_text(&json, "map", plan->file);
+		json_text(&json, "site", plan->site);
+		json_text(&json, "gateway", plan->gateway_id);
+		json_int(&json, "started", time_ms - up_us / 1000);
+	}
 	json_int(&json, "time", time_ms);
 	if (!clock_plausible(time_ms))
 		json_text(&json, "clock", "unset");
@@ -164,7 +228,8 @@ int stats_json(struct gateway *gateway, char *text, size_t size)
 		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
 		for (size_t b = 0; b < n; b++)
 			if (wire_stays(&wires[b]))
-				wire_json(&json, &wires[b], now_us - poller_started_at(gateway_poller(gateway, p)));
+				wire_json(&json, &wires[b], now_us - poller_started_at(gateway_poller(gateway, p)),
+					whole);
 	}
 	json_object_end(&json);
 	json_object(&json, "devices");
@@ -173,7 +238,8 @@ int stats_json(struct gateway *gateway, char *text, size_t size)
 		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
 		for (size_t b = 0; b < n; b++)
 			for (uint32_t d = 0; wire_stays(&wires[b]) && d < wires[b].told->n_devices; d++)
-				device_json(&json, wire_device(&wires[b], d), wire_device_counts(&wires[b], d));
+				device_json(&json, wires[b].told, wire_device(&wires[b], d),
+					wire_device_counts(&wires[b], d), whole);
 	}
 	json_object_end(&json);
 	if (gateway_publisher(gateway)) {
@@ -182,4 +248,14 @@ int stats_json(struct gateway *gateway, char *text, size_t size)
 	}
 	json_object_end(&json);
 	return json_end(&json);
+}
+
+int stats_json(struct gateway *gateway, char *text, size_t size)
+{
+	return write_all(gateway, false, text, size);
+}
+
+int stats_status_json(struct gateway *gateway, char *text, size_t size)
+{
+	return write_all(gateway, true, text, size);
 }

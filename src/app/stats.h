@@ -12,6 +12,13 @@ void stats_line(struct gateway *gateway, char *text, size_t size);
 /* Bytes that stats_json may need. */
 size_t stats_size(struct gateway *gateway);
 
+/*
+ * The same with what else `busferry status` tells, which is not for the broker: version, pid, map, site, gateway,
+ * started; of each bus its wire and number of devices, of each device its bus, address and the time of its last answer.
+ */
+size_t stats_status_size(struct gateway *gateway);
+int stats_status_json(struct gateway *gateway, char *text, size_t size);
+
 /* Returns the length, or -ENOSPC. */
 int stats_json(struct gateway *gateway, char *text, size_t size);
 

@@ -78,26 +78,39 @@ static bool skip_value(struct scan *scan, struct json_value *value)
 	return whole;
 }
 
+/* One member, behind the brace or comma before it. */
+static bool member(struct scan *scan, struct json_value *key, struct json_value *value)
+{
+	blanks(scan);
+	key->text = scan->at;
+	if (!skip_text(scan))
+		return false;
+	key->n = (size_t)(scan->at - key->text);
+	return take(scan, ':') && skip_value(scan, value);
+}
+
+bool json_each(const char *text, size_t n, size_t *at, struct json_value *ret_key, struct json_value *ret_value)
+{
+	struct scan scan = {text + *at, text + n};
+	struct json_value key, value;
+	if (!take(&scan, *at ? ',' : '{') || !member(&scan, &key, &value))
+		return false;
+	*at = (size_t)(scan.at - text);
+	*ret_key = key;
+	*ret_value = value;
+	return true;
+}
+
 bool json_find(const char *text, size_t n, const char *key, struct json_value *ret_value)
 {
-	struct scan scan = {text, text + n};
-	size_t key_n = strlen(key);
-	if (!take(&scan, '{'))
-		return false;
-	do {
-		struct json_value name, value;
-		blanks(&scan);
-		name.text = scan.at;
-		if (!skip_text(&scan))
-			return false;
-		name.n = (size_t)(scan.at - name.text);
-		if (!take(&scan, ':') || !skip_value(&scan, &value))
-			return false;
+	struct json_value name, value;
+	size_t key_n = strlen(key), at = 0;
+	while (json_each(text, n, &at, &name, &value)) {
 		if (name.n == key_n + 2 && memcmp(name.text + 1, key, key_n) == 0) {
 			*ret_value = value;
 			return true;
 		}
-	} while (take(&scan, ','));
+	}
 	return false;
 }
 
@@ -174,14 +187,13 @@ static size_t unescape(const char **at, const char *end, char to[static 3])
 	return n;
 }
 
-bool json_find_text(const char *text, size_t n, const char *key, char *to, size_t size)
+bool json_text_of(const struct json_value *value, char *to, size_t size)
 {
-	struct json_value value;
-	if (!json_find(text, n, key, &value) || value.text[0] != '"')
-		return false;
-	const char *end = value.text + value.n;
+	const char *end = value->text + value->n;
 	size_t used = 0;
-	for (const char *at = value.text + 1; at < end - 1;) {
+	if (value->n < 2 || value->text[0] != '"')
+		return false;
+	for (const char *at = value->text + 1; at < end - 1;) {
 		char character[3] = {*at};
 		size_t length = 1;
 		if (*at == '\\') {
@@ -199,4 +211,10 @@ bool json_find_text(const char *text, size_t n, const char *key, char *to, size_
 		return false;
 	to[used] = '\0';
 	return true;
+}
+
+bool json_find_text(const char *text, size_t n, const char *key, char *to, size_t size)
+{
+	struct json_value value;
+	return json_find(text, n, key, &value) && json_text_of(&value, to, size);
 }

@@ -215,12 +215,7 @@ static int run(struct buffer_command *command, int (*action)(struct buffer_comma
 int cli_buffer(int argc, char **argv)
 {
 	struct buffer_command command = {.file = CLI_DEFAULT_MAP};
-	const struct cli_option options[] = {{.letter = 'c',
-						     .name = "config",
-						     .argument = "FILE",
-						     .kind = CLI_TEXT,
-						     .into = &command.file,
-						     .help = "the map (" CLI_DEFAULT_MAP ")"},
+	const struct cli_option options[] = {CLI_OPTION_MAP(&command.file),
 		{.letter = 't',
 			.name = "topic",
 			.argument = "FILTER",

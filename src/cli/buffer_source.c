@@ -7,23 +7,17 @@
 #include "cli/buffer_source.h"
 #include "app/buffer_text.h"
 #include "app/control_buffer.h"
-#include "app/control_place.h"
-#include "app/request.h"
-#include "base/json_find.h"
+#include "cli/control_client.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #define TRIES        20
 #define TRY_AGAIN_MS 100
-#define PATIENCE_S   60 /* a sync of a slow card may keep the gateway from looking */
 
 struct buffer_source {
 	const struct plan *plan;
@@ -66,20 +60,13 @@ static int open_failed(const char *path, int error, int no_gateway)
 /* Connects to the gateway.  -1 done; 0 there is none, *ret_no_gateway says why; or the exit code. */
 static int open_gateway(struct buffer_source *source, int *ret_no_gateway)
 {
-	struct timeval patience = {.tv_sec = PATIENCE_S};
-	int fd = control_place_connect(source->plan->file);
-	if (fd == -ETIMEDOUT)
-		return told(EX_UNAVAILABLE, NULL, "the gateway does not answer on its control socket");
-	if (fd < 0) {
-		*ret_no_gateway = fd;
-		return 0;
-	}
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	source->gateway = fdopen(fd, "r+");
-	if (source->gateway)
+	int rc = control_client_connect(source->plan->file, &source->gateway);
+	if (rc == 0)
 		return -1;
-	close(fd);
-	return told(EX_OSERR, NULL, strerror(errno));
+	if (rc == -ETIMEDOUT)
+		return told(EX_UNAVAILABLE, NULL, "the gateway does not answer on its control socket");
+	*ret_no_gateway = rc;
+	return 0;
 }
 
 /* -1 with the gateway or the file open, or the exit code.  A gateway that starts has the file before its socket. */
@@ -136,68 +123,6 @@ bool buffer_source_runs(const struct buffer_source *source)
 	return source->gateway != NULL;
 }
 
-/* The last line of an answer. */
-static int verdict(const char *line, size_t n)
-{
-	bool ok = false;
-	int64_t code = EX_SOFTWARE;
-	char error[256] = "the gateway's answer can't be read";
-	json_find_bool(line, n, "ok", &ok);
-	if (ok)
-		return 0;
-	json_find_int(line, n, "code", &code);
-	json_find_text(line, n, "error", error, sizeof(error));
-	return told(code >= EX__BASE && code <= EX__MAX ? (int)code : EX_SOFTWARE, NULL, error);
-}
-
-static bool is_last(const char *line)
-{
-	return strncmp(line, "{\"ok\":", 6) == 0;
-}
-
-/* Reads the answer of a gateway. */
-static int hear(struct buffer_source *source, bool (*take)(void *user, const char *line, size_t n), void *user)
-{
-	char *line = NULL;
-	size_t size = 0;
-	int code = -1;
-	while (code < 0) {
-		errno = 0;
-		ssize_t n = getline(&line, &size, source->gateway);
-		if (n <= 0 || line[n - 1] != '\n') {
-			code = errno == EAGAIN
-				       ? told(EX_UNAVAILABLE, NULL, "the gateway does not answer on its control socket")
-				       : told(EX_TEMPFAIL, NULL,
-						 "the gateway has closed the connection before the end");
-			continue;
-		}
-		line[--n] = '\0';
-		if (is_last(line))
-			code = verdict(line, (size_t)n);
-		else if (!take(user, line, (size_t)n))
-			code = 0;
-	}
-	free(line);
-	return code;
-}
-
-static int ask_gateway(struct buffer_source *source, const char *what, const char *filter,
-	bool (*take)(void *user, const char *line, size_t n), void *user)
-{
-	char line[REQUEST_LINE_MAX];
-	const char *words[] = {"buffer", what, filter};
-	int n = request_line(words, filter ? 3 : 2, line, sizeof(line));
-	if (n < 0)
-		return told(EX_USAGE, NULL, "the topic filter is too long");
-	for (int sent = 0; sent < n;) {
-		ssize_t some = send(fileno(source->gateway), line + sent, (size_t)(n - sent), MSG_NOSIGNAL);
-		if (some < 0)
-			return told(EX_TEMPFAIL, NULL, "the gateway has closed the connection");
-		sent += (int)some;
-	}
-	return hear(source, take, user);
-}
-
 /* Puts the status of the file into the answer. */
 static int file_status(struct buffer_source *source)
 {
@@ -234,8 +159,8 @@ static bool give(struct answer *answer, int *code, bool (*take)(void *user, cons
 		size_t n = (size_t)(end - line);
 		*end = '\0';
 		answer->at += n + 1;
-		if (is_last(line)) {
-			*code = verdict(line, n);
+		if (control_client_is_last(line)) {
+			*code = control_client_verdict(line, n);
 			return false;
 		}
 		if (!take(user, line, n)) {
@@ -278,6 +203,7 @@ static int ask_file(struct buffer_source *source, const char *what, const char *
 int buffer_source_ask(struct buffer_source *source, const char *what, const char *filter,
 	bool (*take)(void *user, const char *line, size_t n), void *user)
 {
-	return source->gateway ? ask_gateway(source, what, filter, take, user)
+	const char *words[] = {"buffer", what, filter};
+	return source->gateway ? control_client_ask(source->gateway, words, filter ? 3 : 2, take, user)
 			       : ask_file(source, what, filter, take, user);
 }

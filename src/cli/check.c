@@ -16,12 +16,7 @@ int cli_check(int argc, char **argv)
 	const char *file = CLI_DEFAULT_MAP;
 	const char *explain = NULL;
 	bool topics = false, as_json = false;
-	const struct cli_option options[] = {{.letter = 'c',
-						     .name = "config",
-						     .argument = "FILE",
-						     .kind = CLI_TEXT,
-						     .into = &file,
-						     .help = "the map (" CLI_DEFAULT_MAP ")"},
+	const struct cli_option options[] = {CLI_OPTION_MAP(&file),
 		{.name = "topics",
 			.kind = CLI_FLAG,
 			.into = &topics,
@@ -30,6 +25,7 @@ int cli_check(int argc, char **argv)
 			.argument = "KEY",
 			.kind = CLI_TEXT,
 			.into = &explain,
+			.source = CLI_KEYS,
 			.help = "what a key of the map is: every, metric.scale, broker.inflight"},
 		{.name = "json", .kind = CLI_FLAG, .into = &as_json, .help = "one JSON object"}, {0}};
 	int first;

@@ -19,6 +19,29 @@
 #define OPTIONS_MAX  24
 #define COMMANDS_MAX 32
 
+/* While cli_reveal asks for the options of a command. */
+static struct {
+	void (*take)(void *user, const struct cli_option *options);
+	void *user;
+} revealing;
+
+const struct cli_operand cli_operands[] = {
+	{"scan", 1, NULL, CLI_PORTS, NULL},
+	{"read", 1, NULL, CLI_PORTS, NULL},
+	{"read", 2, NULL, CLI_ANYTHING, "input: holding: coil: discrete:"},
+	{"write", 1, NULL, CLI_PORTS, NULL},
+	{"write", 2, NULL, CLI_ANYTHING, "holding: coil:"},
+	{"write", 3, NULL, CLI_ANYTHING, "on off"},
+	{"listen", 1, NULL, CLI_PORTS, NULL},
+	{"listen", 1, NULL, CLI_FILES, NULL},
+	{"buffer", 1, NULL, CLI_ANYTHING, "status export drop"},
+	{"profiles", 1, NULL, CLI_ANYTHING, "list show check new"},
+	{"profiles", 2, "show", CLI_PROFILES, NULL},
+	{"profiles", 2, "check", CLI_FILES, NULL},
+	{"completion", 1, NULL, CLI_ANYTHING, "bash zsh fish"},
+	{0},
+};
+
 const struct cli_command cli_commands[] = {
 	{"run", "[-c FILE] [--once] [--stdout]", "the gateway, in the foreground",
 		"Polls the devices of the map and publishes their readings until SIGTERM or SIGINT.\n"
@@ -26,6 +49,10 @@ const struct cli_command cli_commands[] = {
 		cli_run},
 	{"check", "[-c FILE] [--topics] [--explain KEY] [--json]", "reads the map and prints the plan",
 		"Every fault of the map is told with its place. Exit code 78 when there is one.", cli_check},
+	{"init", "[-c FILE] [--site NAME] [--broker URL] [--scan PORT]", "writes a first map, with comments",
+		"Never over another file: exit code 73. With --scan what is found on a port or a host stands in it.\n\n"
+		"  busferry init -c plant.conf --site home --scan /dev/ttyUSB0",
+		cli_init},
 	{"ports", "[--json]", "the serial ports of this machine, who has them, and what helps", NULL, cli_ports},
 	{"scan", "PORT [OPTIONS]", "finds the devices on a wire, and says what they may be",
 		"PORT is a serial port, tcp://HOST[:PORT] of Modbus TCP, or, with --rtu, tcp://HOST:PORT of a serial\n"
@@ -65,6 +92,18 @@ const struct cli_command cli_commands[] = {
 		"  busferry listen /dev/ttyUSB0 --line \"9600 8N1\" --seconds 30 --record sensor.rec\n"
 		"  busferry listen sensor.rec",
 		cli_listen},
+	{"watch", "[FILTER] [-c FILE] [--seconds N] [--json]", "what arrives at the broker, as it arrives",
+		"On a terminal a table of all topics that match the MQTT filter (all of the site), with the value, its "
+		"age "
+		"and\n"
+		"how it went; else a line a message. It is a client of its own: what it shows is what others get. "
+		"Ctrl-C "
+		"ends it.\n\n"
+		"  busferry watch\n"
+		"  busferry watch 'home/cellar/#' --json --seconds 60",
+		cli_watch},
+	{"status", "[-c FILE] [--json]", "how the running gateway is: broker, buffer, buses, devices",
+		"Asks the gateway that runs the map over its control socket. Exit code 69 when none runs.", cli_status},
 	{"simulate", "[-c FILE] [OPTIONS]", "plays the devices of a map, for trying it without hardware",
 		"Serial buses become ptys, TCP hosts listen on the loopback. Faults, and how often they come by "
 		"default:\n\n"
@@ -101,6 +140,24 @@ const struct cli_command cli_commands[] = {
 		"  busferry profiles new acme-t1 --transport frame > acme-t1.conf",
 		cli_profiles},
 	{"drivers", "[--json]", "the drivers and their keys", NULL, cli_drivers},
+	{"report", "[-c FILE] [-o FILE | --stdout] [--full] [--lines N]",
+		"what somebody who helps wants to know, in one file",
+		"A text with the version, the machine, the map, what check, ports, status and buffer say, the unit and "
+		"the "
+		"last\n"
+		"lines of its log. Passwords never stand in it, comments of the map neither; user names and client ids "
+		"only with\n"
+		"--full. Read it before you send it: it names hosts, topics and devices.",
+		cli_report},
+	{"completion", "bash | zsh | fish", "what a shell needs to complete these commands",
+		"Prints a script. Packages install it; else, for the shell that runs and for the next ones:\n\n"
+		"  source <(busferry completion bash)\n"
+		"  busferry completion bash > ~/.local/share/bash-completion/completions/busferry\n"
+		"  busferry completion zsh > ~/.zfunc/_busferry         (a folder of your fpath)\n"
+		"  busferry completion fish > ~/.config/fish/completions/busferry.fish\n\n"
+		"The scripts ask for what changes: completion ports, profiles, drivers or keys prints one a line.",
+		cli_completion},
+	{"manual", "[PAGE]", NULL, NULL, cli_manual}, /* hidden */
 	{0},
 };
 
@@ -146,7 +203,8 @@ static void print_overview(FILE *to)
 	      "Usage: busferry COMMAND [OPTIONS]\n\nCommands:\n",
 		to);
 	for (const struct cli_command *command = cli_commands; command->name; command++)
-		fprintf(to, "  %-10s %s\n", command->name, command->summary);
+		if (command->summary)
+			fprintf(to, "  %-10s %s\n", command->name, command->summary);
 	fputs("\nbusferry COMMAND --help tells more. The map is " CLI_DEFAULT_MAP " unless -c FILE says otherwise.\n",
 		to);
 }
@@ -171,7 +229,8 @@ static int print_help(const char *name, const struct cli_option *options)
 	const struct cli_command *command = find_command(name);
 	if (!command)
 		return EX_SOFTWARE;
-	printf("busferry %s - %s\n\nUsage: busferry %s %s\n", name, command->summary, name, command->usage);
+	printf("busferry %s%s%s\n\nUsage: busferry %s %s\n", name, command->summary ? " - " : "",
+		command->summary ? command->summary : "", name, command->usage);
 	if (command->more)
 		printf("\n%s\n", command->more);
 	print_options(options);
@@ -210,11 +269,24 @@ static int take(const char *command, const struct cli_option *option, const char
 	return -1;
 }
 
+void cli_reveal(const struct cli_command *command, void (*to)(void *user, const struct cli_option *options), void *user)
+{
+	char name[] = "reveal", *argv[] = {name, NULL};
+	revealing.take = to;
+	revealing.user = user;
+	command->run(1, argv);
+	revealing.take = NULL;
+}
+
 int cli_parse(const char *command, int argc, char **argv, const struct cli_option *options, int *ret_first)
 {
 	struct option names[OPTIONS_MAX + 2] = {0};
 	char letters[2 * OPTIONS_MAX + 3] = ":h";
 	size_t n = 0, at = 2;
+	if (revealing.take) {
+		revealing.take(revealing.user, options);
+		return 0;
+	}
 	for (; n < OPTIONS_MAX && options[n].name; n++) {
 		bool takes = options[n].kind != CLI_FLAG;
 		names[n] =
@@ -274,8 +346,10 @@ int cli_main(int argc, char **argv)
 		return code;
 	}
 	const char *known[COMMANDS_MAX] = {0};
-	for (size_t i = 0; cli_commands[i].name && i + 1 < COMMANDS_MAX; i++)
-		known[i] = cli_commands[i].name;
+	size_t n_known = 0;
+	for (size_t i = 0; cli_commands[i].name && n_known + 1 < COMMANDS_MAX; i++)
+		if (cli_commands[i].summary)
+			known[n_known++] = cli_commands[i].name;
 	const char *meant = faults_did_you_mean(name, known);
 	return cli_usage_error(NULL, "unknown command \"%s\"%s%s%s", name, meant ? " (did you mean \"" : "",
 		meant ? meant : "", meant ? "\"?)" : "");

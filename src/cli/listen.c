@@ -199,6 +199,7 @@ int cli_listen(int argc, char **argv)
 			.argument = "ID",
 			.kind = CLI_TEXT,
 			.into = &command.profile,
+			.source = CLI_PROFILES,
 			.help = "this profile only, and its requests are sent"},
 		{.name = "ask",
 			.kind = CLI_FLAG,
@@ -213,6 +214,7 @@ int cli_listen(int argc, char **argv)
 			.argument = "FILE",
 			.kind = CLI_TEXT,
 			.into = &command.record,
+			.source = CLI_FILES,
 			.help = "write down what came and was sent, as a text"},
 		{.name = "json", .kind = CLI_FLAG, .into = &command.as_json, .help = "one JSON object a line"}, {0}};
 	int first;

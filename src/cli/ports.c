@@ -3,7 +3,7 @@
  *
  * BUSFERRY_ROOT in the environment names a folder with sys, dev and proc that are looked at instead (for tests).
  */
-#include "field/ports.h"
+#include "cli/ports_roots.h"
 #include "base/json.h"
 #include "cli/cli.h"
 
@@ -133,6 +133,19 @@ static int print_json(const struct ports *ports)
 	return rc;
 }
 
+const struct ports_roots *ports_roots(void)
+{
+	static char sys[PATH_MAX], dev[PATH_MAX], proc[PATH_MAX];
+	static const struct ports_roots elsewhere = {sys, dev, proc};
+	const char *root = getenv("BUSFERRY_ROOT");
+	if (!root || !*root)
+		return &ports_here;
+	snprintf(sys, sizeof(sys), "%s/sys", root);
+	snprintf(dev, sizeof(dev), "%s/dev", root);
+	snprintf(proc, sizeof(proc), "%s/proc", root);
+	return &elsewhere;
+}
+
 int cli_ports(int argc, char **argv)
 {
 	bool as_json = false;
@@ -144,17 +157,8 @@ int cli_ports(int argc, char **argv)
 		return rc;
 	if (first < argc)
 		return cli_usage_error("ports", "unexpected \"%s\"", argv[first]);
-	struct ports_roots roots = ports_here;
-	char sys[PATH_MAX], dev[PATH_MAX], proc[PATH_MAX];
-	const char *root = getenv("BUSFERRY_ROOT");
-	if (root && *root) {
-		snprintf(sys, sizeof(sys), "%s/sys", root);
-		snprintf(dev, sizeof(dev), "%s/dev", root);
-		snprintf(proc, sizeof(proc), "%s/proc", root);
-		roots = (struct ports_roots){sys, dev, proc};
-	}
 	struct ports ports;
-	if (ports_find(&roots, &ports) < 0)
+	if (ports_find(ports_roots(), &ports) < 0)
 		return EX_OSERR;
 	rc = 0;
 	if (as_json)

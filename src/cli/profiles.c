@@ -171,6 +171,7 @@ int cli_profiles(int argc, char **argv)
 						     .argument = "DRIVER",
 						     .kind = CLI_TEXT,
 						     .into = &transport,
+						     .source = CLI_DRIVERS,
 						     .help = "of new: which driver the device needs (modbus)"},
 		{.name = "json", .kind = CLI_FLAG, .into = &as_json, .help = "one JSON object"}, {0}};
 	int first;

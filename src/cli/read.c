@@ -1,9 +1,12 @@
 /*
  * `busferry read`: one-off reads without a map, with every byte order side by side on request.
  */
+#include "cli/borrow.h"
 #include "cli/cells.h"
 #include "cli/cli.h"
+#include "model/line_text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -77,14 +80,34 @@ static int print_json(const struct read_command *command, const uint8_t *bytes)
 	return 0;
 }
 
+/* By the gateway that holds the port. */
+static int read_through(const struct read_command *command, struct borrow *borrow, struct line_answer *ret_answer)
+{
+	const struct cells *cells = &command->cells;
+	char settings[LINE_TEXT_SIZE];
+	line_text_print(&borrow->line, settings);
+	bool other = !line_text_same(&borrow->line, &cells->wire.bus.line);
+	fprintf(stderr, "busferry: the gateway has %s, and reads there%s%s\n", cells->wire.bus.name,
+		other ? " at " : "", other ? settings : "");
+	int rc = borrow_ask(borrow, (uint8_t)cells->unit, &cells->place);
+	borrow_close(borrow);
+	*ret_answer = (struct line_answer){.bytes = borrow->bytes, .n = borrow->n, .exception = borrow->exception};
+	return rc;
+}
+
 static int read_and_print(struct read_command *command)
 {
 	struct line *line = NULL;
 	struct line_answer answer = {0};
+	struct borrow borrow;
 	int rc = cells_open(&command->cells, &line), code;
 	bool opened = rc == 0;
 	if (opened)
 		rc = cells_ask(&command->cells, line, NULL, false, &answer);
+	if (rc == -EBUSY && !opened && borrow_open(command->cells.wire.bus.port, &borrow) == 0) {
+		rc = read_through(command, &borrow, &answer);
+		opened = rc != -EBUSY;
+	}
 	if (!opened)
 		code = wire_failed(&command->cells.wire.bus, rc);
 	else if (rc != 0)
@@ -113,6 +136,7 @@ int cli_read(int argc, char **argv)
 			.argument = "TYPE",
 			.kind = CLI_TEXT,
 			.into = &command.cells.type_text,
+			.words = "u8 s8 u16 s16 u24 u32 s32 u64 s64 f16 f32 f64 bcd16 bcd32 string bool",
 			.help = "u16, s16, u32, f32, ... (u16)"},
 		{.letter = 'n',
 			.name = "count",
@@ -135,11 +159,13 @@ int cli_read(int argc, char **argv)
 			.argument = "ORDER",
 			.kind = CLI_TEXT,
 			.into = &command.cells.words_text,
+			.words = "big little",
 			.help = "big or little: order of the words of a value (big)"},
 		{.name = "bytes",
 			.argument = "ORDER",
 			.kind = CLI_TEXT,
 			.into = &command.cells.bytes_text,
+			.words = "big little",
 			.help = "big or little: order of the bytes in a word (big)"},
 		{.name = "orders",
 			.kind = CLI_FLAG,

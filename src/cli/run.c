@@ -200,12 +200,7 @@ int cli_run(int argc, char **argv)
 	const char *file = CLI_DEFAULT_MAP;
 	bool verbose = false;
 	struct gateway_options how = {0};
-	const struct cli_option options[] = {{.letter = 'c',
-						     .name = "config",
-						     .argument = "FILE",
-						     .kind = CLI_TEXT,
-						     .into = &file,
-						     .help = "the map (" CLI_DEFAULT_MAP ")"},
+	const struct cli_option options[] = {CLI_OPTION_MAP(&file),
 		{.name = "once",
 			.kind = CLI_FLAG,
 			.into = &how.once,

@@ -5,6 +5,7 @@
  * in the end.  Profiles are suggested by their probes and stand in those lines as comments: what a device is, its type
  * plate tells, not a number that happens to be plausible.
  */
+#include "cli/borrow.h"
 #include "cli/cli.h"
 #include "cli/scan.h"
 #include "field/registry.h"
@@ -25,6 +26,7 @@
 #define UNITS_DEFAULT_TCP "1,255,0,2-254"
 #define TURNAROUND_US     100000
 #define TURNAROUND_TCP_US 500000
+#define ASKED_DEFAULT     "holding:0"
 #define PROBE_US          1000000
 #define PROGRESS_WIDTH    24
 
@@ -207,7 +209,23 @@ static void tell_what_was_odd(const struct scan *scan)
 			scan->n_refused);
 }
 
-static int scan_and_tell(struct scan_command *command)
+/* By the gateway that holds the port: at its settings only. */
+static int scan_through(struct scan_command *command, struct borrow_wire *borrowed)
+{
+	char line[LINE_TEXT_SIZE];
+	line_text_print(&borrowed->borrow.line, line);
+	fprintf(stderr,
+		"busferry: the gateway has %s: it asks, at %s only, and pauses between; its own polls come later "
+		"meanwhile\n",
+		command->wire.bus.name, line);
+	command->lines[0] = borrowed->borrow.line;
+	command->scan.n_lines = 1;
+	int rc = scan_run(&command->scan, &borrowed->wire);
+	borrow_close(&borrowed->borrow);
+	return rc;
+}
+
+static int scan_and_tell(struct scan_command *command, FILE *paste)
 {
 	struct scan_line line;
 	scan_line_init(&line, &command->wire.bus, &clock_system);
@@ -217,9 +235,14 @@ static int scan_and_tell(struct scan_command *command)
 	fingerprints_load(&command->report.prints);
 	int rc = scan_run(&command->scan, &line.wire);
 	line.wire.close(&line.wire);
+	struct borrow_wire borrowed;
+	if (rc == -EBUSY && command->wire.bus.wire == WIRE_SERIAL &&
+		borrow_wire_open(command->wire.bus.port, &borrowed) == 0)
+		rc = scan_through(command, &borrowed);
 	clear_progress(command);
 	tell_what_was_odd(&command->scan);
-	scan_report_paste(&command->report);
+	if (paste)
+		scan_report_paste(&command->report, paste);
 	int code = rc == -EINTR ? EXIT_INTERRUPTED : rc < 0 ? wire_failed(&command->wire.bus, rc) : 0;
 	if (rc == 0 && command->report.n_devices == 0) {
 		fprintf(stderr, "busferry: error: nothing answers on %s%s\n", command->wire.bus.name,
@@ -232,7 +255,7 @@ static int scan_and_tell(struct scan_command *command)
 }
 
 /* What is asked of every address, "holding:0". */
-static int parse_ask(const char *text, struct bf_place *ret_place)
+static int parse_ask(const char *command, const char *text, struct bf_place *ret_place)
 {
 	static const char *const tables[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil:",
 		[BF_SPACE_DISCRETE] = "discrete:",
@@ -249,22 +272,22 @@ static int parse_ask(const char *text, struct bf_place *ret_place)
 		*ret_place = (struct bf_place){.space = (enum bf_space)space, .at = (uint16_t)at, .count = 1};
 		return -1;
 	}
-	return cli_usage_error("scan", "--ask is like holding:0, not \"%s\"", text);
+	return cli_usage_error(command, "--ask is like holding:0, not \"%s\"", text);
 }
 
-static int prepare(struct scan_command *command, const char *port, const char *lines, const char *units, bool rtu,
-	int64_t turnaround_us)
+static int prepare(struct scan_command *command, const struct scan_wanted *wanted)
 {
-	int rc = wire_parse("scan", port, NULL, rtu, &command->wire);
+	const char *units = wanted->units, *lines = wanted->lines;
+	int rc = wire_parse(wanted->command, wanted->port, NULL, wanted->rtu, &command->wire);
 	if (rc >= 0)
 		return rc;
 	bool serial = command->wire.bus.wire == WIRE_SERIAL, tcp = command->wire.bus.wire == WIRE_TCP;
 	if (lines && !serial)
-		return cli_usage_error("scan", "--lines is for serial ports");
+		return cli_usage_error(wanted->command, "--lines is for serial ports");
 	if (serial) {
 		rc = scan_parse_lines(lines ? lines : LINES_DEFAULT, command->lines, &command->scan.n_lines);
 		if (rc < 0)
-			return cli_usage_error("scan",
+			return cli_usage_error(wanted->command,
 				"--lines is like \"9600 8N1,19200 8E1\", at most %d of them, not \"%s\"",
 				SCAN_LINES_MAX, lines);
 		command->scan.lines = command->lines;
@@ -274,60 +297,64 @@ static int prepare(struct scan_command *command, const char *port, const char *l
 				    : UNITS_DEFAULT,
 		tcp, command->units, &command->scan.n_units);
 	if (rc < 0)
-		return cli_usage_error(
-			"scan", "--addresses is like 1-20,42, of %s, not \"%s\"", tcp ? "0 to 255" : "1 to 247", units);
+		return cli_usage_error(wanted->command, "--addresses is like 1-20,42, of %s, not \"%s\"",
+			tcp ? "0 to 255" : "1 to 247", units);
 	command->scan.units = command->units;
-	command->scan.turnaround_us = turnaround_us ? turnaround_us : serial ? TURNAROUND_US : TURNAROUND_TCP_US;
+	command->scan.turnaround_us = wanted->turnaround_us ? wanted->turnaround_us
+				      : serial              ? TURNAROUND_US
+							    : TURNAROUND_TCP_US;
 	command->scan.found = found;
 	command->scan.goes_on = goes_on;
 	command->report.bus = &command->wire.bus;
-	return -1;
+	command->report.json = wanted->json;
+	rc = parse_ask(wanted->command, wanted->asked ? wanted->asked : ASKED_DEFAULT, &command->scan.ask);
+	command->report.ask = command->scan.ask;
+	return rc;
+}
+
+int scan_wire_for(const struct scan_wanted *wanted, FILE *paste)
+{
+	struct scan_command command = {0};
+	int rc = prepare(&command, wanted);
+	return rc >= 0 ? rc : scan_and_tell(&command, paste);
 }
 
 int cli_scan(int argc, char **argv)
 {
-	struct scan_command command = {0};
-	const char *lines = NULL, *units = NULL, *asked = "holding:0";
-	int64_t turnaround_us = 0;
-	bool rtu = false;
+	struct scan_wanted wanted = {.command = "scan"};
 	const struct cli_option options[] = {{.name = "lines",
 						     .argument = "\"9600 8N1,...\"",
 						     .kind = CLI_TEXT,
-						     .into = &lines,
+						     .into = &wanted.lines,
 						     .help = "line settings to try, in this order (nine common ones)"},
 		{.letter = 'a',
 			.name = "addresses",
 			.argument = "1-20,42",
 			.kind = CLI_TEXT,
-			.into = &units,
+			.into = &wanted.units,
 			.help = "unit addresses to ask (all)"},
 		{.name = "ask",
 			.argument = "TABLE:ADDRESS",
 			.kind = CLI_TEXT,
-			.into = &asked,
+			.into = &wanted.asked,
+			.words = "holding: input: coil: discrete:",
 			.help = "what to ask for (holding:0); an exception is an answer too"},
 		{.name = "timeout",
 			.argument = "TIME",
 			.kind = CLI_DURATION,
-			.into = &turnaround_us,
+			.into = &wanted.turnaround_us,
 			.help = "how long a device may think (100ms, on TCP 500ms)"},
 		{.name = "rtu",
 			.kind = CLI_FLAG,
-			.into = &rtu,
+			.into = &wanted.rtu,
 			.help = "tcp:// is a serial device server, which passes RTU frames on"},
-		{.name = "json", .kind = CLI_FLAG, .into = &command.report.json, .help = "one JSON object a device"},
-		{0}};
+		{.name = "json", .kind = CLI_FLAG, .into = &wanted.json, .help = "one JSON object a device"}, {0}};
 	int first;
 	int rc = cli_parse("scan", argc, argv, options, &first);
 	if (rc >= 0)
 		return rc;
 	if (argc - first != 1)
 		return cli_usage_error("scan", "PORT is needed");
-	rc = prepare(&command, argv[first], lines, units, rtu, turnaround_us);
-	if (rc < 0)
-		rc = parse_ask(asked, &command.scan.ask);
-	if (rc >= 0)
-		return rc;
-	command.report.ask = command.scan.ask;
-	return scan_and_tell(&command);
+	wanted.port = argv[first];
+	return scan_wire_for(&wanted, wanted.json ? NULL : stdout);
 }

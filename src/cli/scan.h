@@ -9,6 +9,8 @@
 #include "field/convert.h"
 #include "field/scan.h"
 
+#include <stdio.h>
+
 #define SCAN_LINES_MAX 32
 
 /* "1-20,42": each once, in this order.  0; -EINVAL; -ERANGE for one that does not exist. */
@@ -42,8 +44,19 @@ struct scan_device *scan_report_add(struct scan_report *report, const struct sca
 /* Prints a device with what its probes say. */
 void scan_report_device(const struct scan_report *report, const struct scan_device *device);
 
-/* Prints the lines for the map, unless it is JSON or there is nothing. */
-void scan_report_paste(const struct scan_report *report);
+/* Prints the lines for the map, unless there is nothing. */
+void scan_report_paste(const struct scan_report *report, FILE *to);
+
+/* What is to be searched, as it stands on the command line of `command`; NULL and 0 = as usual. */
+struct scan_wanted {
+	const char *command, *port, *lines, *units, *asked;
+	int64_t turnaround_us;
+	bool rtu, json;
+};
+
+/* Searches and tells of each device on stdout, or not at all; the lines for the map go to `paste` (NULL: nowhere).  The
+ * exit code: 69 nothing was found, 130 interrupted, … */
+int scan_wire_for(const struct scan_wanted *wanted, FILE *paste);
 
 void scan_report_destroy(struct scan_report *report);
 

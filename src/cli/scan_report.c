@@ -178,7 +178,7 @@ static void lasting_name(const char *port, char name[static PORTS_PATH])
 	free(real);
 }
 
-static void paste_device(const struct scan_report *report, const struct scan_device *device, const char *bus)
+static void paste_device(const struct scan_report *report, const struct scan_device *device, const char *bus, FILE *to)
 {
 	const struct scan_found *found = &device->found;
 	char where[160];
@@ -188,51 +188,53 @@ static void paste_device(const struct scan_report *report, const struct scan_dev
 		snprintf(where, sizeof(where), "tcp: \"%.100s\"  address: %u", report->bus->name + 6, found->unit);
 	for (size_t i = 0; i < report->prints.n_items; i++)
 		if (device->probes[i].fits)
-			printf("    # unit%u: { profile: \"%s\"  %s }\n", found->unit, report->prints.items[i].id,
+			fprintf(to, "    # unit%u: { profile: \"%s\"  %s }\n", found->unit, report->prints.items[i].id,
 				where);
 	const char *table = table_words[report->ask.space];
-	printf("    unit%u: { %s  metrics: { %s_%u: { %s: %u } } }\n", found->unit, where, table, report->ask.at, table,
-		report->ask.at);
+	fprintf(to, "    unit%u: { %s  metrics: { %s_%u: { %s: %u } } }\n", found->unit, where, table, report->ask.at,
+		table, report->ask.at);
 }
 
-static void paste_bus(const struct scan_report *report, const char *name, const struct plan_line *settings)
+static void paste_bus(const struct scan_report *report, const char *name, const struct plan_line *settings, FILE *to)
 {
 	char line[LINE_TEXT_SIZE], port[PORTS_PATH];
 	lasting_name(report->bus->name, port);
-	printf("buses: { %s: { port: \"%s\"", name, port);
+	fprintf(to, "buses: { %s: { port: \"%s\"", name, port);
 	if (settings) {
 		line_text_print(settings, line);
-		printf("  line: \"%s\"", line);
+		fprintf(to, "  line: \"%s\"", line);
 	}
-	puts(" } }");
+	fputs(" } }\n", to);
 }
 
 /* Devices with the settings of the first one share its bus; others can't be on the same wire with it. */
-void scan_report_paste(const struct scan_report *report)
+void scan_report_paste(const struct scan_report *report, FILE *to)
 {
-	if (report->json || report->n_devices == 0)
+	if (report->n_devices == 0)
 		return;
 	const struct plan_line *settings = report->devices[0].found.settings;
 	const char *bus = report->bus->wire == WIRE_TCP ? NULL : "found";
 	bool others = false;
-	puts("\n# For the map. A line with a profile replaces the one below it once the type plate says so too.");
+	fputs("\n# For the map. A line with a profile replaces the one below it once the type plate says so too.\n",
+		to);
 	if (bus)
-		paste_bus(report, bus, settings);
-	puts("floors: {\n  found: {");
+		paste_bus(report, bus, settings, to);
+	fputs("floors: {\n  found: {\n", to);
 	for (size_t i = 0; i < report->n_devices; i++) {
 		bool same = report->devices[i].found.settings == settings;
 		if (same)
-			paste_device(report, &report->devices[i], bus);
+			paste_device(report, &report->devices[i], bus, to);
 		others |= !same;
 	}
-	puts("  }\n}");
+	fputs("  }\n}\n", to);
 	for (size_t i = 0; i < report->n_devices && others; i++) {
 		char line[LINE_TEXT_SIZE];
 		if (report->devices[i].found.settings == settings)
 			continue;
 		line_text_print(report->devices[i].found.settings, line);
-		printf("# unit %u has other line settings, %s: set it to those of the bus, or give it a port of its "
-		       "own\n",
+		fprintf(to,
+			"# unit %u has other line settings, %s: set it to those of the bus, or give it a port of its "
+			"own\n",
 			report->devices[i].found.unit, line);
 	}
 }

@@ -51,16 +51,12 @@ int cli_simulate(int argc, char **argv)
 	long seed = 1;
 	struct simulate_options how = {.stop_fd = -1, .clock = &clock_system, .out = stdout};
 	bool holes = false;
-	const struct cli_option options[] = {{.letter = 'c',
-						     .name = "config",
-						     .argument = "FILE",
-						     .kind = CLI_TEXT,
-						     .into = &file,
-						     .help = "the map (" CLI_DEFAULT_MAP ")"},
+	const struct cli_option options[] = {CLI_OPTION_MAP(&file),
 		{.name = "folder",
 			.argument = "DIR",
 			.kind = CLI_TEXT,
 			.into = &how.folder,
+			.source = CLI_FOLDERS,
 			.help = "link the ptys of serial buses as DIR/BUS instead of at their own port"},
 		{.name = "free-ports",
 			.kind = CLI_FLAG,
@@ -82,6 +78,7 @@ int cli_simulate(int argc, char **argv)
 			.argument = "LIST",
 			.kind = CLI_TEXT,
 			.into = &faults,
+			.words = "late slow lost truncated noisy foreign wrong-unit exception dead echoing unplugged",
 			.help = "what goes wrong: KIND[@DEVICE or @BUS][:SHARE],... (see above)"},
 		{.name = "seed",
 			.argument = "N",

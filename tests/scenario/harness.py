@@ -189,6 +189,42 @@ class Scenario(unittest.TestCase):
         """Until the gateway that runs the map has written that many readings to disk."""
         wait_until(lambda: ((self.buffer_status(conf) or {}).get("rows_written") or 0) >= n, "%d readings on disk" % n)
 
+    def fake_machine(self):
+        """An environment in which `ports` sees a Raspberry Pi with adapters, instead of this machine."""
+        root = self.path("machine")
+
+        def put(name, text=""):
+            path = os.path.join(root, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+        def link(name, target):
+            path = os.path.join(root, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.symlink(os.path.join(root, target), path)
+
+        usb = "sys/devices/usb1/1-1.2"
+        for name, text in (("idVendor", "0403"), ("idProduct", "6001"), ("manufacturer", "FTDI"),
+                           ("product", "FT232R USB UART"), ("serial", "A50285BI"), ("1-1.2:1.0/ttyUSB0/latency_timer", "16")):
+            put(usb + "/" + name, text + "\n")
+        link(usb + "/1-1.2:1.0/ttyUSB0/driver", "sys/bus/usb-serial/drivers/ftdi_sio")
+        link("sys/class/tty/ttyUSB0/device", usb + "/1-1.2:1.0/ttyUSB0")
+        put("dev/ttyUSB0")
+        link("dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0", "dev/ttyUSB0")
+        put("proc/4242/comm", "mbpoll\n")
+        link("proc/4242/fd/5", "dev/ttyUSB0")
+        put("proc/cmdline", "console=ttyS0,115200 root=/dev/mmcblk0p2\n")
+        put("proc/7/comm", "brltty\n")
+        link("sys/devices/platform/uart/driver", "sys/bus/platform/drivers/bcm2835-aux-uart")
+        link("sys/class/tty/ttyS0/device", "sys/devices/platform/uart")
+        put("sys/class/tty/ttyS0/type", "1\n")
+        put("dev/ttyS0")
+        put("sys/firmware/devicetree/base/model", "Raspberry Pi 4 Model B Rev 1.4\0")
+        for name, text in (("idVendor", "1a86"), ("idProduct", "7523"), ("product", "USB Serial")):
+            put("sys/bus/usb/devices/1-1.4/" + name, text + "\n")
+        return dict(os.environ, BUSFERRY_ROOT=root)
+
     def command(self, *args, **kwargs):
         kwargs.setdefault("env", dict(os.environ, RUNTIME_DIRECTORY=self.dir))
         return subprocess.run([BUSFERRY, *args], capture_output=True, text=True, timeout=PATIENCE * 4, check=False,

@@ -189,6 +189,36 @@ static void test_status(void **state)
 	close(fd);
 }
 
+static void test_status_of_the_gateway(void **state)
+{
+	(void)state;
+	char text[64];
+	int fd = client();
+	ask(fd, "status");
+	assert_int_equal(n_lines(), 2);
+	assert_true(json_find_text(stage.text, stage.n, "gateway", text, sizeof(text)));
+	assert_string_equal(text, "test");
+	assert_true(json_find_text(stage.text, stage.n, "map", text, sizeof(text)));
+	assert_string_equal(text, "map.conf");
+	assert_int_equal(number("broker", "acknowledged"), 0);
+	assert_int_equal(number("buffer", "waiting"), 0);
+	ask(fd, "status now");
+	assert_string_equal(stage.text, "{\"ok\":false,\"error\":\"too many words\",\"code\":64}\n");
+	ask(fd, "statu");
+	assert_string_equal(stage.text, "{\"ok\":false,\"error\":\"unknown request\",\"code\":64}\n");
+	close(fd);
+}
+
+static void test_a_wire_of_nobody(void **state)
+{
+	(void)state;
+	int fd = client();
+	ask(fd, "wire read /dev/ttyUSB0 1 input 0 1");
+	assert_string_equal(
+		stage.text, "{\"ok\":false,\"error\":\"no bus of this gateway is at that port\",\"code\":66}\n");
+	close(fd);
+}
+
 static void test_export(void **state)
 {
 	(void)state;
@@ -231,10 +261,13 @@ static void test_drop(void **state)
 static void test_refused(void **state)
 {
 	(void)state;
-	static const char *const lines[] = {"", "buffer", "buffer nonsense", "status", "BUFFER STATUS",
+	static const char *const lines[] = {"", "buffer", "buffer nonsense", "state", "BUFFER STATUS",
 		"buffer status x", "buffer export a b", "buffer drop a/#/b", "buffer drop a+", "buffer drop \"\"",
-		"\"open", "buffer status\x01", "\xff\xfe\xfd", "GET / HTTP/1.1\r",
-		"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18"};
+		"wire", "wire line", "wire read", "wire read /dev/ttyUSB0 1 input 0",
+		"wire read /dev/ttyUSB0 0 input 0 1", "wire read /dev/ttyUSB0 1 inputs 0 1",
+		"wire read /dev/ttyUSB0 1 input -1 1", "wire read /dev/ttyUSB0 1 input 0 0",
+		"wire read /dev/ttyUSB0 1 input 65536 1", "\"open", "buffer status\x01", "\xff\xfe\xfd",
+		"GET / HTTP/1.1\r", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18"};
 	int fd = client();
 	put("home/a/m", "1", 1);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -394,8 +427,9 @@ static void test_any_bytes(void **state)
 int main(void)
 {
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-	const struct CMUnitTest tests[] = {STAGED(test_status), STAGED(test_export), STAGED(test_drop),
-		STAGED(test_refused), STAGED(test_pipelined), STAGED(test_a_line_without_end),
-		STAGED(test_a_slow_client), STAGED(test_a_quiet_client), STAGED(test_too_many), STAGED(test_any_bytes)};
+	const struct CMUnitTest tests[] = {STAGED(test_status), STAGED(test_status_of_the_gateway),
+		STAGED(test_a_wire_of_nobody), STAGED(test_export), STAGED(test_drop), STAGED(test_refused),
+		STAGED(test_pipelined), STAGED(test_a_line_without_end), STAGED(test_a_slow_client),
+		STAGED(test_a_quiet_client), STAGED(test_too_many), STAGED(test_any_bytes)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

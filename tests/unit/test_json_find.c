@@ -103,6 +103,32 @@ static void test_cut_and_bent(void **state)
 	}
 }
 
+static void test_each(void **state)
+{
+	(void)state;
+	static const char text[] = "{ \"a\" : 1 , \"b \\\"q\\\"\": {\"c\":[1,2]} ,\"d\":\"x\"} and more";
+	static const char *const keys[] = {"a", "b \"q\"", "d"}, *const values[] = {"1", "{\"c\":[1,2]}", "\"x\""};
+	struct json_value key, value;
+	size_t at = 0, n = 0;
+	char name[16];
+	for (; json_each(text, strlen(text), &at, &key, &value); n++) {
+		assert_true(n < 3);
+		assert_true(json_text_of(&key, name, sizeof(name)));
+		assert_string_equal(name, keys[n]);
+		assert_int_equal(value.n, strlen(values[n]));
+		assert_memory_equal(value.text, values[n], value.n);
+	}
+	assert_int_equal(n, 3);
+	at = 0;
+	assert_false(json_each("{}", 2, &at, &key, &value));
+	assert_false(json_each("", 0, &at, &key, &value));
+	assert_false(json_each("[1]", 3, &at, &key, &value));
+	value = (struct json_value){"1", 1};
+	assert_false(json_text_of(&value, name, sizeof(name)));
+	value = (struct json_value){"", 0};
+	assert_false(json_text_of(&value, name, sizeof(name)));
+}
+
 static void test_depth(void **state)
 {
 	(void)state;
@@ -120,6 +146,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_values),
 		cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_cut_and_bent),
-		cmocka_unit_test(test_depth)};
+		cmocka_unit_test(test_depth), cmocka_unit_test(test_each)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
