@@ -46,3 +46,5 @@ PACKAGES_BROKER="mosquitto mosquitto-clients"
 PACKAGES_ROWS="rabbitmq-server activemq libmqtt-client-java ejabberd"
 PACKAGES_TEST="ninja-build clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
     python3-serial socat mbpoll"
+# All that packages are made with comes into a root of their own: systemd/build_root.sh.
+PACKAGES_PACKAGE="mmdebstrap"
