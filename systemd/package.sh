@@ -30,7 +30,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 build() { # ARCH
-    root_need "$1" && root_copy || return 1
+    root_need "$1" && root_copy busferry || return 1
     root_run sh -ec "cd /build/busferry; cp -r systemd/deb debian
         DEB_BUILD_OPTIONS='nocheck parallel=$(nproc)' nice dpkg-buildpackage -a$1 -Pcross,nocheck -b -us -uc"
 }

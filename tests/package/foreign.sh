@@ -17,7 +17,9 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck disable=SC2086  # words are wanted
 packages_need $PACKAGES_PACKAGE || exit 1
 
-left_out=""
+# Under qemu-user only; machine.py shows these things on a whole Arm.
+left_out="port_settings station_faults tty_speed: qemu-user 7.2 has no TCGETS2, with which speeds are read
+port_holder: what runs is called qemu there, not by the name of the test"
 
 failed=0
 for arch in "$@"; do
@@ -28,23 +30,27 @@ for arch in "$@"; do
         *) echo "unknown architecture $arch: amd64, arm64 or armhf" >&2; exit 64 ;;
     esac
     emulator=""
-    [ "$arch" = "$root_native" ] || emulator=/usr/bin/qemu-$processor-static
+    without='^$'
+    if [ "$arch" != "$root_native" ]; then
+        emulator=/usr/bin/qemu-$processor-static
+        without="^unit/($(echo "$left_out" | sed 's/:.*//' | xargs | tr ' ' '|'))\$"
+    fi
     log=build-package/tests-$arch.log
-    if ! { root_need "$arch" && root_add qemu-user-static python3-minimal && root_copy &&
-        root_run cmake -S /build/busferry -B "/build/tests-$arch" -G Ninja -DBUSFERRY_WERROR=ON -DBUSFERRY_TESTS=ON \
+    if ! { root_need "$arch" && root_add qemu-user-static python3-minimal && root_copy tests &&
+        root_run cmake -S /build/tests -B "/build/tests-on-$arch" -G Ninja -DBUSFERRY_WERROR=ON -DBUSFERRY_TESTS=ON \
             -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" -DCMAKE_C_COMPILER="$triplet-gcc" \
             -DPKG_CONFIG_EXECUTABLE="/usr/bin/$triplet-pkg-config" -DCMAKE_LIBRARY_ARCHITECTURE="$triplet" \
             -DCMAKE_CROSSCOMPILING_EMULATOR="$emulator" &&
-        root_run nice ninja -C "/build/tests-$arch"; } >"$log" 2>&1; then
+        root_run nice ninja -C "/build/tests-on-$arch"; } >"$log" 2>&1; then
         tail -n 40 "$log" >&2
         echo "FAILED  $arch: can't be built, see $log" >&2
         failed=1
         continue
     fi
-    # shellcheck disable=SC2016
-    root_run ctest --test-dir "/build/tests-$arch" -L unit --timeout 1200 -j "$(nproc)" --output-on-failure \
-        ${left_out:+-E "$left_out"} >"$log" 2>&1 || failed=1
+    root_run ctest --test-dir "/build/tests-on-$arch" -L unit --timeout 1200 -j "$(nproc)" --output-on-failure \
+        -E "$without" >"$log" 2>&1 || failed=1
     echo "$arch: $(grep -E 'tests passed|tests failed' "$log" | tail -n 1)"
     sed -n '/The following tests FAILED/,$p' "$log"
+    [ -z "$emulator" ] || echo "$left_out" | sed 's/^/left out: /'
 done
 exit "$failed"

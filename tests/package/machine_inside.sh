@@ -11,7 +11,7 @@ within() { # SECONDS COMMAND...: until the command succeeds
 unit() { systemctl show -P "$1" busferry; }
 is() { [ "$(unit "$1")" = "$2" ] || { echo "$1 is $(unit "$1")"; systemctl status --no-pager busferry; return 1; }; }
 said() { journalctl -q -o cat -u busferry --no-pager | grep -q "$1"; }
-comes() { timeout 60 mosquitto_sub -p "${port:-1883}" ${2:+-u gateway -P secret} -C 1 -W 60 -R -t "home/cellar/meter/voltage" | grep -q "\"value\":$1"; }
+comes() { timeout 60 mosquitto_sub -h 127.0.0.1 -p "${port:-1883}" ${2:+-u gateway -P secret} -C 1 -W 60 -R -t "home/cellar/meter/voltage" | grep -q "\"value\":$1"; }
 
 echo "note    $(uname -m), Linux $(uname -r), $(systemctl --version | head -n 1), $(grep -c . /proc/cgroups) controllers"
 systemctl start mosquitto
@@ -30,7 +30,7 @@ check "its driver was loaded for it" grep -q ttyUSB /proc/devices
 check "it says that the port is missing" within 10 said "ttyUSB0 can't be opened: No such file"
 echo "HOST: plug"
 check "reads through the adapter that was plugged in later" comes ''
-echo "note    $(timeout 20 mosquitto_sub -v -C 1 -R -t 'home/cellar/meter/voltage')"
+echo "note    $(timeout 20 mosquitto_sub -h 127.0.0.1 -v -C 1 -R -t 'home/cellar/meter/voltage')"
 check "the rule set the adapter's timer to 1 ms" grep -qx 1 /sys/bus/usb-serial/devices/ttyUSB0/latency_timer
 check "the adapter has a lasting name" sh -c 'ls -l /dev/serial/by-id/*'
 echo "note    $(ls /dev/serial/by-id/)"
