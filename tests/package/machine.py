@@ -155,6 +155,7 @@ def main():
     if len(sys.argv) > 2 or arch not in QEMU:
         sys.exit(__doc__)
     version = shell("sed -n '1s/.*(\\(.*\\)).*/\\1/p' systemd/deb/changelog")
+    shell(". tests/packages.sh; packages_need $PACKAGES_PACKAGE $PACKAGES_MACHINE")
     run("systemd/package.sh", arch, cwd=SOURCE)
     folder = SOURCE / "build-package" / ("machine-" + arch)
     image(arch, folder)
