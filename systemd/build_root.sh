@@ -3,7 +3,7 @@
 #   root_need ARCH     makes it, or adds what programs for ARCH are made with
 #   root_add PACKAGE.. installs packages in it
 #   root_run COMMAND.. runs there
-#   root_copy NAME     brings this tree to /build/NAME in it
+#   root_copy NAME     brings this tree to /build/NAME in it, all files as new: those that a build there knows are older
 
 root_folder=$PWD/build-package/root
 root_sudo=""
@@ -53,5 +53,5 @@ root_need() { # ARCH
 root_copy() { # NAME
     $root_sudo rm -rf "$root_folder/build/$1"
     $root_sudo mkdir -p "$root_folder/build/$1"
-    tar -c --exclude-vcs --exclude='./build*' --exclude='./.cache' . | $root_sudo tar -x --no-same-owner -C "$root_folder/build/$1"
+    tar -c --exclude-vcs --exclude='./build*' --exclude='./.cache' . | $root_sudo tar -x -m --no-same-owner -C "$root_folder/build/$1"
 }

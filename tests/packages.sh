@@ -54,4 +54,4 @@ PACKAGES_TEST="ninja-build clang clang-format clang-tidy cppcheck libclang-rt-14
 # All that packages are made with comes into a root of their own: systemd/build_root.sh.
 PACKAGES_PACKAGE="mmdebstrap"
 # For tests/package/machine.py, beside that.
-PACKAGES_MACHINE="qemu-system-x86 qemu-system-arm qemu-user-static seabios ipxe-qemu e2fsprogs python3"
+PACKAGES_MACHINE="qemu-system-x86 qemu-system-arm qemu-user-static arch-test seabios ipxe-qemu e2fsprogs python3"
