@@ -92,6 +92,11 @@ if [ "$what" = all ]; then
     phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
         phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster|rows)$' \
             -E '^unit/(frame|text|sml|mbus|iec62056|check|decode|profile|stream_contract|listener|map)|^scenario/(sdk|profiles)$'
+    if packages_possible; then
+        phase "package: made, installed, upgraded, removed" bash tests/package/test_package.sh
+    else
+        echo "SKIPPED package: no root here, or none that may mount"
+    fi
     phase "analysis: cppcheck" bash tests/structure/cppcheck.sh
     phase "analysis: clang-tidy" bash tests/structure/tidy.sh build-test/clang
 fi

@@ -39,6 +39,11 @@ aedes_need() { # FOLDER
     fi
 }
 
+# A root of their own is entered with mounts of its own, which some containers forbid.
+packages_possible() {
+    if [ "$(id -u)" -eq 0 ]; then unshare --mount true; else sudo -n unshare --mount true; fi 2>/dev/null
+}
+
 PACKAGES_BUILD="gcc libc6-dev cmake make pkg-config libmodbus-dev libserialport-dev libmosquitto-dev libssl-dev libconfig-dev libcjson-dev libsqlite3-dev"
 PACKAGES_BROKER="mosquitto mosquitto-clients"
 # The other brokers of docs/brokers.md, one of them for the cluster too.  On a machine with systemd the packages start them as
@@ -46,3 +51,7 @@ PACKAGES_BROKER="mosquitto mosquitto-clients"
 PACKAGES_ROWS="rabbitmq-server activemq libmqtt-client-java ejabberd"
 PACKAGES_TEST="ninja-build clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
     python3-serial socat mbpoll man-db zsh fish"
+# All that packages are made with comes into a root of their own: systemd/build_root.sh.
+PACKAGES_PACKAGE="mmdebstrap"
+# For tests/package/machine.py, beside that.
+PACKAGES_MACHINE="qemu-system-x86 qemu-system-arm qemu-user-static arch-test seabios ipxe-qemu e2fsprogs python3"

@@ -32,7 +32,7 @@ static int64_t kernel_now_us(void)
 
 static void kernel_sleep_until(int64_t at_us)
 {
-	struct timespec at = {.tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000};
+	struct timespec at = {.tv_sec = at_us / 1000000, .tv_nsec = (long)(at_us % 1000000 * 1000)};
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
 		;
 }

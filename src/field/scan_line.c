@@ -85,7 +85,7 @@ static uint64_t line_strangers(const struct scan_wire *wire)
 static void line_rest(struct scan_wire *wire, int64_t for_us)
 {
 	(void)wire;
-	struct timespec time = {.tv_sec = for_us / 1000000, .tv_nsec = for_us % 1000000 * 1000};
+	struct timespec time = {.tv_sec = for_us / 1000000, .tv_nsec = (long)(for_us % 1000000 * 1000)};
 	ppoll(NULL, 0, &time, NULL);
 }
 

@@ -275,5 +275,5 @@ size_t mishap_spoil(const struct mishap_fate *fate, uint8_t *frame, size_t n)
 	uint64_t dice = fate->dice;
 	if (fate->noisy)
 		mishap_make_noise(dice, frame, n);
-	return fate->truncated ? 1 + mishap_roll(&dice) % (n - 1) : n;
+	return fate->truncated ? 1 + (size_t)(mishap_roll(&dice) % (n - 1)) : n;
 }

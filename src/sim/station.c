@@ -97,7 +97,8 @@ static void station_foreign(const struct station *station, const struct frame_re
 	struct frame_request other = {.unit = (uint8_t)(1 + mishap_roll(&dice) % 247),
 		.transaction = (uint16_t)(request->transaction - 1 - mishap_roll(&dice) % 100)};
 	other.unit = (uint8_t)(other.unit == request->unit ? other.unit % 247 + 1 : other.unit);
-	uint64_t at = mishap_roll(&dice), count = 1 + mishap_roll(&dice) % 20;
+	uint64_t at = mishap_roll(&dice);
+	size_t count = 1 + (size_t)(mishap_roll(&dice) % 20);
 	uint8_t pdu[SLAVE_PDU_MAX] = {3, (uint8_t)(at >> 8), (uint8_t)at, 0, (uint8_t)count};
 	int64_t since = outcome->n_replies ? 0 : asked_at;
 	if (station->kind == FRAME_RTU) {

@@ -54,7 +54,7 @@ static void publish_device(struct mosquitto *mosquitto, int device, int n, const
 static void sleep_until(int64_t at_ms)
 {
 	int64_t left = at_ms - now_ms(CLOCK_MONOTONIC);
-	struct timespec rest = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+	struct timespec rest = {.tv_sec = left / 1000, .tv_nsec = (long)(left % 1000 * 1000000)};
 	if (left > 0)
 		nanosleep(&rest, NULL);
 }

@@ -283,7 +283,7 @@ static void damage_file(struct trial *trial, enum damage kind)
 			garbage(trial, trial->file + (size_t)used_page(trial) * PAGE, PAGE);
 		break;
 	case CUT:
-		trial->file_n = chance_next(trial->chance) % used;
+		trial->file_n = (size_t)(chance_next(trial->chance) % used);
 		break;
 	case GROWN:
 		garbage(trial, trial->file + trial->file_n, 3 * PAGE);
@@ -331,7 +331,7 @@ static void damage_log(struct trial *trial, enum damage kind)
 		trial->log_n = chance_between(trial->chance, 1, 8 * FRAME);
 		garbage(trial, trial->log, trial->log_n);
 	} else if (kind == LOG_CUT && trial->log_n) {
-		trial->log_n = chance_next(trial->chance) % (20 * FRAME) % trial->log_n;
+		trial->log_n = (size_t)(chance_next(trial->chance) % (20 * FRAME) % trial->log_n);
 	} else if (trial->log_n) {
 		flip(trial, trial->log, trial->log_n < 20 * FRAME ? trial->log_n : 20 * FRAME);
 	}
@@ -340,7 +340,7 @@ static void damage_log(struct trial *trial, enum damage kind)
 static void lay_out_notes(struct trial *trial, const struct base *bases)
 {
 	const struct base *base =
-		trial->notes == NOTES_OTHERS ? &bases[(trial->base - bases + 1) % N_BASES] : trial->base;
+		trial->notes == NOTES_OTHERS ? &bases[(size_t)(trial->base - bases + 1) % N_BASES] : trial->base;
 	unsigned char bytes[65536];
 	char path[128];
 	size_t n = base->notes_n < sizeof(bytes) ? base->notes_n : sizeof(bytes);

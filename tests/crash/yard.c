@@ -183,7 +183,7 @@ static bool yard_meets(void *user, const struct journal_row *row)
 
 int yard_read(struct journal *journal, struct yard_found *found, uint64_t *ret_damaged)
 {
-	memset(found->present, 0, found->n_max);
+	memset(found->present, 0, (size_t)found->n_max);
 	found->n = found->last = found->n_wrong = found->n_foreign = found->n_disorder = 0;
 	int n = 1;
 	while (n > 0)

@@ -265,7 +265,8 @@ static void print_counts(void)
 static void begin_window(void)
 {
 	wire.perfect_ns = wire.late_ns = wire.first_end = wire.last_end = 0;
-	wire.n_gaps = wire.n_rounds = 0;
+	wire.n_gaps = 0;
+	wire.n_rounds = 0;
 	wire.in_round = false;
 	wire.lowest = UINT16_MAX;
 }
@@ -330,7 +331,7 @@ static void serve(int64_t end, bool obeys)
 		if (next - SPIN_NS <= at)
 			continue;
 		int64_t left = (next < at + 1000000000 ? next : at + 1000000000) - SPIN_NS - at;
-		struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+		struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = (long)(left % 1000000000)};
 		struct pollfd fds[2] = {{.fd = wire.fd, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
 		if (ppoll(fds, obeys ? 2 : 1, &timeout, NULL) > 0 && fds[1].revents && !obey())
 			return;

@@ -368,7 +368,7 @@ static void test_texts_round_trip(void **state)
 			(uint16_t)(1 + chance() % BF_STRING_MAX)};
 		char letters[BF_STRING_MAX];
 		uint8_t bytes[BF_STRING_MAX];
-		size_t length = chance() % (shape.length + 1u);
+		size_t length = (size_t)(chance() % (shape.length + 1u));
 		for (size_t k = 0; k < length; k++)
 			letters[k] = (char)('!' + chance() % 94);
 		struct bf_value value = {.kind = BF_TEXT, .text = {letters, length}}, back = {.kind = BF_NONE};

@@ -247,7 +247,7 @@ static void test_noise(void **state)
 	const void *metric = driver_bench_metric(&bench, "obis=1.8.0");
 	for (unsigned run = 0; run < 20000; run++) {
 		const char *readout = readouts[run % N_READOUTS];
-		size_t n = driver_bench_chance(&seed) % sizeof(noise);
+		size_t n = (size_t)(driver_bench_chance(&seed) % sizeof(noise));
 		for (size_t i = 0; i < n; i++)
 			noise[i] = (uint8_t)driver_bench_chance(&seed);
 		driver_bench_clear(&bench);

@@ -150,7 +150,7 @@ static void noise_is_always_found_by_the_checksum(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 20000; i++) {
 		uint8_t frame[32] = {1, 3, 20}, sound[32];
-		size_t n = 5 + i % 28;
+		size_t n = 5 + (size_t)(i % 28);
 		uint16_t sum = crc(frame, n - 2);
 		frame[n - 2] = (uint8_t)sum;
 		frame[n - 1] = (uint8_t)(sum >> 8);

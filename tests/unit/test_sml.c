@@ -186,7 +186,7 @@ static void test_noise(void **state)
 	uint8_t noise[600];
 	start(&bench);
 	for (unsigned run = 0; run < 3000; run++) {
-		size_t n, n_noise = driver_bench_chance(&seed) % sizeof(noise);
+		size_t n, n_noise = (size_t)(driver_bench_chance(&seed) % sizeof(noise));
 		const char *telegram = telegrams[run % N_TELEGRAMS];
 		for (size_t i = 0; i < n_noise; i++) /* with more of what a file begins with than chance has */
 			noise[i] = (uint8_t)(run % 3 == 0                     ? 0x1B
