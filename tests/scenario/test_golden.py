@@ -114,7 +114,7 @@ class Golden(Scenario):
             return text.rstrip("\n") + "\n" if text.strip() else ""
 
         done = self.piped(argv, before=before)
-        parts = ["$ busferry " + self.plain(" ".join(a if re.fullmatch(r"[\w./:=,-]+", a) else "'%s'" % a for a in argv)) + "\n",
+        parts = ["$ busferry " + self.plain(" ".join(a if re.fullmatch(r"[\w./:=,-]+", a) else "'%s'" % a for a in argv), rules) + "\n",
                  "--- exit code %d\n" % done.returncode, "--- stdout\n", trimmed(done.stdout), "--- stderr\n",
                  trimmed(done.stderr)]
         self.assertNotIn("\x1b", done.stdout + done.stderr)
@@ -129,6 +129,8 @@ class Golden(Scenario):
         if json_argv:
             done = self.piped([*argv, *json_argv], before=before)
             text = self.json_of(done.stdout)
+            for pattern, name_of in rules:
+                text = re.sub(pattern, name_of, text)
             if only:
                 text = "".join(line + "\n" for line in text.splitlines() if re.search(only, line))
             parts += ["--- %s\n" % " ".join(json_argv), text + "\n"]
