@@ -125,6 +125,29 @@ floors: { f: {
         self.assertEqual(self.sub.payloads("s/f/d/availability")[:3], ["online", "offline", "online"])
         self.assertTrue(gateway.alive(), gateway.text())
 
+    def test_the_map_is_read_again(self):
+        """The sensor that changed is left in order and begun anew; the other one goes on."""
+        one, other = Line(self.path("one")), Line(self.path("other"))
+        devices = 'a: { profile: "hpma115s0"  port: "%s"  every: "%s" }\n b: { profile: "sds011"  port: "%s" }'
+        gateway = self.run_map("", devices % (one.path, "5s", other.path))
+        self.repeat(lambda data: other.send(data), dust(100))
+        self.sub.wait_for("s/f/b/pm25", 2)
+        begins, ends = bytes.fromhex("68010196"), bytes.fromhex("68010295")
+        wait_until(lambda: one.heard.count(begins) == 1, "the beginning of the first")
+        with open(self.path("map.conf"), encoding="utf-8") as f:
+            text = f.read().replace('every: "5s"', 'every: "6s"')
+        self.write("map.conf", text)
+        gateway.send(signal.SIGHUP)
+        wait_until(lambda: "map read again: 1 bus restarted (" in gateway.text(), "the map is read again")
+        wait_until(lambda: one.heard.count(begins) == 2, "the beginning of the second")
+        self.assertEqual(one.heard.count(ends), 1)
+        self.sub.wait_for("s/f/b/pm25", len(self.sub.payloads("s/f/b/pm25")) + 3)
+        self.assertEqual({r.get("quality") for r in self.sub.readings("s/f/b/pm25")}, {None})
+        gateway.stop()
+        self.assertEqual(one.heard.count(ends), 2)
+        one.unplug()
+        other.unplug()
+
     def test_unplugged_and_plugged_in_again(self):
         line = Line(self.path("uart"))
         gateway = self.run_map("", 'd: { profile: "sds011"  port: "%s" }' % line.path)
