@@ -105,7 +105,7 @@ class Golden(Scenario):
         finally:
             terminal.close()
 
-    def golden(self, name, *argv, json_argv=(), rules=(), terminal=True, before=None, only=None):
+    def golden(self, name, *argv, json_argv=(), rules=(), json_rules=(), terminal=True, before=None, only=None):
         """Runs the command in all ways and compares.  before: is done before each run; only: of each text, these lines."""
         def trimmed(text):
             text = self.plain(text, rules)
@@ -129,7 +129,7 @@ class Golden(Scenario):
         if json_argv:
             done = self.piped([*argv, *json_argv], before=before)
             text = self.json_of(done.stdout)
-            for pattern, name_of in rules:
+            for pattern, name_of in json_rules:
                 text = re.sub(pattern, name_of, text)
             if only:
                 text = "".join(line + "\n" for line in text.splitlines() if re.search(only, line))
@@ -222,9 +222,9 @@ class Golden(Scenario):
         profile = os.path.join(PROFILES, "xy-md02.conf")
         here = [(re.escape(os.path.realpath(PROFILES)), "PROFILES"), (re.escape(PROFILES), "PROFILES")]
         self.golden("profiles-list", "profiles", "list", only="xy-md02")
-        self.golden("profiles-show", "profiles", "show", "xy-md02", json_argv=["--json"], rules=here)
+        self.golden("profiles-show", "profiles", "show", "xy-md02", json_argv=["--json"], rules=here, json_rules=here)
         self.golden("profiles-show-unknown", "profiles", "show", "xy-md03")
-        self.golden("profiles-check", "profiles", "check", profile, json_argv=["--json"], rules=here)
+        self.golden("profiles-check", "profiles", "check", profile, json_argv=["--json"], rules=here, json_rules=here)
         self.golden("profiles-new", "profiles", "new", "acme-t1")
 
     def test_drivers(self):
