@@ -3,40 +3,74 @@
 #
 #   ./test.sh          all of it
 #   ./test.sh quick    one build with gcc, and its tests
+#   ./test.sh long     all of it, then what takes hours: see docs/testing.md
 #
 # The builds are kept in build-test/, so a second run is faster.
+#
+# Most tests wait most of their time.  Meanwhile what only reckons (the next builds, fuzzing, analysis) is done one after the
+# other at idle priority, and told when it is asked for.
 set -u
 cd "$(dirname "$0")" || exit 1
 what="${1:-all}"
-case "$what" in all|quick) ;; *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 64 ;; esac
+case "$what" in all|quick|long) ;; *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 64 ;; esac
 
 # shellcheck source=tests/packages.sh
 . tests/packages.sh
 # shellcheck disable=SC2086  # words are wanted
 packages_need $PACKAGES_BUILD $PACKAGES_BROKER $PACKAGES_TEST || exit 1
-if [ "$what" = all ]; then
+if [ "$what" != quick ]; then
     # shellcheck disable=SC2086  # words are wanted
     packages_need $PACKAGES_ROWS || echo "tests with the brokers that are missing are skipped" >&2
     aedes_need build-test/aedes
 fi
 
 jobs=$(nproc)
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d)
+log=$work/log
+chain=""
+ends() {
+    [ -z "$chain" ] || kill -- "-$chain" 2>/dev/null
+    rm -rf "$work"
+}
+trap ends EXIT
 failed=0
+
+told() { # NAME STATUS SECONDS LOG
+    if [ "$2" -eq 0 ]; then
+        printf 'ok      %-46s %4d s\n' "$1" "$3"
+        sed -n 's/^.*Test *#[0-9]*: \([^ ]*\) .*\*\*\*Skipped.*/SKIPPED \1/p' "$4"
+    else
+        printf 'FAILED  %-46s %4d s\n' "$1" "$3"
+        tail -n 120 "$4"
+        failed=1
+    fi
+    return "$2"
+}
 
 phase() { # NAME COMMAND...: runs it silently, shows its output if it fails
     name="$1"; shift
     start=$SECONDS
-    if "$@" >"$log" 2>&1; then
-        printf 'ok      %-46s %4d s\n' "$name" $((SECONDS - start))
-        sed -n 's/^.*Test *#[0-9]*: \([^ ]*\) .*\*\*\*Skipped.*/SKIPPED \1/p' "$log"
-    else
-        printf 'FAILED  %-46s %4d s\n' "$name" $((SECONDS - start))
-        tail -n 120 "$log"
+    "$@" >"$log" 2>&1
+    told "$name" $? $((SECONDS - start)) "$log"
+}
+
+behind() { # KEY NAME COMMAND...: a phase of the chain
+    key="$1"
+    printf '%s\n' "$2" >"$work/$key.name"; shift 2
+    start=$SECONDS
+    "$@" >"$work/$key.log" 2>&1
+    printf '%d %d\n' $? $((SECONDS - start)) >"$work/$key.new" && mv "$work/$key.new" "$work/$key"
+}
+
+await() { # KEY: a phase of the chain is waited for and told
+    while [ ! -f "$work/$1" ] && kill -0 "$chain" 2>/dev/null; do sleep 1; done
+    if [ ! -f "$work/$1" ]; then
+        echo "FAILED  $1: it has not ended"
         failed=1
         return 1
     fi
+    read -r status seconds <"$work/$1"
+    told "$(cat "$work/$1.name")" "$status" "$seconds" "$work/$1.log"
 }
 
 build() { # FOLDER OPTIONS...
@@ -70,35 +104,71 @@ fuzz() { # NAME SECONDS: lets libFuzzer look for so long; what it finds is left 
         -max_total_time="$2" -timeout=20 -max_len=8192 "${dict[@]}" -artifact_prefix=build-test/fuzz/ "$found" "${seeds[@]}"
 }
 
-phase "structure: floors, doors, names" bash tests/structure/laws.sh
-phase "structure: no field is forgotten when the map is read again" bash tests/structure/plan_diff.sh
-phase "structure: format" bash tests/structure/format.sh
-phase "build: gcc" build gcc -DCMAKE_C_COMPILER=gcc && {
+analyse() {
+    behind asan "build: clang, address and undefined sanitizers" \
+        build asan -DCMAKE_C_COMPILER=clang -DBUSFERRY_SANITIZE=address
+    behind tsan "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread
+    behind fuzz "build: libFuzzer" build_fuzz
+    for name in $FUZZED; do
+        seconds=$([ "$name" = map ] && echo 40 || echo 10)
+        behind "fuzz-$name" "fuzz: any bytes for $name, $seconds s" fuzz "$name" "$seconds"
+    done
+    behind cppcheck "analysis: cppcheck" bash tests/structure/cppcheck.sh
+    behind tidy "analysis: clang-tidy" bash tests/structure/tidy.sh build-test/asan
+}
+
+gcc_tests() {
     phase "tests: gcc" tests gcc
     summary=$(grep -E 'tests passed|tests failed' "$log" | tail -n 1)
     skipped=$(sed -n 's/^\t *[0-9]* - \(.*\) (Skipped).*/skipped: \1/p' "$log")
 }
-if [ "$what" = all ]; then
-    phase "build: clang" build clang -DCMAKE_C_COMPILER=clang && phase "tests: clang, unit" tests clang -L 'unit|map|fuzz'
+
+under_valgrind() {
+    find build-test/gcc/tests/unit -name 'test_*' -type f -executable -print0 | xargs -0 -n 1 -P "$jobs" \
+        valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite
+}
+
+# What takes hours, or other processors: each with the length that docs/testing.md names.
+take_long() {
+    phase "build: clang" build clang -DCMAKE_C_COMPILER=clang && phase "tests: clang" tests clang
+    export BUSFERRY_SOAK_S=3600 BUSFERRY_OUTAGES=20 BUSFERRY_RESTARTS=10 BUSFERRY_CLUSTER_ROUNDS=10 BUSFERRY_FAILOVERS=10
+    export BUSFERRY_HEALTHY_S=600 BUSFERRY_HOSTILE_SECONDS=300 BUSFERRY_WALKS=1500 BUSFERRY_RANDOM_HOURS=1000
+    export BUSFERRY_KILLS=10000 BUSFERRY_POWER_CUTS=100000 BUSFERRY_DAMAGED_FILES=100000 BUSFERRY_DISK_STRIDE=1
+    phase "long: soak, outages, brokers, cluster, crashes" tests gcc --timeout 14400 \
+        -R 'soak|outages|broker|cluster|network|healthy|hostile|walk|frame_find|crash'
+    packages_need valgrind && phase "long: unit tests under valgrind" under_valgrind
+    # shellcheck disable=SC2086  # words are wanted
+    packages_need $PACKAGES_PACKAGE $PACKAGES_MACHINE &&
+        phase "long: packages, other processors, whole machines" build gcc -DBUSFERRY_PACKAGE_TESTS=ON &&
+        phase "long: packages of three architectures" tests gcc -L package
+}
+
+phase "structure: floors, doors, names" bash tests/structure/laws.sh
+phase "structure: no field is forgotten when the map is read again" bash tests/structure/plan_diff.sh
+phase "structure: format" bash tests/structure/format.sh
+if [ "$what" = quick ]; then
+    phase "build: gcc" build gcc -DCMAKE_C_COMPILER=gcc && gcc_tests
+else
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
-    phase "build: address and undefined sanitizers" build asan -DBUSFERRY_SANITIZE=address &&
-        phase "tests: address and undefined sanitizers" tests asan -LE 'outages|cluster|rows'
-    phase "build: libFuzzer" build_fuzz && for name in $FUZZED; do
-        seconds=$([ "$name" = map ] && echo 40 || echo 10)
-        phase "fuzz: any bytes for $name, $seconds s" fuzz "$name" "$seconds"
-    done
-    # What has one thread only has nothing to show here.
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
-    phase "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread &&
-        phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster|rows)$' \
-            -E '^unit/(frame|text|sml|mbus|iec62056|check|decode|profile|stream_contract|listener|map)|^scenario/(sdk|profiles)$'
+    phase "build: gcc" build gcc -DCMAKE_C_COMPILER=gcc
+    set -m # a process group of its own
+    (chrt --idle -p 0 $BASHPID >/dev/null 2>&1 || renice -n 19 -p $BASHPID >/dev/null 2>&1; analyse) &
+    chain=$!
+    set +m
+    [ "$failed" -ne 0 ] || gcc_tests
+    await asan && phase "tests: address and undefined sanitizers" tests asan -LE 'outages|cluster|rows'
+    # What has one thread only has nothing to show here.
+    await tsan && phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster|rows)$' \
+        -E '^unit/(frame|text|sml|mbus|iec62056|check|decode|profile|stream_contract|listener|map)|^scenario/(sdk|profiles)$'
     if packages_possible; then
         phase "package: made, installed, upgraded, removed" bash tests/package/test_package.sh
     else
         echo "SKIPPED package: no root here, or none that may mount"
     fi
-    phase "analysis: cppcheck" bash tests/structure/cppcheck.sh
-    phase "analysis: clang-tidy" bash tests/structure/tidy.sh build-test/clang
+    for key in fuzz $(printf 'fuzz-%s ' $FUZZED) cppcheck tidy; do await "$key"; done
+    chain=""
+    [ "$what" != long ] || take_long
 fi
 if [ "$failed" -ne 0 ]; then
     echo "something FAILED, see above"
