@@ -80,11 +80,18 @@ class Foreign:
             self.ours.write_text("-1")
 
 
+def remove(folder):
+    """What is made here may still have this machine's own folders mounted in it, if the making was interrupted."""
+    if any(line.split()[1].startswith(str(folder) + "/") for line in open("/proc/self/mounts", encoding="utf-8")):
+        sys.exit(f"something is mounted below {folder}: end the mmdebstrap that does it, or unmount it, and try again")
+    run("rm", "-rf", "--one-file-system", folder)
+
+
 def image(arch, folder):
     if (folder / "root.ext4").exists():
         return
     print(f"makes a Debian for {arch}", flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     folder.mkdir(parents=True)
     root = folder / "root"
     with Foreign(arch):
@@ -101,7 +108,7 @@ def image(arch, folder):
         shutil.copy(glob.glob(str(root / "boot" / name) + "-*")[0], folder / name)
     made = folder / "root.new"
     run("mkfs.ext4", "-q", "-d", root, made, "3G")
-    shutil.rmtree(root)
+    remove(root)
     made.rename(folder / "root.ext4")
 
 
