@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
+import threading
 import unittest
 
 from harness import BUSFERRY, Scenario, free_port, wait_until
@@ -420,6 +422,33 @@ class Borrow(Commands):
         self.assertEqual(self.command("status", "-c", self.conf).returncode, 0)
         before = self.running_status()["devices"]["f/d"]["answers"]
         wait_until(lambda: self.running_status()["devices"]["f/d"]["answers"] > before, "it polls on")
+        self.assertEqual(self.running.stop(), 0)
+
+    def test_read_while_the_bus_restarts(self):
+        """Each is answered, with the value or with what is the matter, however often the map is read again meanwhile."""
+        with open(self.conf, encoding="utf-8") as f:
+            text = f.read()
+        ended = threading.Event()
+
+        def readings():
+            while not ended.is_set():
+                codes.append(self.command("read", self.port, "input:0").returncode)
+        codes = []
+        asking = [threading.Thread(target=readings) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        for i in range(12):
+            n, asked = self.running.text().count("map read again"), len(codes)
+            self.write("map.conf", text.replace("address: 1", "address: 1  max_gap: %d" % (i % 5)))
+            self.running.send(signal.SIGHUP)
+            wait_until(lambda: self.running.text().count("map read again") > n, "the map is read again")
+            wait_until(lambda: len(codes) >= asked + 4, "answers")
+        ended.set()
+        for thread in asking:
+            thread.join()
+        self.assertLessEqual(set(codes), {0, 69, 75}, codes)
+        self.assertIn(0, codes)
+        self.assertEqual(self.command("read", self.port, "input:0").returncode, 0)
         self.assertEqual(self.running.stop(), 0)
 
     def test_scan(self):
