@@ -217,7 +217,7 @@ int config_tree(const char *file, const char *what, const char *hint, struct are
 static int read_map(const char *file, struct arena *arena, struct faults *faults, struct tree **ret_tree)
 {
 	return config_tree(
-		file, "the map", "the README shows a first map; -c FILE names another", arena, faults, ret_tree);
+		file, "the map", "busferry init writes a first one; -c FILE names another", arena, faults, ret_tree);
 }
 
 static int by_name(const void *a, const void *b)

@@ -15,11 +15,17 @@
 int map_load(const char *file, struct plan *ret_plan)
 {
 	struct faults faults = {0};
-	registry_load();
-	int rc = config_load(file, &faults, ret_plan);
-	faults_print(&faults, stderr, cli_colour(STDERR_FILENO));
+	int code = map_load_faults(file, &faults, ret_plan);
 	faults_destroy(&faults);
 	malloc_trim(0); /* what the reading of a big map took goes back */
+	return code;
+}
+
+int map_load_faults(const char *file, struct faults *faults, struct plan *ret_plan)
+{
+	registry_load();
+	int rc = config_load(file, faults, ret_plan);
+	faults_print(faults, stderr, cli_colour(STDERR_FILENO));
 	switch (rc) {
 	case 0:
 		return -1;

@@ -3,6 +3,7 @@
  */
 #include "cli/plan_text.h"
 #include "base/json.h"
+#include "cli/fault_text.h"
 #include "cli/plan_stream.h"
 #include "field/device.h"
 #include "model/line_text.h"
@@ -301,14 +302,16 @@ static void json_topics(struct json *json, const struct plan *plan)
 	json_array_end(json);
 }
 
-int plan_text_print_json(const struct plan *plan, const struct learnt *learnt)
+int plan_text_print_json(const struct plan *plan, const struct learnt *learnt, struct faults *faults)
 {
-	size_t size = 65536 + plan->n_metrics * 6144 + plan->n_devices * 4096 + plan->n_buses * 4096;
+	size_t size = 65536 + plan->n_metrics * 6144 + plan->n_devices * 4096 + plan->n_buses * 4096 +
+		      fault_text_size(faults);
 	char *text = malloc(size);
 	if (!text)
 		return -ENOMEM;
 	struct json json = json_into(text, size);
 	json_object(&json, NULL);
+	fault_text_json(&json, faults);
 	json_text(&json, "site", plan->site);
 	json_text(&json, "gateway", plan->gateway_id);
 	json_array(&json, "buses");

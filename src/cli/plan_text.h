@@ -4,6 +4,7 @@
 #ifndef CLI_PLAN_TEXT_H
 #define CLI_PLAN_TEXT_H
 
+#include "app/faults.h"
 #include "field/learnt.h"
 #include "model/plan.h"
 
@@ -11,7 +12,7 @@
 void plan_text_print(const struct plan *plan, const struct learnt *learnt);
 void plan_text_print_topics(const struct plan *plan);
 
-/* One JSON object of both.  0, or -ENOMEM. */
-int plan_text_print_json(const struct plan *plan, const struct learnt *learnt);
+/* One JSON object of both, and of the map's warnings.  0, or -ENOMEM. */
+int plan_text_print_json(const struct plan *plan, const struct learnt *learnt, struct faults *faults);
 
 #endif

@@ -68,7 +68,7 @@ class Docs(unittest.TestCase):
                 check = busferry("check", "-c", str(file))
                 self.assertEqual(check.returncode, 0, check.stderr)
                 self.assertEqual(json.loads(busferry("check", "-c", str(file), "--json").stdout).keys(),
-                                 {"site", "gateway", "buses", "topics"})
+                                 {"sound", "faults", "site", "gateway", "buses", "topics"})
 
 
     def test_the_driver_that_is_walked_through(self):

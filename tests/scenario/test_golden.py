@@ -181,8 +181,8 @@ class Golden(Scenario):
         self.golden("check-explain", "check", "--explain", "every", json_argv=["--json"])
         self.golden("check-explain-unknown", "check", "--explain", "evry", json_argv=["--json"])
         broken = self.write("broken.conf", BROKEN)
-        self.golden("check-faults", "check", "-c", broken)
-        self.golden("check-none", "check", "-c", self.path("none.conf"))
+        self.golden("check-faults", "check", "-c", broken, json_argv=["--json"])
+        self.golden("check-none", "check", "-c", self.path("none.conf"), json_argv=["--json"])
 
     def test_init(self):
         self.golden("init", "init", "-c", self.path("new.conf"), json_argv=["--json"], before=lambda: self.remove("new.conf"))
