@@ -310,8 +310,10 @@ class Reload(Scenario):
                 self.wait_for_polls(2)
                 figures.append(self.figures())
         print("after each 20 reloads (RSS kB, threads, descriptors): %s" % figures)
-        if len(figures) > 2 and not SANITIZE:
-            self.assertLessEqual(figures[-1][0], figures[1][0] + 400)
+        if len(figures) > 2 and not SANITIZE:  # but for one step: a moment in which much was waiting takes memory for good
+            steps = sorted(max(0, b[0] - a[0]) for a, b in zip(figures[1:], figures[2:]))
+            self.assertLessEqual(sum(steps[:-1]), 400)
+            self.assertLessEqual(figures[-1][0], figures[1][0] + 2000)
         self.assertEqual({f[1:] for f in figures}, {figures[0][1:]})
         self.end(witness, ["bus0", "bus2", "host0", "host1", "host2", "host3"])
 

@@ -359,7 +359,8 @@ class Values(Scenario):
 
         wait_until(lambda: count("beat") >= 3 and count("mean") >= 3, "heartbeats")
         self.assertGreater(count("each"), count("beat"))
-        self.assertEqual(count("quiet"), 1)
+        silences = len([p for t, p in self.told() if t == "s/f/d/quiet" and '"value":null' in p])  # on a busy machine
+        self.assertLessEqual(count("quiet"), 1 + silences)
         for topic in ("last", "least", "most"):
             self.assertGreater(count(topic), 2)
 
