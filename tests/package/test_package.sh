@@ -79,6 +79,14 @@ depends() { # no library is forgotten, and none is of another architecture
 check "depends on each library that it links" depends
 check "depends on what its unit calls" sh -c "dpkg-deb -f $package Depends | grep -qw procps"
 
+# systemd starts no service whose paths are not all there, but for those with a dash: /lib64 is on PCs only.
+everywhere() {
+    sed -n 's/^\(ExecPaths\|NoExecPaths\|ReadOnlyPaths\|ReadWritePaths\)=//p' "$root_folder/build/unpacked/lib/systemd/system/busferry.service" |
+        xargs -n 1 | grep -vxE -e '/|/usr/bin/busferry|/usr/lib|/lib|/bin/kill|-.*' && return 1
+    return 0
+}
+check "the unit names no path that another architecture lacks" everywhere
+
 [ "$arch" = "$root_native" ] || finish
 
 # --- a smallest Debian, with systemd as on any Raspberry Pi, made anew each time from a file
