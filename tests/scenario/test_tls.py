@@ -241,6 +241,35 @@ class Tls(Scenario):
                      "can't read the password file credential:mqtt-password"),
         })
 
+    def test_a_password_is_never_told(self):
+        """Taken or refused: it is not in the log at its most talkative, the command line, any message, the status, the file."""
+        secret, users = "pl4nted-s3cret", self.path("users")
+        subprocess.run(["mosquitto_passwd", "-b", "-c", users, "u", secret], check=True, capture_output=True)
+        subprocess.run(["mosquitto_passwd", "-b", users, "other", "another"], check=True, capture_output=True)
+        os.chmod(users, 0o644)
+        port = self.broker(extra="allow_anonymous false\npassword_file %s\n" % users).port
+        messages = self.subscriber(port, "#", ["-u", "u", "-P", secret])
+        os.chmod(self.write("secret", secret + "\n"), 0o600)
+        buffer = self.path("buffer.db")
+        for user, words in (("u", ": connected"), ("other", ": not authorised")):
+            conf = self.write(user + ".conf", 'site: "s"\nbroker: { url: "mqtt://127.0.0.1:%d"  user: "%s"  password_file: "%s" }\n'
+                              'buffer: { path: "%s" }\n' % (port, user, self.path("secret"), buffer))
+            gateway = self.gateway(conf, "--verbose")
+            wait_until(lambda: words in gateway.text(), words)
+            with open("/proc/%d/cmdline" % gateway.child.pid, "rb") as f:
+                told = [f.read().decode()]
+            for command in (["status", "-c", conf, "--json"], ["check", "-c", conf, "--json"], ["report", "-c", conf, "--stdout"]):
+                done = self.command(*command)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                told += [done.stdout, done.stderr]
+            self.assertEqual(gateway.stop(), 0)
+            with open(buffer, "rb") as f:
+                told += [gateway.text(), f.read().decode("latin-1")]
+            for text in told:
+                self.assertNotIn(secret, text)
+        self.assertIn("s/gateway/", messages.process.text())
+        self.assertNotIn(secret, messages.process.text())
+
     def test_a_secret_that_others_can_read(self):
         credentials = self.path("credentials")
         os.makedirs(credentials)
