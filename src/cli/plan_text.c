@@ -9,6 +9,7 @@
 #include "model/line_text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,16 +171,35 @@ static const char *metric_topic(const struct plan *plan, const struct plan_metri
 	return metric->delivery.per_device ? plan->devices[metric->device].topic : metric->topic;
 }
 
+/* What `…/set` takes, as "  set 15 to 28 step 0.5"; empty when it takes nothing. */
+#define SET_SIZE 96
+static void set_text(const struct plan *plan, const struct plan_metric *metric, char text[static SET_SIZE])
+{
+	const struct plan_write *write = plan->control ? metric->write : NULL;
+	size_t n = 0;
+	text[0] = '\0';
+	if (!write)
+		return;
+	n += (size_t)snprintf(text, SET_SIZE, "  set");
+	if (!isnan(write->min))
+		n += (size_t)snprintf(text + n, SET_SIZE - n, " %.10g", write->min);
+	if (!isnan(write->max))
+		n += (size_t)snprintf(text + n, SET_SIZE - n, " to %.10g", write->max);
+	if (!isnan(write->step))
+		snprintf(text + n, SET_SIZE - n, " step %.10g", write->step);
+}
+
 void plan_text_print_topics(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n_metrics; i++) {
 		const struct plan_metric *metric = &plan->metrics[i];
-		char every[EVERY_SIZE];
+		char every[EVERY_SIZE], set[SET_SIZE];
 		every_text(metric->every_us, every);
-		printf("%-48s  qos %u  %-8s  %-12s  %s%s%s%s\n", metric_topic(plan, metric), metric->delivery.qos,
+		set_text(plan, metric, set);
+		printf("%-48s  qos %u  %-8s  %-12s  %s%s%s%s%s\n", metric_topic(plan, metric), metric->delivery.qos,
 			metric->delivery.retain ? "retained" : "-", every, payload_word(metric),
 			metric->delivery.per_device ? " (" : "", metric->delivery.per_device ? metric->name : "",
-			metric->delivery.per_device ? ")" : "");
+			metric->delivery.per_device ? ")" : "", set);
 	}
 }
 
@@ -282,6 +302,25 @@ static void json_bus(
 	arena_free(&arena);
 }
 
+static void json_limit(struct json *json, const char *key, double limit)
+{
+	char text[BF_NUMBER_SIZE];
+	const struct bf_value value = {.kind = BF_FLOAT64, .f64 = limit};
+	int n = isnan(limit) ? 0 : bf_value_print(&value, -1, text);
+	if (n > 0)
+		json_raw(json, key, text, (size_t)n);
+}
+
+/* What may be written. */
+static void json_set(struct json *json, const struct plan_write *write)
+{
+	json_object(json, "set");
+	json_limit(json, "min", write->min);
+	json_limit(json, "max", write->max);
+	json_limit(json, "step", write->step);
+	json_object_end(json);
+}
+
 static void json_topics(struct json *json, const struct plan *plan)
 {
 	json_array(json, "topics");
@@ -297,6 +336,8 @@ static void json_topics(struct json *json, const struct plan *plan)
 		json_text(json, "per", metric->delivery.per_device ? "device" : "metric");
 		if (metric->unit)
 			json_text(json, "unit", metric->unit);
+		if (plan->control && metric->write)
+			json_set(json, metric->write);
 		json_object_end(json);
 	}
 	json_array_end(json);

@@ -39,6 +39,18 @@ floors: {{
   }}
 }}
 """
+SETTABLE = """site: "home"
+gateway: { id: "pi" }
+broker: "mqtt://localhost"
+buffer: { path: ":none:" }
+control: { allow: true }
+buses: { net: { tcp: "127.0.0.1:1502" } }
+floors: { cellar: { heatpump: { address: 5  metrics: {
+  setpoint: { holding: 300  type: "s16"  scale: 0.1  unit: "°C"  write: { min: 15.0  max: 28.0  step: 0.5 } }
+  pump:     { coil: 3  write: { } }
+  flow:     { input: 1 }
+} } } }
+"""
 BROKEN = 'site: "home"\nbroker: { ulr: "mqtt://localhost" }\nevery: 10s\nfloors: { a: { b: { address: 300  metrics: { m: { input: "x" } } } } }\n'
 
 # What differs from run to run in any text.
@@ -180,6 +192,8 @@ class Golden(Scenario):
         self.golden("check-topics", "check", "-c", self.conf, "--topics", json_argv=["--json"])
         self.golden("check-explain", "check", "--explain", "every", json_argv=["--json"])
         self.golden("check-explain-unknown", "check", "--explain", "evry", json_argv=["--json"])
+        settable = self.write("settable.conf", SETTABLE)
+        self.golden("check-topics-set", "check", "-c", settable, "--topics", json_argv=["--json"])
         broken = self.write("broken.conf", BROKEN)
         self.golden("check-faults", "check", "-c", broken, json_argv=["--json"])
         self.golden("check-none", "check", "-c", self.path("none.conf"), json_argv=["--json"])
