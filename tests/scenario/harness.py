@@ -4,6 +4,7 @@ Everything runs in a temporary folder, on free ports of the loopback, and ends w
 test asserts on how long something took.
 """
 
+import fcntl
 import json
 import os
 import random
@@ -18,6 +19,7 @@ import unittest
 BUSFERRY = os.environ.get("BUSFERRY", os.path.abspath("build/busferry"))
 FAKE = os.environ.get("BUSFERRY_FAKE", os.path.join(os.path.dirname(BUSFERRY), "tests", "fake"))
 SANITIZE = os.environ.get("BUSFERRY_SANITIZE", "")
+PORTS = os.path.join(os.path.dirname(BUSFERRY), "last-port-of-a-test")
 HERE = os.path.dirname(os.path.abspath(__file__))
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 # Sanitized programs are slower; waits are bounds, not expectations.
@@ -25,15 +27,24 @@ PATIENCE = float(os.environ.get("BUSFERRY_PATIENCE", "1")) * 30
 
 
 def free_port():
-    """A port that nobody has, below those that the kernel gives to outgoing connections of tests beside this one."""
-    while True:
-        port = random.randrange(10000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
+    """A port that nobody has, below those that the kernel gives to outgoing connections.  Each is given out once in a round of all,
+    also to tests that run beside this one: between now and its use nobody else gets it."""
+    with os.fdopen(os.open(PORTS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+", encoding="ascii") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        last = f.read()
+        port = int(last) if last.isdigit() else random.randrange(10000, 32000)
+        while True:
+            port = port + 1 if 10000 <= port < 31999 else 10000
+            with socket.socket() as s:
+                try:
+                    s.bind(("127.0.0.1", port))
+                    break
+                except OSError:
+                    pass
+        f.seek(0)
+        f.truncate()
+        f.write(str(port))
+        return port
 
 
 def wait_until(condition, what, seconds=None):
