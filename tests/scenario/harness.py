@@ -19,7 +19,8 @@ import unittest
 BUSFERRY = os.environ.get("BUSFERRY", os.path.abspath("build/busferry"))
 FAKE = os.environ.get("BUSFERRY_FAKE", os.path.join(os.path.dirname(BUSFERRY), "tests", "fake"))
 SANITIZE = os.environ.get("BUSFERRY_SANITIZE", "")
-PORTS = os.path.join(os.path.dirname(BUSFERRY), "last-port-of-a-test")
+PORTS = os.path.join(os.path.dirname(BUSFERRY) if os.access(os.path.dirname(BUSFERRY), os.W_OK) else tempfile.gettempdir(),
+                     "last-port-of-a-test")
 HERE = os.path.dirname(os.path.abspath(__file__))
 MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 # Sanitized programs are slower; waits are bounds, not expectations.
