@@ -81,7 +81,7 @@ build() { # FOLDER OPTIONS...
 # Most tests of the whole program wait most of their time, so there are more of them at once than processors.
 tests() { # FOLDER CTEST-OPTIONS...
     folder="build-test/$1"; shift
-    ctest --test-dir "$folder" --output-on-failure -j $((2 * jobs)) "$@"
+    ctest --test-dir "$folder" --output-on-failure -j $((2 * jobs + 1)) "$@"
 }
 
 FUZZED="map text frame sml mbus iec62056 wanted"
@@ -134,6 +134,7 @@ take_long() {
     export BUSFERRY_SOAK_S=3600 BUSFERRY_OUTAGES=20 BUSFERRY_RESTARTS=10 BUSFERRY_CLUSTER_ROUNDS=10 BUSFERRY_FAILOVERS=10
     export BUSFERRY_HEALTHY_S=600 BUSFERRY_HOSTILE_SECONDS=300 BUSFERRY_WALKS=1500 BUSFERRY_RANDOM_HOURS=1000
     export BUSFERRY_KILLS=10000 BUSFERRY_POWER_CUTS=100000 BUSFERRY_DAMAGED_FILES=100000 BUSFERRY_DISK_STRIDE=1
+    phase "long: clang-tidy with all of its budget" bash tests/structure/tidy.sh build-test/asan 225000
     phase "long: soak, outages, brokers, cluster, crashes" tests gcc --timeout 14400 \
         -R 'soak|outages|broker|cluster|network|healthy|hostile|walk|frame_find|crash'
     packages_need valgrind && phase "long: unit tests under valgrind" under_valgrind
@@ -157,6 +158,7 @@ else
     chain=$!
     set +m
     [ "$failed" -ne 0 ] || gcc_tests
+    export BUSFERRY_SOAK_S=40
     await asan && phase "tests: address and undefined sanitizers" tests asan -LE 'outages|cluster|rows'
     # What has one thread only has nothing to show here.
     await tsan && phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster|rows)$' \
