@@ -259,6 +259,9 @@ class Subscriber:
 
         wait_until(marked, "the subscription")
 
+    def stop(self):
+        self.process.stop(signal.SIGKILL)  # mosquitto_sub 2.0.11 does not always end at SIGTERM
+
     def messages(self):
         found = []
         for line in self.process.text().splitlines():

@@ -258,7 +258,7 @@ class Control(Scenario):
         for line in lines:
             json.loads(line)
         self.assertEqual(gateway.stop(), 0)
-        sub.process.stop()
+        sub.stop()
 
     @unittest.skipIf(SANITIZE, "how much memory is taken is no question to a sanitized program")
     def test_a_backlog_is_exported_without_holding_it(self):

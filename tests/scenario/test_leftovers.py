@@ -81,7 +81,7 @@ class Leftovers(Scenario):
 
     def retained(self):
         sub = self.subscriber(self.mosquitto.port)
-        sub.process.stop()
+        sub.stop()
         return {topic for topic, payload, _, retained in sub.messages() if retained}
 
     def expect(self, topics, what):
@@ -186,7 +186,7 @@ class Leftovers(Scenario):
 
     def info_is_new(self):
         sub = self.subscriber(self.mosquitto.port, "hq/gateway/gw1/info")
-        sub.process.stop()
+        sub.stop()
         return '"version"' in sub.payloads("hq/gateway/gw1/info")[0]
 
 
