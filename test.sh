@@ -108,6 +108,9 @@ analyse() {
     behind asan "build: clang, address and undefined sanitizers" \
         build asan -DCMAKE_C_COMPILER=clang -DBUSFERRY_SANITIZE=address
     behind tsan "build: thread sanitizer" build tsan -DBUSFERRY_SANITIZE=thread
+    if packages_possible; then
+        behind package "package: made, installed, upgraded, removed" bash tests/package/test_package.sh
+    fi
     behind fuzz "build: libFuzzer" build_fuzz
     for name in $FUZZED; do
         seconds=$([ "$name" = map ] && echo 40 || echo 10)
@@ -164,7 +167,7 @@ else
     await tsan && phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster|rows)$' \
         -E '^unit/(frame|text|sml|mbus|iec62056|check|decode|profile|stream_contract|listener|map)|^scenario/(sdk|profiles)$'
     if packages_possible; then
-        phase "package: made, installed, upgraded, removed" bash tests/package/test_package.sh
+        await package
     else
         echo "SKIPPED package: no root here, or none that may mount"
     fi

@@ -53,10 +53,9 @@ static const char *journal_path = JOURNAL_SOCKET;
 static bool is_journal(const struct stat *status)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long device, inode;
-	int end = 0;
-	return stream && sscanf(stream, "%llu:%llu%n", &device, &inode, &end) == 2 && stream[end] == '\0' &&
-	       device == (unsigned long long)status->st_dev && inode == (unsigned long long)status->st_ino;
+	char own[64];
+	snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)status->st_dev, (unsigned long long)status->st_ino);
+	return stream && strcmp(stream, own) == 0;
 }
 
 static void open_journal(void)

@@ -56,15 +56,14 @@ static bool same(int64_t a_ms, int64_t b_ms)
 /* The offset that was there an hour ago; the first one at once. */
 static int64_t settled(struct dates *dates, int64_t offset_ms, int64_t now_us)
 {
-	if (!dates->settled_ms || same(offset_ms, dates->settled_ms)) {
+	bool moved = dates->settled_ms && !same(offset_ms, dates->settled_ms);
+	bool again = moved && dates->moved_ms && same(offset_ms, dates->moved_ms);
+	if (!moved || (again && now_us - dates->moved_at >= SETTLES_US)) {
 		dates->settled_ms = offset_ms;
 		dates->moved_ms = 0;
-	} else if (!dates->moved_ms || !same(offset_ms, dates->moved_ms)) {
+	} else if (!again) {
 		dates->moved_ms = offset_ms;
 		dates->moved_at = now_us;
-	} else if (now_us - dates->moved_at >= SETTLES_US) {
-		dates->settled_ms = offset_ms;
-		dates->moved_ms = 0;
 	}
 	return dates->settled_ms;
 }
