@@ -18,10 +18,16 @@
 
 #define REPLAY_BURST_US 20000
 
+/* A reading may come within the turn of which now_us is the beginning: then it is new, not younger than that. */
+static int64_t outbox_age_us(const struct record *record, int64_t now_us)
+{
+	return now_us > record->put_us ? now_us - record->put_us : 0;
+}
+
 /* What is left of the message's time, in µs; <= 0 when it is over. */
 static int64_t outbox_left_us(const struct outbox *outbox, const struct record *record, bool standing, int64_t now_us)
 {
-	int64_t age_us = now_us - record->put_us, left_us = CLOCK_NEVER;
+	int64_t age_us = outbox_age_us(record, now_us), left_us = CLOCK_NEVER;
 	if (record->expire_s)
 		left_us = (int64_t)record->expire_s * 1000000 - age_us;
 	if (!standing && outbox->max_age_us > 0 && outbox->max_age_us - age_us < left_us)
@@ -164,7 +170,7 @@ static void outbox_hand_over(
 	char *payload = buffer + record->topic_n + 1;
 	uint32_t expire_s = 0;
 	if (record->expire_s) {
-		int64_t left_us = (int64_t)record->expire_s * 1000000 - (now_us - record->put_us);
+		int64_t left_us = (int64_t)record->expire_s * 1000000 - outbox_age_us(record, now_us);
 		expire_s = (uint32_t)((left_us + 999999) / 1000000);
 	}
 	*ret = (struct outbox_message){

@@ -336,6 +336,13 @@ static void test_expiry(void **state)
 	expect_nothing(outbox);
 	assert_int_equal(counts_of(outbox).dropped_expired, 3);
 	assert_true(outbox_empty(outbox));
+
+	/* One that came within the turn that began before it has all of its time, and no more. */
+	message.expire_s = 10;
+	fake_us += 300;
+	sink->put(sink, &message);
+	fake_us -= 300;
+	assert_int_equal(next(outbox, "x").message.expire_s, 10);
 	outbox_destroy(outbox);
 }
 
