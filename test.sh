@@ -25,6 +25,7 @@ if [ "$what" != quick ]; then
 fi
 
 jobs=$(nproc)
+export CCACHE_DIR=$PWD/build-test/ccache # each unit test compiles what it needs, many of them the same
 work=$(mktemp -d)
 log=$work/log
 chain=""
@@ -75,7 +76,8 @@ await() { # KEY: a phase of the chain is waited for and told
 
 build() { # FOLDER OPTIONS...
     folder="build-test/$1"; shift
-    cmake -S . -B "$folder" -G Ninja -DBUSFERRY_WERROR=ON -DBUSFERRY_TESTS=ON "$@" && cmake --build "$folder" -j "$jobs"
+    cmake -S . -B "$folder" -G Ninja -DBUSFERRY_WERROR=ON -DBUSFERRY_TESTS=ON -DCMAKE_C_COMPILER_LAUNCHER=ccache "$@" &&
+        cmake --build "$folder" -j "$jobs"
 }
 
 # Most tests of the whole program wait most of their time, so there are more of them at once than processors.
@@ -113,7 +115,7 @@ analyse() {
     fi
     behind fuzz "build: libFuzzer" build_fuzz
     for name in $FUZZED; do
-        seconds=$([ "$name" = map ] && echo 40 || echo 10)
+        seconds=$([ "$name" = map ] && echo 20 || echo 5)
         behind "fuzz-$name" "fuzz: any bytes for $name, $seconds s" fuzz "$name" "$seconds"
     done
     behind cppcheck "analysis: cppcheck" bash tests/structure/cppcheck.sh
