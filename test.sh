@@ -83,7 +83,7 @@ build() { # FOLDER OPTIONS...
 # Most tests of the whole program wait most of their time, so there are more of them at once than processors.
 tests() { # FOLDER CTEST-OPTIONS...
     folder="build-test/$1"; shift
-    ctest --test-dir "$folder" --output-on-failure -j $((2 * jobs + 1)) "$@"
+    ctest --test-dir "$folder" --output-on-failure -j $((2 * jobs)) "$@"
 }
 
 FUZZED="map text frame sml mbus iec62056 wanted"
