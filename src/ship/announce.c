@@ -4,9 +4,6 @@
  * Why info waits: what is retained at a broker from an earlier start is known from the old info only, so it must be
  * read there, and its topics cleared, before it is overwritten; once for each broker after the start.
  *
- * Why that ends after UNANSWERED_MAX connections in a row which the broker dropped when it was asked: RabbitMQ has no
- * other answer for a user that may not subscribe, and readings go before clearing.
- *
  * Why a change of what stands is handed over and not simply written: it is read on the publisher's thread.  It lies in
  * `next` until that has taken it.
  *
@@ -16,13 +13,12 @@
 #include "base/log.h"
 #include "ship/info.h"
 #include "ship/sweep.h"
+#include "ship/unanswered.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define UNANSWERED_MAX 3
 
 struct announce {
 	struct publisher_listener publisher_listener;
@@ -35,11 +31,10 @@ struct announce {
 	const char *state_topic; /* NULL: nothing is told of the gateway's own state */
 	const char *info_topic, *stats_topic;
 	struct sweep sweep;
-	bool *swept;                 /* of each endpoint: its old info was read, so it may be overwritten */
-	unsigned char *n_unanswered; /* of each endpoint: connections in a row that were lost while it was asked */
-	size_t endpoint;             /* connected to, or last */
-	bool told_bare;              /* that info can't hold all devices */
-	bool info_due;               /* once the sweep is over */
+	bool *swept; /* of each endpoint: its old info was read, so it may be overwritten */
+	struct unanswered unanswered;
+	bool told_bare; /* that info can't hold all devices */
+	bool info_due;  /* once the sweep is over */
 	char *info;
 	size_t info_size;
 };
@@ -68,10 +63,11 @@ static void announce_word(struct announce *announce, const char *topic, bool onl
 /* Makes the buffer large enough for every broker of the list. */
 static int info_init(struct announce *announce)
 {
+	const struct plan_broker *broker = &announce->standing->plan->broker;
 	const char *longest = "";
-	for (size_t i = 0; i < announce->standing->plan->broker.n_endpoints; i++)
-		if (strlen(announce->standing->plan->broker.endpoints[i].url) > strlen(longest))
-			longest = announce->standing->plan->broker.endpoints[i].url;
+	for (size_t i = 0; i < broker->n_endpoints; i++)
+		if (strlen(broker->endpoints[i].url) > strlen(longest))
+			longest = broker->endpoints[i].url;
 	/* A url is escaped as it is printed, to no more than six bytes for one. */
 	size_t slack = 6 * strlen(longest);
 	for (size_t size = 1024;; size *= 2) {
@@ -95,9 +91,15 @@ static int64_t announce_started_ms(const struct announce *announce)
 	return clock->wall_ms(clock) - (clock_now(clock) - announce->started_us) / 1000;
 }
 
+/* Of the connection, or of the last one. */
+static const char *announce_broker_url(const struct announce *announce)
+{
+	return announce->standing->plan->broker.endpoints[announce->unanswered.endpoint].url;
+}
+
 static void announce_info(struct announce *announce)
 {
-	const char *broker_url = announce->standing->plan->broker.endpoints[announce->endpoint].url;
+	const char *broker_url = announce_broker_url(announce);
 	int n = -ENOSPC;
 	/* Thousands of devices: what is most wanted. */
 	for (int detail = INFO_WHOLE; detail <= INFO_BARE && (n < 0 || n > (int)MESSAGE_PAYLOAD_MAX); detail++) {
@@ -121,7 +123,7 @@ static struct announce *announce_of(struct publisher_listener *listener)
 
 static void announce_sweep(struct announce *announce, struct uplink *uplink)
 {
-	bool asks = announce->n_unanswered[announce->endpoint] < UNANSWERED_MAX;
+	bool asks = unanswered_asks(&announce->unanswered);
 	sweep_begin(&announce->sweep, asks ? uplink : NULL, clock_now(announce->clock));
 }
 
@@ -130,14 +132,11 @@ static void announce_connected(
 {
 	(void)resumed;
 	struct announce *announce = announce_of(listener);
-	const struct plan_broker *broker = &announce->standing->plan->broker;
-	for (size_t i = 0; i < broker->n_endpoints; i++)
-		if (strcmp(broker->endpoints[i].url, broker_url) == 0)
-			announce->endpoint = i;
+	unanswered_connected(&announce->unanswered, &announce->standing->plan->broker, broker_url);
 	if (announce->state_topic)
 		announce_word(announce, announce->state_topic, true);
 	announce->info_due = true;
-	if (announce->swept[announce->endpoint])
+	if (announce->swept[announce->unanswered.endpoint])
 		announce_info(announce);
 	else
 		announce_sweep(announce, uplink);
@@ -152,7 +151,7 @@ static int64_t announce_step(struct publisher_listener *listener, bool settled, 
 	int64_t at_us = sweep_step(&announce->sweep, settled, now_us);
 	if (at_us != CLOCK_NEVER || !announce->info_due)
 		return at_us;
-	announce->swept[announce->endpoint] = true;
+	announce->swept[announce->unanswered.endpoint] = true;
 	announce_info(announce);
 	announce->messages->flush(announce->messages);
 	return CLOCK_NEVER;
@@ -161,19 +160,19 @@ static int64_t announce_step(struct publisher_listener *listener, bool settled, 
 static void announce_lost(struct publisher_listener *listener)
 {
 	struct announce *announce = announce_of(listener);
-	if (!sweep_lost(&announce->sweep) || ++announce->n_unanswered[announce->endpoint] < UNANSWERED_MAX)
+	if (!sweep_lost(&announce->sweep) || !unanswered_lost(&announce->unanswered))
 		return;
-	announce->swept[announce->endpoint] = true;
-	log_about(LOG_LEVEL_WARNING,
-		&(struct log_about){.broker = announce->standing->plan->broker.endpoints[announce->endpoint].url},
+	announce->swept[announce->unanswered.endpoint] = true;
+	const char *broker_url = announce_broker_url(announce);
+	log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = broker_url},
 		"broker %s: drops the connection when it is asked for %s: what an earlier map retained stays there",
-		announce->standing->plan->broker.endpoints[announce->endpoint].url, announce->info_topic);
+		broker_url, announce->info_topic);
 }
 
 static void announce_subscribed(struct publisher_listener *listener, int message_id, int reason)
 {
 	struct announce *announce = announce_of(listener);
-	announce->n_unanswered[announce->endpoint] = 0;
+	unanswered_heard(&announce->unanswered);
 	sweep_subscribed(&announce->sweep, message_id, reason);
 }
 
@@ -233,9 +232,8 @@ int announce_init(const struct standing *standing, const struct clock *clock, st
 	announce->info_topic = arena_format(&announce->arena, "%s/info", plan->gateway_topic);
 	announce->stats_topic = arena_format(&announce->arena, "%s/stats", plan->gateway_topic);
 	announce->swept = arena_array(&announce->arena, plan->broker.n_endpoints + 1, sizeof(bool));
-	announce->n_unanswered = arena_array(&announce->arena, plan->broker.n_endpoints + 1, 1);
 	sweep_init(&announce->sweep, plan, messages);
-	if (info_init(announce) != 0) {
+	if (unanswered_init(&announce->unanswered, &plan->broker) != 0 || info_init(announce) != 0) {
 		announce_destroy(announce);
 		return -ENOMEM;
 	}
@@ -248,6 +246,7 @@ void announce_destroy(struct announce *announce)
 	if (!announce)
 		return;
 	free(announce->info);
+	unanswered_destroy(&announce->unanswered);
 	sweep_destroy(&announce->sweep);
 	arena_free(&announce->arena);
 	free(announce);

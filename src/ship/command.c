@@ -13,9 +13,6 @@
  * Why QoS 0: no broker must keep commands for us.  Why one filter for each metric: a wildcard would bring all readings
  * of the site back to us.
  *
- * Why it gives up subscribing after UNANSWERED_MAX connections in a row that were lost at once: RabbitMQ has no other
- * answer for a user that may not, and readings go before commands.
- *
  * Invariant: `under_way` of a target is written by the publisher's thread before the order is given and read by the
  * wire's until `state` is IDLE again.
  */
@@ -23,6 +20,7 @@
 #include "base/log.h"
 #include "ship/reason.h"
 #include "ship/result.h"
+#include "ship/unanswered.h"
 #include "ship/wanted.h"
 
 #include <errno.h>
@@ -31,15 +29,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AWAY_US        (2 * (int64_t)1000000)
-#define WAIT_US        (5 * (int64_t)1000000) /* a value waits no longer for its turn */
-#define AGAIN_US       100000                 /* until one that waits is tried again */
-#define POLL_US        1000000                /* of a device, from one to the next */
-#define PORTION        50                     /* subscriptions a turn */
-#define REFUSALS_MAX   50                     /* results of refusals at once, … */
-#define REFUSAL_US     ((int64_t)50000)       /* … and one more each */
-#define UNANSWERED_MAX 3
-#define DROPPED_US     (5 * (int64_t)1000000) /* a broker that drops us for it does so at once */
+#define AWAY_US      (2 * (int64_t)1000000)
+#define WAIT_US      (5 * (int64_t)1000000) /* a value waits no longer for its turn */
+#define AGAIN_US     100000                 /* until one that waits is tried again */
+#define POLL_US      1000000                /* of a device, from one to the next */
+#define PORTION      50                     /* subscriptions a turn */
+#define REFUSALS_MAX 50                     /* results of refusals at once, … */
+#define REFUSAL_US   ((int64_t)50000)       /* … and one more each */
+#define DROPPED_US   (5 * (int64_t)1000000) /* a broker that drops us for it does so at once */
 
 enum target_state { TARGET_IDLE, TARGET_UNDER_WAY };
 
@@ -69,9 +66,9 @@ struct command {
 
 	struct uplink *uplink; /* NULL = no connection */
 	const char *broker_url;
-	bool resumed, answered, denied;
-	unsigned n_unanswered; /* connections in a row that were lost before the broker's word */
-	size_t n_subscribed;   /* of metrics, then devices */
+	bool resumed, answered;
+	struct unanswered unanswered;
+	size_t n_subscribed; /* of metrics, then devices */
 	int64_t now_us, away_until_us;
 	int64_t asked_us; /* when this connection was first asked for a subscription */
 	size_t n_waiting;
@@ -265,6 +262,7 @@ static void command_connected(
 	struct publisher_listener *listener, const char *broker_url, struct uplink *uplink, bool resumed)
 {
 	struct command *command = command_of(listener);
+	unanswered_connected(&command->unanswered, &command->plan->broker, broker_url);
 	command->broker_url = broker_url;
 	command->uplink = uplink;
 	command->resumed = resumed;
@@ -288,11 +286,8 @@ static void command_lost(struct publisher_listener *listener)
 	for (size_t i = 0; i < command->n_metrics; i++) /* nobody would hear of them */
 		command->metrics[i].waits = false;
 	command->n_waiting = 0;
-	if (command->answered)
-		command->n_unanswered = 0;
-	if (!dropped || command->answered || ++command->n_unanswered < UNANSWERED_MAX || command->denied)
+	if (!dropped || command->answered || !unanswered_lost(&command->unanswered))
 		return;
-	command->denied = true;
 	log_warning("broker %s: drops the connection when it is asked for commands: nothing can be set or polled",
 		command->broker_url);
 }
@@ -307,6 +302,7 @@ static void command_subscribed(struct publisher_listener *listener, int message_
 			continue;
 		target->subscription = 0;
 		command->answered = true;
+		unanswered_heard(&command->unanswered);
 		target->open = reason < 0x80;
 		command->now_us = clock_now(command->clock);
 		command->away_until_us = command->now_us + AWAY_US;
@@ -321,9 +317,11 @@ static void command_subscribed(struct publisher_listener *listener, int message_
 static bool subscribe(struct command *command)
 {
 	size_t n = command->n_metrics + command->n_devices;
+	if (!unanswered_asks(&command->unanswered))
+		return false;
 	if (command->n_subscribed == 0)
 		command->asked_us = command->now_us;
-	for (size_t i = 0; i < PORTION && command->n_subscribed < n && !command->denied; i++) {
+	for (size_t i = 0; i < PORTION && command->n_subscribed < n; i++) {
 		char filter[MESSAGE_TOPIC_MAX + 16];
 		bool device;
 		struct target *target = nth_target(command, command->n_subscribed, &device);
@@ -332,15 +330,15 @@ static bool subscribe(struct command *command)
 			target->subscription = 0;
 		command->n_subscribed++;
 	}
-	return command->n_subscribed < n && !command->denied;
+	return command->n_subscribed < n;
 }
 
 static void command_replaced(
 	struct publisher_listener *listener, struct publisher_listener *next, struct uplink *uplink)
 {
 	struct command *command = command_of(listener);
-	if (next) /* a broker that does not want to be asked is not asked again */
-		command_of(next)->denied = command->denied;
+	if (next)
+		unanswered_carry(&command_of(next)->unanswered, &command->unanswered);
 	for (size_t i = 0; i < command->n_subscribed; i++) {
 		char filter[MESSAGE_TOPIC_MAX + 16];
 		bool device;
@@ -428,7 +426,7 @@ int command_init(const struct plan *plan, const struct clock *clock, struct mess
 		.clock = clock,
 		.result = {plan, clock, messages},
 		.taker = taker};
-	if (init_targets(command) < 0) {
+	if (unanswered_init(&command->unanswered, &plan->broker) < 0 || init_targets(command) < 0) {
 		command_destroy(command);
 		return -ENOMEM;
 	}
@@ -441,6 +439,7 @@ void command_destroy(struct command *command)
 {
 	if (!command)
 		return;
+	unanswered_destroy(&command->unanswered);
 	free(command->metrics_by_topic);
 	free(command->devices_by_topic);
 	free(command->metrics);

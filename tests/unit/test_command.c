@@ -110,7 +110,13 @@ static struct plan_metric metrics[] = {
 	{.topic = "home/a/on/b", .name = "b", .device = 1, .scale = 1, .shape = {.type = BF_TYPE_BOOL}, .write = &any},
 };
 static struct plan_device devices[] = {{.topic = "home/z", .path = "z"}, {.topic = "home/a", .path = "a"}};
-static struct plan plan = {.control = true, .metrics = metrics, .n_metrics = 4, .devices = devices, .n_devices = 2};
+static const struct plan_endpoint endpoints[] = {{.url = "mqtt://x"}, {.url = "mqtt://y"}};
+static struct plan plan = {.control = true,
+	.broker = {.endpoints = endpoints, .n_endpoints = 2},
+	.metrics = metrics,
+	.n_metrics = 4,
+	.devices = devices,
+	.n_devices = 2};
 
 static struct command *command;
 static struct publisher_listener *listener;
@@ -399,6 +405,29 @@ static void a_broker_that_refuses_subscriptions_is_left_alone(void **state)
 	assert_int_equal(n_filters, 0);
 }
 
+static int n_asked_of(const char *url)
+{
+	n_filters = 0;
+	listener->connected(listener, url, &fake_uplink, false);
+	step();
+	return n_filters;
+}
+
+/* What one broker of the list does not allow is not the word of the others, nor is what they allow its word. */
+static void only_the_broker_that_refuses_is_left_alone(void **state)
+{
+	(void)state;
+	listener->lost(listener);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(n_asked_of("mqtt://x"), 5);
+		listener->lost(listener);
+	}
+	assert_int_equal(n_asked_of("mqtt://y"), 5);
+	subscribed();
+	listener->lost(listener);
+	assert_int_equal(n_asked_of("mqtt://x"), 0);
+}
+
 /* A broker that is frozen, or a network that swallows everything, is no refusal. */
 static void a_connection_that_is_lost_later_counts_for_nothing(void **state)
 {
@@ -443,6 +472,7 @@ int main(void)
 		UNIT(what_waits_goes_with_the_connection),
 		UNIT(a_device_is_polled_once_a_second),
 		UNIT(a_broker_that_refuses_subscriptions_is_left_alone),
+		UNIT(only_the_broker_that_refuses_is_left_alone),
 		UNIT(a_connection_that_is_lost_later_counts_for_nothing),
 		UNIT(a_refused_subscription_opens_nothing),
 	};
