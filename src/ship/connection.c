@@ -52,8 +52,8 @@ static void on_acknowledged(void *user, int message_id, int reason)
 	sender_acknowledged(&connection->sender, message_id, reason, connection->now_us);
 }
 
-/* What the listener heard may be a reason for a turn. */
-static void connection_heard(struct connection *connection)
+/* What the listener was told may be a reason for a turn of its own. */
+static void connection_told(struct connection *connection)
 {
 	if (connection->listener->step)
 		connection->listener_at_us = connection->now_us;
@@ -65,7 +65,7 @@ static void on_subscribed(void *user, int message_id, int reason)
 	if (connection->state != CONNECTION_ACTIVE || !connection->listener || !connection->listener->subscribed)
 		return;
 	connection->listener->subscribed(connection->listener, message_id, reason);
-	connection_heard(connection);
+	connection_told(connection);
 }
 
 static void on_message(void *user, const struct uplink_message *message)
@@ -74,7 +74,7 @@ static void on_message(void *user, const struct uplink_message *message)
 	if (connection->state != CONNECTION_ACTIVE || !connection->listener || !connection->listener->message)
 		return;
 	connection->listener->message(connection->listener, message);
-	connection_heard(connection);
+	connection_told(connection);
 }
 
 static bool connection_speaks_qos2(const struct connection *connection)
@@ -174,8 +174,7 @@ static void connection_connected(struct connection *connection)
 		return;
 	connection->listener->connected(
 		connection->listener, url, connection->uplink, connection->noted.session_present);
-	if (connection->listener->step)
-		connection->listener_at_us = connection->now_us;
+	connection_told(connection);
 }
 
 /* A broker that can't do QoS 2 (RabbitMQ answers PUBACK) breaks the protocol at each and has never completed one. */
@@ -396,8 +395,8 @@ void connection_turn(struct connection *connection)
 	if (!connection->listener || !connection->listener->turned)
 		return;
 	connection->listener->turned(connection->listener, active ? connection->uplink : NULL);
-	if (active && connection->listener->step)
-		connection->listener_at_us = connection->now_us;
+	if (active)
+		connection_told(connection);
 }
 
 void connection_write(struct connection *connection)

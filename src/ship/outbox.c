@@ -9,7 +9,8 @@
  * Invariants: taken == waiting + done + all dropped_…; a message in flight is never dropped by a limit or for a newer
  * one; sequences of a lane leave in ascending order but for those given back, which leave next.
  *
- * Threads: the mutex guards everything; clocks are read and the eventfd and the log are written outside of it.
+ * Threads: the mutex guards everything; clocks are read (but see outbox_date) and the eventfd and the log are written
+ * outside of it.
  */
 #include "ship/outbox_inner.h"
 
@@ -191,6 +192,15 @@ static void outbox_flush(struct message_sink *sink)
 		outbox_store_wake(outbox);
 }
 
+/* What may change while the threads run. */
+static void outbox_limit(struct outbox *outbox, const struct plan_buffer *limits, int64_t max_bytes)
+{
+	outbox->max_bytes = limits->max_size > 0 && limits->max_size < max_bytes ? limits->max_size : max_bytes;
+	outbox->max_age_us = limits->max_age_us;
+	outbox->replay = limits->replay;
+	atomic_store_explicit(&outbox->when_full, (int)limits->when_full, memory_order_relaxed);
+}
+
 int outbox_init(
 	const struct plan_buffer *limits, int64_t max_bytes, const struct clock *clock, struct outbox **ret_outbox)
 {
@@ -200,16 +210,11 @@ int outbox_init(
 	*outbox = (struct outbox){
 		.sink = {.put = outbox_put, .flush = outbox_flush},
 		.clock = clock,
-		.max_bytes = max_bytes,
-		.max_age_us = limits->max_age_us,
-		.when_full = (int)limits->when_full,
 		.live_first = limits->live_first,
-		.replay = limits->replay,
 		.born = 1,
 		.boundary = 1,
 	};
-	if (limits->max_size > 0 && limits->max_size < max_bytes)
-		outbox->max_bytes = limits->max_size;
+	outbox_limit(outbox, limits, max_bytes);
 	outbox->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	outbox->store_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (outbox->event_fd < 0 || outbox->store_fd < 0) {
@@ -289,10 +294,7 @@ int outbox_retain_anew(struct outbox *outbox, const struct retained *retained)
 void outbox_relimit(struct outbox *outbox, const struct plan_buffer *limits, int64_t max_bytes)
 {
 	pthread_mutex_lock(&outbox->mutex);
-	outbox->max_bytes = limits->max_size > 0 && limits->max_size < max_bytes ? limits->max_size : max_bytes;
-	outbox->max_age_us = limits->max_age_us;
-	outbox->replay = limits->replay;
-	atomic_store_explicit(&outbox->when_full, (int)limits->when_full, memory_order_relaxed);
+	outbox_limit(outbox, limits, max_bytes);
 	pthread_mutex_unlock(&outbox->mutex);
 	outbox_wake(outbox); /* what `replay` held back may go */
 }
