@@ -104,8 +104,10 @@ static bool room_for_refusal(struct command *command)
 
 static void refused(struct command *command, const struct target *target, const char *why)
 {
+	const struct plan_metric *metric = &command->plan->metrics[target->index];
+	const struct log_about about = {.device = command->plan->devices[metric->device].path, .topic = metric->topic};
 	if (complaint_raise(&command->refusals, command->now_us))
-		log_warning("%s/set: refused: %s", topic_of(command, target, false), why);
+		log_about(LOG_LEVEL_WARNING, &about, "%s/set: refused: %s", metric->topic, why);
 	if (room_for_refusal(command))
 		result_refused(&command->result, target->index, why);
 }
@@ -148,7 +150,7 @@ static void give(struct command *command, struct target *target)
 	if (rc == 0)
 		complaint_clear(&command->refusals, command->now_us, NULL, NULL);
 	if (rc < 0) {
-		char text[WANTED_WHY_SIZE];
+		char text[RESULT_WHY_SIZE];
 		refused(command, target, result_failure(&(struct order_outcome){.rc = rc}, text));
 	}
 }
@@ -208,20 +210,21 @@ static struct target *addressed(struct command *command, const char *topic, cons
 	return found ? *found : NULL;
 }
 
-static bool is_of_the_past(const struct command *command, const struct target *target, int64_t now_us)
+static bool is_of_the_past(const struct command *command, const struct target *target)
 {
-	return !target->open || (command->resumed && now_us < command->away_until_us);
+	return !target->open || (command->resumed && command->now_us < command->away_until_us);
 }
 
 static void poll_device(struct command *command, struct target *target, bool stale)
 {
-	const char *topic = topic_of(command, target, true);
+	const struct plan_device *device = &command->plan->devices[target->index];
 	if (stale || (target->until_us && command->now_us - target->until_us < POLL_US))
 		return;
 	target->until_us = command->now_us;
 	int rc = command->taker->poll(command->taker, target->index);
 	if (rc < 0 && complaint_raise(&command->refusals, command->now_us))
-		log_warning("%s/get: refused: %s", topic,
+		log_about(LOG_LEVEL_WARNING, &(struct log_about){.device = device->path}, "%s/get: refused: %s",
+			device->topic,
 			rc == -EOPNOTSUPP ? "the device can't be asked, it sends by itself" : strerror(-rc));
 }
 
@@ -235,13 +238,12 @@ static void command_message(struct publisher_listener *listener, const struct up
 	if (!target) {
 		target = addressed(command, message->topic, "/get", true);
 		if (target)
-			poll_device(
-				command, target, message->retained || is_of_the_past(command, target, command->now_us));
+			poll_device(command, target, message->retained || is_of_the_past(command, target));
 		return;
 	}
 	if (message->retained)
 		refused(command, target, "it is retained, so nobody knows when it was meant; publish it without");
-	else if (is_of_the_past(command, target, command->now_us))
+	else if (is_of_the_past(command, target))
 		refused(command, target, "it was sent while the gateway was away");
 	else if (wanted_parse(
 			 &command->plan->metrics[target->index], message->payload, message->payload_n, &value, why) < 0)
@@ -288,7 +290,8 @@ static void command_lost(struct publisher_listener *listener)
 	command->n_waiting = 0;
 	if (!dropped || command->answered || !unanswered_lost(&command->unanswered))
 		return;
-	log_warning("broker %s: drops the connection when it is asked for commands: nothing can be set or polled",
+	log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = command->broker_url},
+		"broker %s: drops the connection when it is asked for commands: nothing can be set or polled",
 		command->broker_url);
 }
 
@@ -307,7 +310,8 @@ static void command_subscribed(struct publisher_listener *listener, int message_
 		command->now_us = clock_now(command->clock);
 		command->away_until_us = command->now_us + AWAY_US;
 		if (!target->open && complaint_raise(&command->unsubscribed, command->now_us))
-			log_warning("broker %s: does not let %s/%s be heard (%s)", command->broker_url,
+			log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = command->broker_url},
+				"broker %s: does not let %s/%s be heard (%s)", command->broker_url,
 				topic_of(command, target, device), device ? "get" : "set", reason_words(reason));
 		return;
 	}
