@@ -31,9 +31,9 @@ struct publisher_listener {
 	void (*message)(struct publisher_listener *listener, const struct uplink_message *message);
 	/*
 	 * While connected, in each turn of the publisher until it has returned CLOCK_NEVER, and again after each
-	 * message and word on a subscription; a publisher that is asked
-	 * to stop waits for that as it waits for readings.  settled: all standing messages that were put are
-	 * acknowledged. Returns the instant by which it wants the next turn.
+	 * message and word on a subscription; a publisher that is asked to stop waits for that as it waits for
+	 * readings.  settled: all standing messages that were put are acknowledged.  Returns the instant by which it
+	 * wants the next turn.
 	 */
 	int64_t (*step)(struct publisher_listener *listener, bool settled, int64_t now_us);
 	/* publisher_turn was called; uplink NULL without a connection.  A turn of step follows. */

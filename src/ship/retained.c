@@ -39,8 +39,3 @@ ptrdiff_t retained_find(const struct retained *retained, const char *topic)
 	const char *const *found = bsearch(&topic, retained->topics, retained->n, sizeof(char *), by_text);
 	return found ? found - retained->topics : -1;
 }
-
-bool retained_has(const struct retained *retained, const char *topic)
-{
-	return retained_find(retained, topic) >= 0;
-}

@@ -10,7 +10,6 @@
 #include "base/arena.h"
 #include "model/plan.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct retained {
@@ -25,7 +24,5 @@ void retained_destroy(struct retained *retained);
 
 /* Which of them it is, or -1. */
 ptrdiff_t retained_find(const struct retained *retained, const char *topic);
-
-bool retained_has(const struct retained *retained, const char *topic);
 
 #endif
