@@ -245,9 +245,7 @@ void redact_print(const struct redact *redact, const char *text, size_t n, FILE 
 	for (size_t at = 0; at < n;) {
 		const struct redact_word *word = word_at(redact, text, n, at);
 		size_t length = word ? strlen(word->text) : utf8_length(text + at, n - at);
-		unsigned char c = (unsigned char)text[at];
-		bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ||
-			       (length == 2 && c == 0xc2 && (unsigned char)text[at + 1] < 0xa0);
+		bool control = text[at] != '\n' && text[at] != '\t' && utf8_is_control(text + at, length);
 		if (word)
 			fputs(word->by, to);
 		else if (length == 0)

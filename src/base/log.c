@@ -54,20 +54,14 @@ static size_t log_prefix(enum log_level level, char *line, size_t size)
 	return (size_t)snprintf(line, size, "%s %s%s:%s ", stamp, on, names[level], off);
 }
 
-/* What a terminal could obey becomes '?': control characters, also those of two bytes (U+0080 to U+009F), and what is
- * no UTF-8. */
+/* Control characters and what is no UTF-8 become '?'. */
 static void log_harmless(char *text, size_t n)
 {
 	for (size_t i = 0; i < n;) {
-		unsigned char first = (unsigned char)text[i];
-		size_t length = utf8_length(text + i, n - i);
-		bool control = first < 0x20 || first == 0x7f ||
-			       (first == 0xc2 && length == 2 && (unsigned char)text[i + 1] < 0xa0);
-		if (length == 0 || control) {
-			memset(text + i, '?', length ? length : 1);
-			length = length ? length : 1;
-		}
-		i += length;
+		size_t length = utf8_length(text + i, n - i), step = length ? length : 1;
+		if (length == 0 || utf8_is_control(text + i, length))
+			memset(text + i, '?', step);
+		i += step;
 	}
 }
 

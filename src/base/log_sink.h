@@ -1,12 +1,11 @@
 /*
  * Where log lines go, and that nobody ever waits for it.
  *
- * Any thread.
+ * Any thread, but for what is for tests.
  */
 #ifndef BASE_LOG_SINK_H
 #define BASE_LOG_SINK_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum log_style {

@@ -29,6 +29,12 @@ size_t utf8_length(const char *text, size_t n)
 	return 0;
 }
 
+bool utf8_is_control(const char *character, size_t length)
+{
+	const unsigned char *s = (const unsigned char *)character;
+	return length == 1 ? s[0] < 0x20 || s[0] == 0x7F : length == 2 && s[0] == 0xC2 && s[1] < 0xA0;
+}
+
 bool utf8_valid(const char *text, size_t n)
 {
 	for (size_t i = 0; i < n;) {

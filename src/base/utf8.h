@@ -11,6 +11,10 @@
 /* Bytes of the well-formed character at the start of text, 1..4; 0 when there is none. */
 size_t utf8_length(const char *text, size_t n);
 
+/* Is that character, of length bytes, a control character, which a terminal could obey: U+0000 to U+001F, U+007F to
+ * U+009F? */
+bool utf8_is_control(const char *character, size_t length);
+
 bool utf8_valid(const char *text, size_t n);
 
 /* Characters in a well-formed text, as a terminal counts columns of Latin script. */

@@ -76,7 +76,7 @@ static unsigned shown(const char *text, size_t n, char piece[static 8], size_t *
 	size_t length = utf8_length(text, n);
 	uint32_t code = length ? code_of(text, length) : 0;
 	*ret_n = length ? length : 1;
-	if (length && (code < 0x20 || (code >= 0x7f && code < 0xa0))) {
+	if (utf8_is_control(text, length)) {
 		snprintf(piece, 8, "\\x%02x", (unsigned)code);
 		return 4;
 	}

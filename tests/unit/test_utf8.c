@@ -67,6 +67,19 @@ static void test_cut_short(void **state)
 			assert_int_equal(utf8_length(whole[i], n), n == i + 2 ? n : 0);
 }
 
+static void test_control_characters(void **state)
+{
+	(void)state;
+	static const char *const yes[] = {"\x01", "\x1F", "\x7F", "\xC2\x80", "\xC2\x9F"};
+	static const char *const no[] = {" ", "~", "\xC2\xA0", "\xC3\x80", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+		assert_true(utf8_is_control(yes[i], strlen(yes[i])));
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		assert_false(utf8_is_control(no[i], strlen(no[i])));
+	assert_true(utf8_is_control("", 1));
+	assert_false(utf8_is_control("\x9B", 0)); /* no character at all */
+}
+
 static void test_texts(void **state)
 {
 	(void)state;
@@ -95,6 +108,7 @@ int main(void)
 		cmocka_unit_test(test_all_of_three_bytes),
 		cmocka_unit_test(test_four_bytes),
 		cmocka_unit_test(test_cut_short),
+		cmocka_unit_test(test_control_characters),
 		cmocka_unit_test(test_texts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
