@@ -5,8 +5,8 @@
 #ifndef APP_HEALTH_H
 #define APP_HEALTH_H
 
+#include "app/clock_watch.h"
 #include "app/gateway.h"
-#include "base/clock_watch.h"
 
 struct health {
 	struct gateway *gateway;

@@ -7,7 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "base/clock_watch.h"
+#include "app/clock_watch.h"
 #include "base/log_sink.h"
 
 #include <stdlib.h>

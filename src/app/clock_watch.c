@@ -6,7 +6,7 @@
  *
  * Thread: the main one.
  */
-#include "base/clock_watch.h"
+#include "app/clock_watch.h"
 
 #include <stdio.h>
 #include <time.h>

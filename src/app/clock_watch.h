@@ -1,8 +1,8 @@
 /*
- * Does the wall clock jump, or become right?  For one log line; nothing else depends on it.
+ * Does the wall clock jump, or become right?  For one log line; nothing else depends on it.  On one thread.
  */
-#ifndef BASE_CLOCK_WATCH_H
-#define BASE_CLOCK_WATCH_H
+#ifndef APP_CLOCK_WATCH_H
+#define APP_CLOCK_WATCH_H
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,7 +13,7 @@ struct clock_watch {
 	int64_t since_us;  /* the first look */
 	bool plausible;
 	struct complaint jumps;
-	int64_t jumped_at;
+	int64_t jumped_at; /* monotonic, µs; 0 = never */
 };
 
 /* Says so when the clock is not set. */
