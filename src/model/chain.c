@@ -30,7 +30,8 @@ const struct chain_model *chain_find(const struct chain *chain, const struct pla
 		uint32_t m = 0;
 		while (m < chain->n && chain->models[m].id != metric->models[i])
 			m++;
-		if (m < chain->n && reach <= CHAIN_HEAD + (uint32_t)chain->models[m].length)
+		if (m < chain->n && reach <= CHAIN_HEAD + (uint32_t)chain->models[m].length &&
+			chain->models[m].at + reach <= UINT16_MAX + 1u) /* a device may say any length */
 			return &chain->models[m];
 	}
 	return NULL;

@@ -342,6 +342,20 @@ static void a_metric_lies_in_the_first_model_that_is_there_and_long_enough(void 
 	assert_null(chain_find(&chain, &metric));
 }
 
+/* A model may tell any length: registers beyond the last one are nowhere, not at the beginning of the table. */
+static void no_metric_lies_beyond_the_last_register(void **state)
+{
+	(void)state;
+	static const uint16_t inverter = 103;
+	const struct chain chain = {.n = 1, .models = {{103, 65000, 60000}}};
+	struct plan_metric metric = {.models = &inverter, .n_models = 1, .place = {BF_SPACE_HOLDING, 535, 1}};
+	assert_ptr_equal(chain_find(&chain, &metric), &chain.models[0]);
+	metric.place.count = 2;
+	assert_null(chain_find(&chain, &metric));
+	metric.place = (struct bf_place){BF_SPACE_HOLDING, 600, 1};
+	assert_null(chain_find(&chain, &metric));
+}
+
 static void what_is_presumed_holds_each_metric(void **state)
 {
 	(void)state;
@@ -388,6 +402,7 @@ int main(void)
 		cmocka_unit_test(the_next_walk_begins_where_the_mark_was),
 		cmocka_unit_test(any_answers_end_it),
 		cmocka_unit_test(a_metric_lies_in_the_first_model_that_is_there_and_long_enough),
+		cmocka_unit_test(no_metric_lies_beyond_the_last_register),
 		cmocka_unit_test(what_is_presumed_holds_each_metric),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
