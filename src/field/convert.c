@@ -24,10 +24,11 @@ struct bf_place convert_place(const struct plan_metric *metric)
 	return place;
 }
 
-static bool is_sentinel(const struct plan_metric *metric, uint64_t raw, const struct bf_value *value)
+/* raw: NULL = no bits that a sentinel could be. */
+static bool is_sentinel(const struct plan_metric *metric, const uint64_t *raw, const struct bf_value *value)
 {
-	for (size_t i = 0; i < metric->n_invalid; i++)
-		if (metric->invalid[i] == raw)
+	for (size_t i = 0; raw && i < metric->n_invalid; i++)
+		if (metric->invalid[i] == *raw)
 			return true;
 	if (value->kind == BF_TEXT)
 		for (size_t i = 0; metric->invalid_texts && i < metric->invalid_texts->n; i++)
@@ -98,8 +99,10 @@ enum quality convert_metric(const struct plan_metric *metric, const struct bf_pl
 	const uint8_t *own = bytes + 2 * at;
 	size_t n = (size_t)metric->place.count * 2;
 	struct bf_value value;
-	if (bf_decode(&metric->shape, own, n, text, &value) < 0 ||
-		is_sentinel(metric, metric->n_invalid ? bf_decode_raw(&metric->shape, own, n) : 0, &value))
+	if (bf_decode(&metric->shape, own, n, text, &value) < 0)
+		return QUALITY_INVALID;
+	uint64_t raw = metric->n_invalid ? bf_decode_raw(&metric->shape, own, n) : 0;
+	if (is_sentinel(metric, &raw, &value))
 		return QUALITY_INVALID;
 	if (metric->n_bits)
 		value = take_bits(metric, &value);
@@ -116,8 +119,8 @@ enum quality convert_metric(const struct plan_metric *metric, const struct bf_pl
 	return quality;
 }
 
-/* The bits of a value in the width of its metric's type, as sentinels are kept. */
-static uint64_t raw_of(const struct plan_metric *metric, const struct bf_value *value)
+/* The bits of a number in the width of its metric's type, as sentinels are kept.  False when the type can't hold it. */
+static bool raw_of(const struct plan_metric *metric, const struct bf_value *value, uint64_t *ret_raw)
 {
 	static const uint64_t masks[BF_N_TYPES] = {[BF_TYPE_U8] = UINT8_MAX,
 		[BF_TYPE_S8] = UINT8_MAX,
@@ -128,26 +131,25 @@ static uint64_t raw_of(const struct plan_metric *metric, const struct bf_value *
 		[BF_TYPE_S32] = UINT32_MAX,
 		[BF_TYPE_U64] = UINT64_MAX,
 		[BF_TYPE_S64] = UINT64_MAX};
-	uint64_t bits = 0;
-	uint32_t narrow;
+	double number = bf_value_number(value);
+	uint64_t mask = masks[metric->shape.type];
 	if (metric->shape.type == BF_TYPE_F32) {
-		float number = (float)bf_value_number(value);
-		memcpy(&narrow, &number, sizeof(narrow));
-		return narrow;
+		float narrow = (float)number;
+		uint32_t bits;
+		memcpy(&bits, &narrow, sizeof(bits));
+		*ret_raw = bits;
+	} else if (metric->shape.type == BF_TYPE_F64) {
+		memcpy(ret_raw, &number, sizeof(*ret_raw));
+	} else if (value->kind == BF_SIGNED) {
+		*ret_raw = (uint64_t)value->i & mask;
+	} else if (value->kind == BF_UNSIGNED) {
+		*ret_raw = value->u & mask;
+	} else if (fabs(number) < 0x1p63) {
+		*ret_raw = (uint64_t)(int64_t)number & mask;
+	} else {
+		return false;
 	}
-	if (metric->shape.type == BF_TYPE_F64) {
-		double number = bf_value_number(value);
-		memcpy(&bits, &number, sizeof(bits));
-		return bits;
-	}
-	if (value->kind == BF_SIGNED)
-		bits = (uint64_t)value->i;
-	else if (value->kind == BF_UNSIGNED)
-		bits = value->u;
-	else if (fabs(bf_value_number(value)) <
-		 0x1p63) /* else it can't be converted, and is no sentinel of an integer */
-		bits = (uint64_t)(int64_t)bf_value_number(value);
-	return bits & masks[metric->shape.type];
+	return true;
 }
 
 static bool is_whole(const struct bf_value *value)
@@ -162,7 +164,9 @@ enum quality convert_value(const struct plan_metric *metric, const struct bf_val
 	bool number = value.kind >= BF_SIGNED && value.kind <= BF_FLOAT64;
 	if (value.kind == BF_NONE || (number && !isfinite(bf_value_number(&value))))
 		return QUALITY_INVALID;
-	if (is_sentinel(metric, number && metric->n_invalid ? raw_of(metric, &value) : 0, &value))
+	uint64_t bits;
+	bool has_bits = number && metric->n_invalid && raw_of(metric, &value, &bits);
+	if (is_sentinel(metric, has_bits ? &bits : NULL, &value))
 		return QUALITY_INVALID;
 	if ((metric->n_bits || metric->n_words) && !is_whole(&value))
 		return QUALITY_INVALID;

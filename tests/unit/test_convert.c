@@ -64,6 +64,21 @@ static void a_sentinel_is_invalid(void **state)
 	assert_int_equal(convert_metric(&metric, &asked, bytes, text, &value), QUALITY_GOOD);
 }
 
+/* A driver may make a number for an integer metric that no integer can hold. */
+static void what_no_integer_can_hold_is_no_sentinel(void **state)
+{
+	(void)state;
+	uint64_t nought = 0;
+	struct plan_metric metric = metric_at(0, 4, BF_TYPE_U64);
+	metric.invalid = &nought;
+	metric.n_invalid = 1;
+	struct bf_value raw = {.kind = BF_FLOAT64, .f64 = 0x1p70}, value;
+	assert_int_equal(convert_value(&metric, &raw, &value), QUALITY_GOOD);
+	assert_true(value.f64 == 0x1p70);
+	raw.f64 = 0;
+	assert_int_equal(convert_value(&metric, &raw, &value), QUALITY_INVALID);
+}
+
 static void not_a_number_is_invalid(void **state)
 {
 	(void)state;
@@ -143,6 +158,7 @@ int main(void)
 		cmocka_unit_test(a_value_is_found_in_the_middle_of_a_read),
 		cmocka_unit_test(scale_and_offset),
 		cmocka_unit_test(a_sentinel_is_invalid),
+		cmocka_unit_test(what_no_integer_can_hold_is_no_sentinel),
 		cmocka_unit_test(not_a_number_is_invalid),
 		cmocka_unit_test(bits_of_a_register),
 		cmocka_unit_test(coils_are_taken_bit_by_bit),
