@@ -11,6 +11,7 @@
 #include "app/control_wire.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/wake.h"
 #include "model/line_text.h"
 
 #include <errno.h>
@@ -51,7 +52,6 @@ int control_wire_fd(void)
 static void done(void *user, const struct errand *errand, const struct errand_outcome *outcome)
 {
 	struct outcome_place *place = user;
-	uint64_t one = 1;
 	(void)errand;
 	place->rc = outcome->rc;
 	place->exception = outcome->exception;
@@ -59,8 +59,7 @@ static void done(void *user, const struct errand *errand, const struct errand_ou
 	if (place->n)
 		memcpy(place->bytes, outcome->bytes, place->n);
 	atomic_store(&place->state, PLACE_DONE);
-	ssize_t n = write(wake_fd, &one, sizeof(one));
-	(void)n; /* full means that it is readable already */
+	wake_up(wake_fd);
 }
 
 static bool same_port(const char *a, const char *b)

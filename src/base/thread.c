@@ -2,6 +2,7 @@
  * Threads with a bounded end.  See thread.h.
  */
 #include "base/thread.h"
+#include "base/wake.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,9 +14,7 @@ static void *thread_run(void *argument)
 	struct thread *thread = argument;
 	pthread_setname_np(pthread_self(), thread->name);
 	thread->run(thread->argument);
-	uint64_t one = 1;
-	ssize_t written = write(thread->ended_fd, &one, sizeof(one));
-	(void)written; /* an eventfd at 0 takes it */
+	wake_up(thread->ended_fd);
 	return NULL;
 }
 

@@ -12,10 +12,10 @@
  * Invariant: a slot belongs to one thread in each state but READY, which only an exchange leaves.
  */
 #include "field/errand.h"
+#include "base/wake.h"
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_TAKEN };
 
@@ -44,11 +44,8 @@ static bool is_sound(const struct errand *errand)
 
 static void wake(const struct errand_box *box)
 {
-	uint64_t one = 1;
-	if (box->wake_fd < 0)
-		return;
-	ssize_t n = write(box->wake_fd, &one, sizeof(one));
-	(void)n; /* full means that it is readable already */
+	if (box->wake_fd >= 0)
+		wake_up(box->wake_fd);
 }
 
 static bool become(struct errand_slot *slot, enum slot_state from, enum slot_state to)

@@ -7,6 +7,7 @@
  */
 #include "field/poller.h"
 #include "base/thread.h"
+#include "base/wake.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -338,17 +339,10 @@ int poller_start(struct poller *poller)
 	return thread_start(&poller->thread, "wire", poller_run, poller);
 }
 
-static void poller_wake_up(struct poller *poller)
-{
-	uint64_t one = 1;
-	ssize_t n = write(poller->wake_fd, &one, sizeof(one));
-	(void)n; /* full means that it is readable already */
-}
-
 void poller_stop(struct poller *poller)
 {
 	atomic_store_explicit(&poller->stopping, 1, memory_order_relaxed);
-	poller_wake_up(poller);
+	wake_up(poller->wake_fd);
 }
 
 void poller_release(struct poller *poller, size_t nth_wire)
@@ -356,7 +350,7 @@ void poller_release(struct poller *poller, size_t nth_wire)
 	int stays = WIRE_STAYS;
 	atomic_compare_exchange_strong(&poller->wires[nth_wire].stay, &stays, WIRE_LEAVES);
 	atomic_store_explicit(&poller->releasing, 1, memory_order_release);
-	poller_wake_up(poller);
+	wake_up(poller->wake_fd);
 }
 
 int poller_errand(struct poller *poller, const struct errand *errand)

@@ -5,6 +5,7 @@
  * before has written, its load takes it over.
  */
 #include "ship/inquiry.h"
+#include "base/wake.h"
 #include "ship/outbox_store.h"
 
 #include <errno.h>
@@ -84,8 +85,6 @@ int inquiry_serve(struct inquiry *inquiry, struct journal *journal)
 		return 0;
 	int error = outbox_view_pull(&inquiry->view, inquiry->outbox, journal);
 	atomic_store_explicit(&inquiry->state, INQUIRY_ANSWERED, memory_order_release);
-	uint64_t one = 1;
-	ssize_t written = write(inquiry->fd, &one, sizeof(one));
-	(void)written; /* an eventfd at 0 or 1 takes it */
+	wake_up(inquiry->fd);
 	return journal ? error : 0;
 }

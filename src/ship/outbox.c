@@ -13,6 +13,7 @@
  * outside of it.
  */
 #include "ship/outbox_inner.h"
+#include "base/wake.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -170,9 +171,7 @@ static bool outbox_has_news(struct outbox *outbox)
 
 void outbox_wake(struct outbox *outbox)
 {
-	uint64_t one = 1;
-	ssize_t written = write(outbox->event_fd, &one, sizeof(one));
-	(void)written; /* only a full counter fails, and that is readable already */
+	wake_up(outbox->event_fd);
 }
 
 static void outbox_flush(struct message_sink *sink)

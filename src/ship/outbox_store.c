@@ -10,6 +10,7 @@
  * committed is noted by the publisher (acked.h), so nothing waits for them.
  */
 #include "ship/outbox_store.h"
+#include "base/wake.h"
 #include "ship/outbox_inner.h"
 
 #include <stdlib.h>
@@ -18,9 +19,7 @@
 
 void outbox_store_wake(struct outbox *outbox)
 {
-	uint64_t one = 1;
-	ssize_t written = write(outbox->store_fd, &one, sizeof(one));
-	(void)written; /* only a full counter fails, and that is readable already */
+	wake_up(outbox->store_fd);
 }
 
 /* Room for one more.  False when there is none: the list then forgets. */

@@ -11,6 +11,7 @@
  */
 #include "ship/publisher.h"
 #include "base/thread.h"
+#include "base/wake.h"
 #include "ship/connection.h"
 
 #include <errno.h>
@@ -304,23 +305,16 @@ int publisher_start(struct publisher *publisher)
 	return thread_start(&publisher->thread, "mqtt", publisher_run, publisher);
 }
 
-static void publisher_wake_up(struct publisher *publisher)
-{
-	uint64_t one = 1;
-	ssize_t written = write(publisher->stop_fd, &one, sizeof(one));
-	(void)written; /* only a full counter fails, and that is readable already */
-}
-
 void publisher_stop(struct publisher *publisher)
 {
 	atomic_store_explicit(&publisher->stop_asked, true, memory_order_release);
-	publisher_wake_up(publisher);
+	wake_up(publisher->stop_fd);
 }
 
 void publisher_turn(struct publisher *publisher)
 {
 	atomic_store_explicit(&publisher->turn_asked, true, memory_order_release);
-	publisher_wake_up(publisher);
+	wake_up(publisher->stop_fd);
 }
 
 int publisher_join(struct publisher *publisher, int64_t timeout_us)
