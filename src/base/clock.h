@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #define CLOCK_NEVER INT64_MAX /* an instant that does not come */
 
@@ -27,6 +28,12 @@ extern const struct clock clock_system;
 static inline int64_t clock_now(const struct clock *clock)
 {
 	return clock->mono_us(clock);
+}
+
+/* A length or an instant of at least 0 µs, as the kernel takes it. */
+static inline struct timespec clock_timespec(int64_t us)
+{
+	return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000 * 1000)};
 }
 
 /* Between which two starts of the machine mono_us counts: a number of CLOCK_BOOT_BITS bits; 0 = unknown. */

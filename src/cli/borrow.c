@@ -5,6 +5,7 @@
  */
 #include "cli/borrow.h"
 #include "app/control_place.h"
+#include "base/clock.h"
 #include "base/json_find.h"
 #include "cli/control_client.h"
 #include "model/line_text.h"
@@ -147,7 +148,7 @@ static void wire_close(struct scan_wire *wire)
 static void wire_rest(struct scan_wire *wire, int64_t for_us)
 {
 	(void)wire;
-	struct timespec time = {.tv_sec = for_us / 1000000, .tv_nsec = for_us % 1000000 * 1000};
+	struct timespec time = clock_timespec(for_us);
 	ppoll(NULL, 0, &time, NULL);
 }
 

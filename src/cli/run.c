@@ -6,6 +6,7 @@
 #include "app/gateway.h"
 #include "app/health.h"
 #include "app/reload.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/pages.h"
 #include "cli/cli.h"
@@ -44,7 +45,7 @@ static int wait_signal(int fd, int other_fd, int64_t until_us)
 	int64_t left = until_us - clock_now(&clock_system);
 	if (left < 0)
 		left = 0;
-	struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = (long)(left % 1000000 * 1000)};
+	struct timespec timeout = clock_timespec(left);
 	struct pollfd ready[] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
 	struct signalfd_siginfo info;
 	if (ppoll(ready, 2, &timeout, NULL) > 0 && ready[0].revents &&

@@ -272,7 +272,7 @@ static void poller_poll(struct poller *poller, size_t n_fds, int64_t until_us)
 	int64_t left = until_us - clock_now(poller->clock);
 	if (left < 0)
 		left = 0;
-	struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = (long)(left % 1000000 * 1000)};
+	struct timespec timeout = clock_timespec(left);
 	if (ppoll(poller->fds, n_fds, &timeout, NULL) <= 0)
 		for (size_t f = 0; f < n_fds; f++)
 			poller->fds[f].revents = 0;

@@ -9,6 +9,7 @@
  * Sources: tty_ioctl(4) and the kernel's Documentation/driver-api/serial/serial-rs485.rst.
  */
 #include "field/rs485.h"
+#include "base/clock.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
@@ -32,7 +33,7 @@ static int64_t kernel_now_us(void)
 
 static void kernel_sleep_until(int64_t at_us)
 {
-	struct timespec at = {.tv_sec = at_us / 1000000, .tv_nsec = (long)(at_us % 1000000 * 1000)};
+	struct timespec at = clock_timespec(at_us);
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
 		;
 }

@@ -4,6 +4,7 @@
  * The line is made anew for each setting, as it takes its settings from the bus when it is made.
  */
 #include "field/scan_line.h"
+#include "base/clock.h"
 #include "field/transact.h"
 
 #include <errno.h>
@@ -85,7 +86,7 @@ static uint64_t line_strangers(const struct scan_wire *wire)
 static void line_rest(struct scan_wire *wire, int64_t for_us)
 {
 	(void)wire;
-	struct timespec time = {.tv_sec = for_us / 1000000, .tv_nsec = (long)(for_us % 1000000 * 1000)};
+	struct timespec time = clock_timespec(for_us);
 	ppoll(NULL, 0, &time, NULL);
 }
 

@@ -15,7 +15,7 @@ static bool wait_until(int64_t until, struct pollfd fd, const struct clock *cloc
 	int64_t left = until - clock_now(clock);
 	if (left < 0)
 		left = 0;
-	struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = (long)(left % 1000000 * 1000)};
+	struct timespec timeout = clock_timespec(left);
 	return ppoll(&fd, 1, &timeout, NULL) == 1;
 }
 

@@ -158,7 +158,7 @@ static int simulate_serve(struct simulation *simulation)
 		if (wake > end)
 			wake = end;
 		int64_t wait = wake > now ? wake - now : 0;
-		struct timespec ts = {.tv_sec = wait / 1000000, .tv_nsec = (long)(wait % 1000000 * 1000)};
+		struct timespec ts = clock_timespec(wait);
 		if (ppoll(fds, 2, wake == CLOCK_NEVER ? NULL : &ts, NULL) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[1].revents)
