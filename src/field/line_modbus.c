@@ -101,21 +101,17 @@ static int ask_rtu(struct line_modbus *self, const struct line_question *questio
 	int rc = line_rtu_ready(&self->rtu, now_us);
 	if (rc < 0)
 		return rc;
-	int n = (int)line_rtu_request(question, request);
+	size_t n = line_rtu_request(question, request);
 	if (modbus_set_slave(self->context, question->unit) < 0)
 		return -EINVAL;
-	bool by_hand = self->bus->wire == WIRE_SERIAL && self->bus->rs485 == RS485_RTS;
-	int64_t taken_at = by_hand ? rs485_take(&rs485_kernel, self->line.fd) : 0;
-	int sent = modbus_send_raw_request(self->context, request, n - 2);
-	int error = errno;
-	int64_t char_us = plan_line_char_ns(&self->bus->line) / 1000 + 1;
-	if (by_hand)
-		rs485_let_go(&rs485_kernel, self->line.fd, taken_at, n * char_us, char_us);
-	if (sent < 0 && is_gone(error))
+	int64_t taken_at = rs485_before(self->bus, self->line.fd);
+	int sent = modbus_send_raw_request(self->context, request, (int)n - 2);
+	rs485_after(self->bus, self->line.fd, taken_at, n);
+	if (sent < 0 && is_gone(errno))
 		return -ENODEV;
 	/* Noted even if only a part went out: who knows what a device makes of it. */
 	line_rtu_asked(&self->rtu, question, now_us);
-	if (sent != n) {
+	if (sent != (int)n) {
 		tcflush(self->line.fd, TCOFLUSH);
 		return -ENOBUFS;
 	}

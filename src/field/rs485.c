@@ -112,3 +112,22 @@ void rs485_let_go(const struct rs485_seam *seam, int fd, int64_t taken_at, int64
 	int rts = TIOCM_RTS;
 	seam->control(fd, TIOCMBIC, &rts);
 }
+
+static bool by_hand(const struct plan_bus *bus)
+{
+	return bus->wire == WIRE_SERIAL && bus->rs485 == RS485_RTS;
+}
+
+int64_t rs485_before(const struct plan_bus *bus, int fd)
+{
+	return by_hand(bus) ? rs485_take(&rs485_kernel, fd) : 0;
+}
+
+void rs485_after(const struct plan_bus *bus, int fd, int64_t taken_at, size_t n)
+{
+	int error = errno;
+	int64_t char_us = plan_line_char_ns(&bus->line) / 1000 + 1;
+	if (by_hand(bus))
+		rs485_let_go(&rs485_kernel, fd, taken_at, (int64_t)n * char_us, char_us);
+	errno = error;
+}

@@ -7,6 +7,9 @@
 
 #include "model/plan.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 /* What is asked of the kernel; tests bring their own. */
 struct rs485_seam {
 	int (*control)(int fd, unsigned long request, void *argument); /* as ioctl(2): -1 and errno */
@@ -27,5 +30,12 @@ int64_t rs485_take(const struct rs485_seam *seam, int fd);
  * the frame and one character take on the line.  Blocks for about that long, never for more than twice of it and 20 ms.
  */
 void rs485_let_go(const struct rs485_seam *seam, int fd, int64_t taken_at, int64_t frame_us, int64_t char_us);
+
+/*
+ * Around the write of n bytes to a bus, by whatever wire: both of these where its serial port is switched by "rts",
+ * else nothing.  taken_at is what rs485_before returned; errno stays.
+ */
+int64_t rs485_before(const struct plan_bus *bus, int fd);
+void rs485_after(const struct plan_bus *bus, int fd, int64_t taken_at, size_t n);
 
 #endif

@@ -63,16 +63,13 @@ static int real_read(struct stream_port *port, uint8_t *bytes, size_t size)
 static int real_write(struct stream_port *port, const uint8_t *bytes, size_t n)
 {
 	const struct plan_bus *bus = of(port)->bus;
-	bool socket = bus->wire == WIRE_SERIAL_TCP, by_hand = !socket && bus->rs485 == RS485_RTS;
-	int64_t taken_at = by_hand ? rs485_take(&rs485_kernel, port->fd) : 0;
+	bool socket = bus->wire == WIRE_SERIAL_TCP;
+	int64_t taken_at = rs485_before(bus, port->fd);
 	ssize_t sent = socket ? send(port->fd, bytes, n, MSG_NOSIGNAL) : write(port->fd, bytes, n);
-	int error = errno;
-	int64_t char_us = plan_line_char_ns(&bus->line) / 1000 + 1;
-	if (by_hand)
-		rs485_let_go(&rs485_kernel, port->fd, taken_at, (int64_t)n * char_us, char_us);
+	rs485_after(bus, port->fd, taken_at, n);
 	if (sent == (ssize_t)n)
 		return 0;
-	return sent >= 0 || error == EAGAIN || error == EINTR ? -ENOBUFS : -ENODEV;
+	return sent >= 0 || errno == EAGAIN || errno == EINTR ? -ENOBUFS : -ENODEV;
 }
 
 static int real_speed(struct stream_port *port, uint32_t baud)
