@@ -36,10 +36,10 @@ static bool is_sound(const struct errand *errand)
 		return false;
 	bool bits = place->space == BF_SPACE_COIL || place->space == BF_SPACE_DISCRETE;
 	if (errand->kind == ERRAND_READ)
-		return bits ? (place->count + 7) / 8 <= ERRAND_BYTES : place->count * 2 <= ERRAND_BYTES;
-	if (place->space != BF_SPACE_COIL && place->space != BF_SPACE_HOLDING)
-		return false;
-	return place->count <= (bits ? ERRAND_WRITE_BITS : ERRAND_WRITE_REGISTERS);
+		return place->count <= (bits ? 8 * ERRAND_BYTES : ERRAND_BYTES / 2);
+	if (place->space == BF_SPACE_COIL)
+		return place->count <= ERRAND_WRITE_BITS;
+	return place->space == BF_SPACE_HOLDING && place->count <= ERRAND_WRITE_REGISTERS;
 }
 
 static void wake(const struct errand_box *box)

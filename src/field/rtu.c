@@ -44,17 +44,24 @@ trust_shape rtu_shape(const struct bf_place *place)
 	return TRUST_SHAPE(rtu_function(place->space), rtu_answer_bytes(place));
 }
 
+/* Puts the checksum behind n bytes.  The length with it. */
+static size_t seal(uint8_t *frame, size_t n)
+{
+	uint16_t crc = bf_crc16_modbus(frame, n);
+	frame[n++] = (uint8_t)crc;
+	frame[n++] = (uint8_t)(crc >> 8);
+	return n;
+}
+
 void rtu_request(uint8_t unit, const struct bf_place *place, uint8_t ret_request[static RTU_REQUEST_BYTES])
 {
 	const uint8_t request[6] = {unit, rtu_function(place->space), (uint8_t)(place->at >> 8), (uint8_t)place->at,
 		(uint8_t)(place->count >> 8), (uint8_t)place->count};
-	uint16_t crc = bf_crc16_modbus(request, sizeof(request));
 	memcpy(ret_request, request, sizeof(request));
-	ret_request[6] = (uint8_t)crc;
-	ret_request[7] = (uint8_t)(crc >> 8);
+	seal(ret_request, sizeof(request));
 }
 
-uint8_t rtu_write_function(const struct bf_place *place, bool many)
+static uint8_t write_function(const struct bf_place *place, bool many)
 {
 	bool one = place->count == 1 && !many;
 	if (place->space == BF_SPACE_COIL)
@@ -65,8 +72,8 @@ uint8_t rtu_write_function(const struct bf_place *place, bool many)
 size_t rtu_write_request(uint8_t unit, const struct bf_place *place, const uint8_t *cells, bool many,
 	uint8_t ret_request[static RTU_FRAME_MAX])
 {
-	uint8_t function = rtu_write_function(place, many);
-	size_t n = 4, n_bytes = place->space == BF_SPACE_COIL ? (place->count + 7u) / 8 : 2u * place->count;
+	uint8_t function = write_function(place, many);
+	size_t n = 4, n_bytes = rtu_answer_bytes(place);
 	ret_request[0] = unit;
 	ret_request[1] = function;
 	ret_request[2] = (uint8_t)(place->at >> 8);
@@ -85,10 +92,7 @@ size_t rtu_write_request(uint8_t unit, const struct bf_place *place, const uint8
 	}
 	if (function == 15 && place->count % 8)
 		ret_request[n - 1] &= (uint8_t)((1u << place->count % 8) - 1);
-	uint16_t crc = bf_crc16_modbus(ret_request, n);
-	ret_request[n++] = (uint8_t)crc;
-	ret_request[n++] = (uint8_t)(crc >> 8);
-	return n;
+	return seal(ret_request, n);
 }
 
 /* The bytes of the last frame are let go of when the next is looked for. */

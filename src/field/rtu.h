@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define RTU_REQUEST_BYTES 8 /* of a read: unit, function, address, quantity, CRC */
+#define RTU_WRITTEN_BYTES 6 /* that answer a write, without the CRC */
 #define RTU_FRAME_MAX     256
 
 enum rtu_kind {
@@ -58,14 +59,11 @@ trust_shape rtu_shape(const struct bf_place *place);
 /* The request of a place, with its checksum. */
 void rtu_request(uint8_t unit, const struct bf_place *place, uint8_t ret_request[static RTU_REQUEST_BYTES]);
 
-/* The function that writes this place: 5 or 6 for one cell unless `many`, else 15 or 16. */
-uint8_t rtu_write_function(const struct bf_place *place, bool many);
-
 /*
- * The request that writes a place: registers as on the wire, or bits, the first one lowest; with its checksum.  At most
- * 123 registers or 1968 coils.  Returns its length.  Its first six bytes are the whole answer.
+ * The request that writes a place: registers as on the wire, or bits, the first one lowest; with its checksum.  By
+ * function 5 or 6 for one cell unless `many`, else by 15 or 16.  At most 123 registers or 1968 coils.  Returns its
+ * length.  Its first RTU_WRITTEN_BYTES are the whole answer.
  */
-#define RTU_WRITTEN_BYTES 6
 size_t rtu_write_request(uint8_t unit, const struct bf_place *place, const uint8_t *cells, bool many,
 	uint8_t ret_request[static RTU_FRAME_MAX]);
 
