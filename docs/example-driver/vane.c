@@ -9,7 +9,6 @@
 #include "sdk/driver.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define START       0xA9
@@ -44,11 +43,8 @@ static int shape(const struct bf_device *device, unsigned kind, const void *metr
 	(void)device;
 	(void)kind;
 	const struct vane_metric *keys = metric;
-	if (strlen(keys->tag) != 1) {
-		ret_complaint->key = "tag";
-		snprintf(ret_complaint->what, sizeof(ret_complaint->what), "must be one letter");
-		return -EINVAL;
-	}
+	if (strlen(keys->tag) != 1)
+		return bf_refuse(ret_complaint, "tag", NULL, "must be one letter");
 	*ret_shape = (struct bf_shape){.type = BF_TYPE_S16};
 	return 0;
 }

@@ -8,12 +8,6 @@
 #include "frame.h"
 
 #include <math.h>
-#include <stdio.h>
-
-static void hint(struct bf_complaint *complaint, const char *text)
-{
-	snprintf(complaint->hint, sizeof(complaint->hint), "%s", text);
-}
 
 static int check_flag(const struct frame *frame, struct bf_complaint *complaint)
 {
@@ -37,16 +31,14 @@ static int check_start(const struct frame *frame, struct bf_complaint *complaint
 {
 	if (frame->flag.n)
 		return 0;
-	if (frame->start.n == 0) {
-		hint(complaint, "write start: \"42 4D\" with the bytes that it begins with");
-		return bf_refuse(complaint, "frame", NULL, "has neither \"start\" nor \"flag\"");
-	}
+	if (frame->start.n == 0)
+		return bf_refuse(complaint, "frame", "write start: \"42 4D\" with the bytes that it begins with",
+			"has neither \"start\" nor \"flag\"");
 	if (frame->start_or.n && frame->start_or.n != frame->start.n)
 		return bf_refuse(complaint, "frame.start_or", NULL, "is not as long as \"start\"");
-	if (frame->length == BF_UNSET && frame->length_at == BF_UNSET) {
-		hint(complaint, "write length: 9, or length: { at: 2  type: \"u16be\"  plus: 4 }");
-		return bf_refuse(complaint, "frame", NULL, "has no \"length\"");
-	}
+	if (frame->length == BF_UNSET && frame->length_at == BF_UNSET)
+		return bf_refuse(complaint, "frame", "write length: 9, or length: { at: 2  type: \"u16be\"  plus: 4 }",
+			"has no \"length\"");
 	return 0;
 }
 
@@ -90,11 +82,10 @@ static int check_tagged(const struct frame *frame, const struct frame_message *k
 	if (keys->tagged_from == BF_UNSET)
 		return 0;
 	for (size_t i = 0; i < keys->tagged_sizes.n; i++)
-		if (frame_tag(keys->tagged_sizes.names[i]) < 0) {
-			hint(complaint, "write t and the byte in two hexadecimal digits: t8A: 2");
-			return bf_refuse(complaint, "tagged.sizes", NULL, "has \"%.32s\", which names no byte",
-				keys->tagged_sizes.names[i]);
-		}
+		if (frame_tag(keys->tagged_sizes.names[i]) < 0)
+			return bf_refuse(complaint, "tagged.sizes",
+				"write t and the byte in two hexadecimal digits: t8A: 2",
+				"has \"%.32s\", which names no byte", keys->tagged_sizes.names[i]);
 	return beyond(frame, keys->tagged_from + 1, "tagged.from", complaint);
 }
 
@@ -104,10 +95,9 @@ static int check_message(const struct bf_device *device, size_t i, struct bf_com
 	const struct bf_message_told *message = &device->messages[i];
 	const struct frame_message *keys = message->keys;
 	complaint->message = message->name;
-	if (device->n_messages > 1 && keys->match_at == BF_UNSET) {
-		hint(complaint, "write match: { at: 2  is: 0x90 }");
-		return bf_refuse(complaint, NULL, NULL, "has no \"match\", by which it could be told from the others");
-	}
+	if (device->n_messages > 1 && keys->match_at == BF_UNSET)
+		return bf_refuse(complaint, NULL, "write match: { at: 2  is: 0x90 }",
+			"has no \"match\", by which it could be told from the others");
 	for (size_t k = 0; k < i; k++) {
 		const struct frame_message *other = device->messages[k].keys;
 		if (keys->match_at == other->match_at && keys->match_is == other->match_is)
@@ -219,10 +209,9 @@ int frame_shape(const struct bf_device *device, unsigned kind, const void *metri
 	const struct frame *frame = device->keys;
 	const struct frame_message *keys = device->messages[kind].keys;
 	const struct frame_metric *of = metric;
-	if (of->at == BF_UNSET && of->tag == BF_UNSET) {
-		hint(ret_complaint, "write at: 4, counted from 0");
-		return bf_refuse(ret_complaint, NULL, NULL, "has no place: neither \"at\" nor \"tag\"");
-	}
+	if (of->at == BF_UNSET && of->tag == BF_UNSET)
+		return bf_refuse(
+			ret_complaint, NULL, "write at: 4, counted from 0", "has no place: neither \"at\" nor \"tag\"");
 	int err = check_size(of, ret_complaint);
 	if (err == 0) {
 		long end = (of->at == BF_UNSET ? 0 : of->at) + (long)frame_metric_size(of);

@@ -80,9 +80,8 @@ static int check(const struct bf_device *device, struct bf_complaint *ret_compla
 {
 	const struct iec62056_device *keys = device->keys;
 	if (device->n_messages > 1) {
-		bf_refuse(ret_complaint, NULL, NULL, "is one too many: IEC 62056-21 has one kind of readout");
 		ret_complaint->message = device->messages[1].name;
-		return -EINVAL;
+		return bf_refuse(ret_complaint, NULL, NULL, "is one too many: IEC 62056-21 has one kind of readout");
 	}
 	if (!keys->meter)
 		return 0;

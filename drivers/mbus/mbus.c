@@ -101,9 +101,8 @@ static int check(const struct bf_device *device, struct bf_complaint *ret_compla
 {
 	const struct mbus_device *keys = device->keys;
 	if (device->n_messages > 1) {
-		bf_refuse(ret_complaint, NULL, NULL, "is one too many: M-Bus has one kind of message");
 		ret_complaint->message = device->messages[1].name;
-		return -EINVAL;
+		return bf_refuse(ret_complaint, NULL, NULL, "is one too many: M-Bus has one kind of message");
 	}
 	if (device->address > ADDRESS_MAX && device->address != TO_ANY)
 		return bf_refuse(ret_complaint, "address",

@@ -8,7 +8,6 @@
  */
 #include "sdk/driver.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,17 +63,14 @@ static int from_manual(const char *text, enum bf_space space, unsigned *ret_at, 
 		return bf_refuse(complaint, key, NULL, "is no register number of five or six digits");
 	}
 	if (text[0] != tables[space].digit) {
-		char what[80];
 		for (unsigned i = 0; i < BF_N_SPACES; i++)
 			if (text[0] == tables[i].digit) {
-				snprintf(what, sizeof(what), "is %s by its first digit", tables[i].what);
 				snprintf(complaint->hint, sizeof(complaint->hint), "write %s: \"%.16s\"", tables[i].key,
 					text);
-				return bf_refuse(complaint, key, NULL, "%s", what);
+				return bf_refuse(complaint, key, NULL, "is %s by its first digit", tables[i].what);
 			}
-		snprintf(what, sizeof(what), "starts with %c; the manual's number of %s starts with %c", text[0],
-			tables[space].what, tables[space].digit);
-		return bf_refuse(complaint, key, NULL, "%s", what);
+		return bf_refuse(complaint, key, NULL, "starts with %c; the manual's number of %s starts with %c",
+			text[0], tables[space].what, tables[space].digit);
 	}
 	if (number < 1 || number > REGISTERS) {
 		if (number < 1)
@@ -95,19 +91,14 @@ static int place(const void *device, const void *metric, struct bf_shape *shape,
 	for (int i = 0; i < BF_N_SPACES; i++) {
 		if (keys->at[i].kind == BF_SCALAR_NONE)
 			continue;
-		if (space >= 0) {
-			char what[80];
-			snprintf(what, sizeof(what), "is given beside \"%s\": a metric has one place",
-				tables[space].key);
-			return bf_refuse(ret_complaint, tables[i].key, NULL, "%s", what);
-		}
+		if (space >= 0)
+			return bf_refuse(ret_complaint, tables[i].key, NULL,
+				"is given beside \"%s\": a metric has one place", tables[space].key);
 		space = i;
 	}
-	if (space < 0) {
-		snprintf(ret_complaint->hint, sizeof(ret_complaint->hint),
-			"give it one of input, holding, coil, discrete");
-		return bf_refuse(ret_complaint, NULL, NULL, "has no register");
-	}
+	if (space < 0)
+		return bf_refuse(
+			ret_complaint, NULL, "give it one of input, holding, coil, discrete", "has no register");
 	const struct bf_scalar *at = &keys->at[space];
 	const char *key = tables[space].key;
 	unsigned number = 0;

@@ -197,9 +197,8 @@ static int check(const struct bf_device *device, struct bf_complaint *ret_compla
 {
 	if (device->n_messages <= 1)
 		return 0;
-	*ret_complaint = (struct bf_complaint){.message = device->messages[1].name};
-	snprintf(ret_complaint->what, sizeof(ret_complaint->what), "is one too many: SML has one kind of message");
-	return -EINVAL;
+	ret_complaint->message = device->messages[1].name;
+	return bf_refuse(ret_complaint, NULL, NULL, "is one too many: SML has one kind of message");
 }
 
 static int shape(const struct bf_device *device, unsigned kind, const void *metric, struct bf_shape *ret_shape,
@@ -209,13 +208,9 @@ static int shape(const struct bf_device *device, unsigned kind, const void *metr
 	(void)kind;
 	const struct sml_metric *keys = metric;
 	uint8_t obis[OBIS];
-	if (obis_parse(keys->obis, obis) < 0) {
-		*ret_complaint = (struct bf_complaint){.key = "obis"};
-		snprintf(ret_complaint->what, sizeof(ret_complaint->what), "is no OBIS code of six numbers");
-		snprintf(ret_complaint->hint, sizeof(ret_complaint->hint),
-			"write all of it, such as \"1-0:1.8.0\" or \"1-0:96.50.1*1\"");
-		return -EINVAL;
-	}
+	if (obis_parse(keys->obis, obis) < 0)
+		return bf_refuse(ret_complaint, "obis", "write all of it, such as \"1-0:1.8.0\" or \"1-0:96.50.1*1\"",
+			"is no OBIS code of six numbers");
 	*ret_shape = (struct bf_shape){.type = types[keys->as]};
 	if (ret_shape->type == BF_TYPE_STRING)
 		ret_shape->length = BF_STRING_MAX;

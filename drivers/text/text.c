@@ -16,6 +16,7 @@
 #define MESSAGE(field) offsetof(struct text_message, field)
 #define METRIC(field)  offsetof(struct text_metric, field)
 #define COLUMNS_MAX    255
+#define PAIRS_HINT     "write text: { keys: \"pairs\" }"
 
 static const struct bf_key device_keys[] = {
 	{"text.start", BF_KEY_TEXT, DEVICE(start), 0, 0, NULL, NULL, 0,
@@ -108,11 +109,9 @@ static int check_block(const struct text_device *keys, struct bf_complaint *comp
 	if (keys->block_end_key && (keys->block_begin || keys->block_end))
 		return bf_refuse(complaint, keys->block_begin ? "text.block.begin" : "text.block.end", NULL,
 			"is given beside \"end_key\": such a block begins where the one before ended");
-	if (!keys->block_end_key && (!keys->block_begin || !keys->block_end)) {
-		snprintf(complaint->hint, sizeof(complaint->hint), "write block: { begin: \"/\"  end: \"!\" }");
-		return bf_refuse(complaint, keys->block_begin ? "text.block.begin" : "text.block.end", NULL,
-			"is only one end of the block");
-	}
+	if (!keys->block_end_key && (!keys->block_begin || !keys->block_end))
+		return bf_refuse(complaint, keys->block_begin ? "text.block.begin" : "text.block.end",
+			"write block: { begin: \"/\"  end: \"!\" }", "is only one end of the block");
 	const char *of_lines = keys->start ? "text.start" : keys->end ? "text.end" : NULL;
 	return of_lines ? bf_refuse(complaint, of_lines, NULL, "is of lines, not of blocks") : 0;
 }
@@ -136,21 +135,19 @@ static int check_check(const struct text_device *keys, struct bf_complaint *comp
 			       : bf_refuse(complaint, "text.check.kind", NULL, "is no check of the lines of a block");
 	if (!keys->block_end)
 		return whole ? 0 : bf_refuse(complaint, "text.check.kind", NULL, "is no check of lines");
-	if (keys->check_kind == TEXT_CHECK_TELEINFO)
-		snprintf(complaint->hint, sizeof(complaint->hint), "write each: \"line\"");
 	return whole || keys->check_kind == TEXT_CHECK_BCC
 		       ? 0
-		       : bf_refuse(complaint, "text.check.kind", NULL, "is no check of whole blocks");
+		       : bf_refuse(complaint, "text.check.kind",
+				 keys->check_kind == TEXT_CHECK_TELEINFO ? "write each: \"line\"" : NULL,
+				 "is no check of whole blocks");
 }
 
 /* Is a column or a key what this text has?  names: "match.column" and "match.key", or those of a metric. */
 static int check_place(const struct text_device *keys, bool column, bool key, const char *const names[2],
 	struct bf_complaint *complaint)
 {
-	if (key && keys->keys == BF_UNSET) {
-		snprintf(complaint->hint, sizeof(complaint->hint), "write text: { keys: \"pairs\" }");
-		return bf_refuse(complaint, names[1], NULL, "is a name, but this text has columns");
-	}
+	if (key && keys->keys == BF_UNSET)
+		return bf_refuse(complaint, names[1], PAIRS_HINT, "is a name, but this text has columns");
 	if (column && keys->keys != BF_UNSET && !(key && keys->keys == TEXT_PAIRS && !keys->assign)) {
 		snprintf(complaint->hint, sizeof(complaint->hint), "write %s: \"…\"", names[1]);
 		return bf_refuse(complaint, names[0], NULL, "is a column, but this text has names");
@@ -162,10 +159,8 @@ static int check(const struct bf_device *device, struct bf_complaint *ret_compla
 {
 	static const char *const names[] = {"match.column", "match.key"};
 	const struct text_device *keys = device->keys;
-	if (keys->assign && keys->keys != TEXT_PAIRS) {
-		snprintf(ret_complaint->hint, sizeof(ret_complaint->hint), "write text: { keys: \"pairs\" }");
-		return bf_refuse(ret_complaint, "text.assign", NULL, "is of names, but this text has none");
-	}
+	if (keys->assign && keys->keys != TEXT_PAIRS)
+		return bf_refuse(ret_complaint, "text.assign", PAIRS_HINT, "is of names, but this text has none");
 	int err = check_block(keys, ret_complaint);
 	if (err == 0)
 		err = check_check(keys, ret_complaint);
@@ -191,16 +186,12 @@ static int shape_place(const struct text_device *keys, const struct text_metric 
 			"is given beside \"pattern\": a metric has one place");
 	if (metric->pattern) {
 		int err = text_pattern_compile(metric->pattern, why, sizeof(why));
-		if (err == -EINVAL) {
-			snprintf(complaint->what, sizeof(complaint->what), "is no regular expression: %s", why);
-			complaint->key = "pattern";
-		}
+		if (err == -EINVAL)
+			return bf_refuse(complaint, "pattern", NULL, "is no regular expression: %s", why);
 		return err < 0 ? -EINVAL : 0;
 	}
-	if (!column && !key) {
-		snprintf(complaint->hint, sizeof(complaint->hint), "give it one of column, key, pattern");
-		return bf_refuse(complaint, NULL, NULL, "has no place in the text");
-	}
+	if (!column && !key)
+		return bf_refuse(complaint, NULL, "give it one of column, key, pattern", "has no place in the text");
 	return check_place(keys, column, key, names, complaint);
 }
 
@@ -224,10 +215,9 @@ static int shape(const struct bf_device *device, unsigned kind, const void *metr
 	if (err < 0)
 		return err;
 	bool angle = of->type == TEXT_NMEA_ANGLE, speed = of->type == TEXT_NMEA_SPEED;
-	if ((angle && of->sign == BF_UNSET) || (speed && of->letter == BF_UNSET)) {
-		snprintf(ret_complaint->hint, sizeof(ret_complaint->hint), "write %s: N", angle ? "sign" : "letter");
-		return bf_refuse(ret_complaint, "type", NULL, "needs the column of its letter");
-	}
+	if ((angle && of->sign == BF_UNSET) || (speed && of->letter == BF_UNSET))
+		return bf_refuse(ret_complaint, "type", angle ? "write sign: N" : "write letter: N",
+			"needs the column of its letter");
 	*ret_shape = (struct bf_shape){.type = types[of->type]};
 	if (ret_shape->type == BF_TYPE_STRING)
 		ret_shape->length = BF_STRING_MAX;

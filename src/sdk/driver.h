@@ -38,7 +38,8 @@ struct bf_complaint {
 
 /*
  * For a driver that refuses a key (NULL: the whole group): fills what, and the hint unless that is NULL; message stays.
- * Returns -EINVAL, for `return bf_refuse(…)`.
+ * The key must outlive the complaint; all else is copied, and cut where it is too long.  Returns -EINVAL, for
+ * `return bf_refuse(…)`.
  */
 int bf_refuse(struct bf_complaint *complaint, const char *key, const char *hint, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
