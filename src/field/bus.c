@@ -14,10 +14,7 @@
 #include <poll.h>
 #include <string.h>
 
-#define PAUSE_US 50000  /* within an answer that has begun: adapters and servers hand it on in pieces */
-#define BUSY_US  100000 /* a device that says it is busy is asked again after so long */
-
-#define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
+#define PAUSE_US 50000 /* within an answer that has begun: adapters and servers hand it on in pieces */
 
 void bus_init(struct bus *bus, const struct plan *plan, size_t index, struct line *line, const struct learnt *learnt,
 	struct reading_sink *sink, const struct clock *clock, bool once, struct arena *arena)
@@ -82,7 +79,6 @@ static void turn_over(struct bus *bus, int64_t now_us)
 	uint64_t merged = turns_over(&bus->turns, (uint32_t)bus->current, !round->unheard, now_us);
 	atomic_fetch_add_explicit(&bus->counts.merged, merged, memory_order_relaxed);
 	round_over(&device->rounds, round);
-	bus->current = -1;
 }
 
 static void port_lost(struct bus *bus, int failure, int64_t now_us)
@@ -178,7 +174,16 @@ static bool may_retry(struct bus *bus, int64_t now_us)
 		return false;
 	round->tries++;
 	settle(bus, now_us);
+	bus->current = -1;
 	return true;
+}
+
+/* Somebody answered: the port serves. */
+static void served(struct bus *bus)
+{
+	counts_bump(bus->counts.answers);
+	outage_forget(&bus->outage);
+	bus->reopened = false;
 }
 
 /* A frame of the device: it lives, and how long it took is learnt. */
@@ -186,9 +191,7 @@ static bool alive(struct bus *bus, struct device *device, int64_t now_us)
 {
 	int64_t began_at = bus->began_at ? bus->began_at : now_us;
 	int64_t took_us = began_at - bus->asked_at - planner_request_us(bus->told);
-	bump(bus->counts.answers);
-	outage_forget(&bus->outage);
-	bus->reopened = false;
+	served(bus);
 	times_note(&device->counts.answer_times, now_us - bus->asked_at);
 	patience_answered(&device->patience, &bus->patience, took_us > 0 ? took_us : 0);
 	return atomic_load_explicit(&device->counts.availability, memory_order_relaxed) != AVAILABILITY_ONLINE;
@@ -224,16 +227,14 @@ static void answered(struct bus *bus, const struct line_answer *answer, int64_t 
 	finish(bus, now_us, true, !more);
 }
 
-/* Modbus exceptions: 2 illegal data address, 3 illegal data value (here: quantity), 5 acknowledge, 6 server device
- * busy, 11 the gateway had no answer from the device. */
 static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 {
 	uint32_t d = (uint32_t)bus->current;
 	struct device *device = &bus->devices[d];
 	struct round *round = device->turn;
-	bool appears = alive(bus, device, now_us), behind = exception == 11, lost = false;
-	bump(bus->counts.exceptions);
-	if (exception == 2 || exception == 3) {
+	bool appears = alive(bus, device, now_us), behind = exception == LINE_TARGET_SILENT, lost = false;
+	counts_bump(bus->counts.exceptions);
+	if (exception == LINE_ILLEGAL_ADDRESS || exception == LINE_ILLEGAL_VALUE) {
 		if (round_cut(round, round->next)) {
 			log_about(LOG_LEVEL_INFO,
 				&(struct log_about){.device = device->told->path, .bus = bus->told->name},
@@ -246,9 +247,8 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 		round_refused(&device->rounds, round, round->next);
 		lost = device_lost_model(device);
 	}
-	if ((exception == 5 || exception == 6) && may_retry(bus, now_us)) {
-		turns_pause(&bus->turns, d, now_us + BUSY_US);
-		bus->current = -1;
+	if ((exception == LINE_ACKNOWLEDGE || exception == LINE_BUSY) && may_retry(bus, now_us)) {
+		turns_pause(&bus->turns, d, now_us + BUS_BUSY_US);
 		return;
 	}
 	device_failed(device, QUALITY_EXCEPTION, exception, behind || lost, wall_ms(bus), now_us);
@@ -261,11 +261,9 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 static void damaged(struct bus *bus, int64_t now_us)
 {
 	struct device *device = &bus->devices[bus->current];
-	bump(bus->counts.checksum);
-	if (may_retry(bus, now_us)) {
-		bus->current = -1;
+	counts_bump(bus->counts.checksum);
+	if (may_retry(bus, now_us))
 		return;
-	}
 	device_failed(device, QUALITY_CHECKSUM, 0, false, wall_ms(bus), now_us);
 	finish(bus, now_us, false, false);
 }
@@ -274,12 +272,32 @@ static void unanswered(struct bus *bus, int64_t now_us)
 {
 	uint32_t d = (uint32_t)bus->current;
 	struct device *device = &bus->devices[d];
-	bump(bus->counts.timeouts);
+	counts_bump(bus->counts.timeouts);
 	int64_t leave_us = patience_missed(
 		&device->patience, &bus->patience, now_us + bus->gap_us - bus->asked_at, now_us + bus->gap_us);
 	device_failed(device, QUALITY_TIMEOUT, 0, true, wall_ms(bus), now_us);
 	finish(bus, now_us, false, true);
 	turns_leave_alone(&bus->turns, d, bus->asked_at + leave_us);
+}
+
+/* The line did not take a question: others speak, or it is gone. */
+static void not_taken(struct bus *bus, int rc, int64_t now_us)
+{
+	if (rc == -EAGAIN)
+		bus->free_at = bus->line->free_at > now_us ? bus->line->free_at : bus->line->look_at;
+	else
+		connection_closed(bus, rc, now_us);
+}
+
+void bus_asked(struct bus *bus, const struct bf_place *place, int64_t wait_us, int64_t now_us)
+{
+	caution_free(&bus->caution, now_us);
+	counts_bump(bus->counts.requests);
+	bus->state = BUS_ASKED;
+	bus->asked = *place;
+	bus->asked_at = now_us;
+	bus->began_at = 0;
+	bus->deadline = now_us + planner_request_us(bus->told) + wait_us;
 }
 
 static void ask(struct bus *bus, int64_t now_us)
@@ -297,23 +315,16 @@ static void ask(struct bus *bus, int64_t now_us)
 	int rc = bus->line->ops->ask(bus->line, &question, now_us);
 	if (rc == -ENOBUFS || (rc == -EAGAIN && caution_held(&bus->caution, now_us)))
 		unanswered(bus, now_us);
-	else if (rc == -EAGAIN)
-		bus->free_at = bus->line->free_at > now_us ? bus->line->free_at : bus->line->look_at;
 	else if (rc < 0)
-		connection_closed(bus, rc, now_us);
+		not_taken(bus, rc, now_us);
 	if (rc < 0)
 		return;
-	caution_free(&bus->caution, now_us);
+	bus_asked(bus, &question.place, bus->wait_us, now_us);
 	bus->courier.served = false;
-	bump(bus->counts.requests);
-	bump(device->counts.requests);
+	counts_bump(device->counts.requests);
 	int64_t late_us = turns_asked(&bus->turns, (uint32_t)bus->current, now_us);
 	if (late_us >= 0)
 		times_note(&bus->counts.late_by, late_us);
-	bus->state = BUS_ASKED;
-	bus->asked = question.place;
-	bus->began_at = 0;
-	bus->deadline = now_us + planner_request_us(bus->told) + bus->wait_us;
 }
 
 static int64_t step_opening(struct bus *bus, int64_t now_us)
@@ -343,10 +354,8 @@ static int64_t step_errand(struct bus *bus, int64_t now_us)
 	if (now_us < bus->free_at)
 		return bus->free_at;
 	int rc = courier_ask(bus, now_us);
-	if (rc == -EAGAIN)
-		bus->free_at = bus->line->free_at > now_us ? bus->line->free_at : bus->line->look_at;
-	else if (rc < 0)
-		connection_closed(bus, rc, now_us);
+	if (rc < 0)
+		not_taken(bus, rc, now_us);
 	return bus->state == BUS_IDLE && bus->free_at > now_us ? bus->free_at : now_us;
 }
 
@@ -408,6 +417,8 @@ static void errand_asked(struct bus *bus, int rc, const struct line_answer *answ
 		connection_closed(bus, rc, now_us);
 		return;
 	}
+	if (rc == 0 || rc == -EREMOTEIO)
+		served(bus);
 	settle(bus, now_us);
 	courier_answered(bus, rc, answer, now_us);
 }

@@ -14,6 +14,8 @@
 #include "field/patience.h"
 #include "field/turns.h"
 
+#define BUS_BUSY_US 100000 /* a device that says it is busy is asked again after so long */
+
 enum bus_state { BUS_CLOSED, BUS_OPENING, BUS_IDLE, BUS_ASKED };
 
 struct bus {
@@ -58,6 +60,9 @@ void bus_destroy(struct bus *bus);
  * again if the fd stays silent; poll bus->line->fd for bus_events() meanwhile.
  */
 int64_t bus_step(struct bus *bus, bool ready, int64_t now_us);
+
+/* For the courier: its question about a place is on the line, and its answer must have begun after wait_us. */
+void bus_asked(struct bus *bus, const struct bf_place *place, int64_t wait_us, int64_t now_us);
 
 /* What to poll the line's fd for; 0 = nothing. */
 short bus_events(const struct bus *bus);

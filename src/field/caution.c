@@ -13,15 +13,13 @@
 #define HELD_US     1000000 /* a line that others don't leave free for so long is as good as none */
 #define LATE_SPARED 2       /* answers in a row that are later than the map allows */
 
-#define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
-
 /* The device lives, and needs more time than it was given: it is asked again as soon as it is due.  One that is always
  * later than the map allows must not live on that, or it would take the others' time. */
 static void was_late(struct caution *caution, uint32_t d, int64_t late_us)
 {
 	struct device *device = &caution->devices[d];
 	int64_t took_us = late_us - planner_request_us(caution->told), cap_us = device->told->timeout_us;
-	bump(device->counts.late);
+	counts_bump(device->counts.late);
 	if (late_us == 0)
 		return;
 	times_note(&device->counts.answer_times, late_us);
@@ -36,23 +34,23 @@ static void stray(struct line_watch *watch, enum line_stray what, uint8_t unit, 
 	struct caution *caution = (struct caution *)(void *)((char *)watch - offsetof(struct caution, watch));
 	switch (what) {
 	case LINE_LATE:
-		bump(caution->counts.late);
+		counts_bump(caution->counts.late);
 		break;
 	case LINE_FOREIGN:
-		bump(caution->counts.foreign);
+		counts_bump(caution->counts.foreign);
 		break;
 	case LINE_ECHO:
-		bump(caution->counts.echoes);
+		counts_bump(caution->counts.echoes);
 		return;
 	case LINE_NOISE:
-		bump(caution->counts.noise);
+		counts_bump(caution->counts.noise);
 		return;
 	}
 	for (uint32_t i = 0; i < caution->told->n_devices; i++) {
 		if (caution->devices[i].told->address != unit)
 			continue;
 		if (what == LINE_FOREIGN)
-			bump(caution->devices[i].counts.foreign);
+			counts_bump(caution->devices[i].counts.foreign);
 		else
 			was_late(caution, i, late_us);
 	}
@@ -100,9 +98,8 @@ bool caution_answered(struct caution *caution, int rc, uint8_t exception)
 	if (!caution->asks_canary || (rc != 0 && rc != -EREMOTEIO && rc != -ESTALE))
 		return false;
 	if (rc != -ESTALE)
-		bump(caution->counts.canaries);
-	/* 2 illegal data address, 3 illegal data value. */
-	if (rc != 0 && caution->canary.parts && (exception == 2 || exception == 3))
+		counts_bump(caution->counts.canaries);
+	if (rc != 0 && caution->canary.parts && (exception == LINE_ILLEGAL_ADDRESS || exception == LINE_ILLEGAL_VALUE))
 		caution->line->trusts[caution->unit].whole_values = true;
 	return true;
 }

@@ -9,6 +9,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+/* By the wire's thread. */
+#define counts_bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
+
 struct device_counts {
 	_Atomic uint64_t requests, answers, timeouts, checksum, exceptions, late, foreign;
 	_Atomic uint64_t missed;  /* polls that brought nothing, those included that a silent device was spared */

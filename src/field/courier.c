@@ -20,23 +20,17 @@
 #include "field/courier.h"
 #include "field/bus.h"
 #include "field/convert.h"
+#include "field/rtu.h"
 #include "field/telling.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define SILENT_TIMES  9
-#define BUSY_US       100000
 #define TRIES_DAMAGED 2
 #define TRIES_BUSY    5
 #define TRIES_SILENT  2       /* of reading back: devices that store are deaf for a while */
 #define DOUBT_US      1000000 /* an errand waits so long for a unit whose answers can't be told apart */
-
-/* Modbus exceptions: 5 acknowledge (it takes a while), 6 server device busy. */
-#define ACKNOWLEDGE 5
-#define BUSY        6
-
-#define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
 /* The device of the map that the errand is about, or one with its unit address; NULL. */
 static struct device *device_of(const struct bus *bus, const struct errand *errand)
@@ -182,22 +176,16 @@ static void doubtful(struct bus *bus, int64_t until, int64_t now_us)
 static void asked(struct bus *bus, const struct line_question *question, int64_t now_us)
 {
 	struct courier *courier = &bus->courier;
-	const struct errand *errand = &courier->slot->errand;
+	struct bf_place place = question->place;
+	int64_t wait_us = timeout_us(bus, &courier->slot->errand);
 	int64_t char_us = bus->told->wire == WIRE_TCP ? 0 : plan_line_char_ns(&bus->told->line) / 1000 + 1;
-	caution_free(&bus->caution, now_us);
-	bump(bus->counts.requests);
 	courier->asking = true;
-	bus->state = BUS_ASKED;
-	bus->asked = question->place;
-	bus->asked_at = now_us;
-	bus->began_at = 0;
-	bus->deadline = now_us + planner_request_us(bus->told) + timeout_us(bus, errand);
-	if (!question->write)
-		return;
-	bool bits = question->place.space == BF_SPACE_COIL;
-	bus->asked.count = 1; /* the answer is a short one */
-	bus->deadline += char_us * (1 + (bits ? (question->place.count + 7) / 8 : 2 * question->place.count));
-	courier->write_at = now_us + COURIER_WRITE_US;
+	if (question->write) {
+		wait_us += char_us * (1 + (int64_t)rtu_answer_bytes(&place)); /* the request is longer than a read's */
+		place.count = 1;                                              /* and its answer is a short one */
+		courier->write_at = now_us + COURIER_WRITE_US;
+	}
+	bus_asked(bus, &place, wait_us, now_us);
 }
 
 int courier_ask(struct bus *bus, int64_t now_us)
@@ -284,14 +272,14 @@ static void was_refused(struct bus *bus, uint8_t exception, int64_t now_us)
 {
 	struct courier *courier = &bus->courier;
 	bool reads = courier->step != COURIER_WRITES;
-	if ((exception == ACKNOWLEDGE || exception == BUSY) && reads && ++courier->tries < TRIES_BUSY) {
-		courier->not_before = now_us + BUSY_US;
+	if ((exception == LINE_ACKNOWLEDGE || exception == LINE_BUSY) && reads && ++courier->tries < TRIES_BUSY) {
+		courier->not_before = now_us + BUS_BUSY_US;
 		return;
 	}
-	if (exception == ACKNOWLEDGE && !reads) { /* it has begun, and takes its time */
+	if (exception == LINE_ACKNOWLEDGE && !reads) {
 		courier->step = COURIER_READS_BACK;
 		courier->tries = 0;
-		courier->not_before = now_us + BUSY_US;
+		courier->not_before = now_us + BUS_BUSY_US;
 		return;
 	}
 	fail(bus, -EREMOTEIO, exception);
@@ -321,12 +309,8 @@ void courier_answered(struct bus *bus, int rc, const struct line_answer *answer,
 {
 	struct courier *courier = &bus->courier;
 	courier->asking = false;
-	if (rc == 0 || rc == -EREMOTEIO) {
-		bump(bus->counts.answers);
-		outage_forget(&bus->outage);
-		bus->reopened = false;
+	if (rc == 0 || rc == -EREMOTEIO)
 		note_heard(courier, courier->slot->errand.unit);
-	}
 	if (caution_answered(&bus->caution, rc, answer->exception))
 		return;
 	switch (rc) {
@@ -340,15 +324,15 @@ void courier_answered(struct bus *bus, int rc, const struct line_answer *answer,
 		courier->tries = 0;
 		return;
 	case -EREMOTEIO:
-		bump(bus->counts.exceptions);
+		counts_bump(bus->counts.exceptions);
 		was_refused(bus, answer->exception, now_us);
 		return;
 	case -ETIMEDOUT:
-		bump(bus->counts.timeouts);
+		counts_bump(bus->counts.timeouts);
 		was_not_answered(bus, now_us);
 		return;
 	default:
-		bump(bus->counts.checksum);
+		counts_bump(bus->counts.checksum);
 		was_damaged(bus);
 		return;
 	}

@@ -15,12 +15,6 @@
 #define BACKOFF_FIRST_US    500000
 #define BACKOFF_CAP_US      10000000
 
-/* Modbus exceptions: the least ones say that there is no such function, register or quantity. */
-#define ILLEGAL_DATA_ADDRESS 2
-#define ILLEGAL_DATA_VALUE   3
-
-#define count(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
-
 void device_init(struct device *device, const struct plan *plan, uint32_t index, const struct planner_cost *cost,
 	const struct learnt *learnt, struct reading_sink *sink, struct arena *arena)
 {
@@ -63,7 +57,7 @@ static void heard(struct telling *telling, struct device *device, int64_t now_us
 	struct log_about about = about_of(device);
 	int64_t lasted = 0;
 	uint64_t missed = 0;
-	count(device->counts.answers);
+	counts_bump(device->counts.answers);
 	atomic_store_explicit(&device->counts.answered_at, now_us, memory_order_relaxed);
 	device->missed = 0;
 	device->too_late = 0;
@@ -197,7 +191,7 @@ static void walked(struct telling *telling, struct device *device, int64_t wall_
 		if (!models_have(models, &device->plan->metrics[metric]))
 			*telling_next(telling) = (struct reading){.metric = metric,
 				.quality = QUALITY_EXCEPTION,
-				.code = ILLEGAL_DATA_ADDRESS,
+				.code = LINE_ILLEGAL_ADDRESS,
 				.time_ms = wall_ms};
 	}
 }
@@ -262,8 +256,8 @@ bool device_lost_model(struct device *device)
 static void not_understood(struct telling *telling, struct device *device, int64_t now_us)
 {
 	struct log_about about = about_of(device);
-	count(device->counts.checksum);
-	count(device->counts.missed);
+	counts_bump(device->counts.checksum);
+	counts_bump(device->counts.missed);
 	device->missed += !device->turn->unheard;
 	if (device->missed < DEVICE_POLLS_MISSED)
 		return;
@@ -276,8 +270,8 @@ static void not_understood(struct telling *telling, struct device *device, int64
 static void not_heard(struct telling *telling, struct device *device, int64_t now_us)
 {
 	struct log_about about = about_of(device);
-	count(device->counts.timeouts);
-	count(device->counts.missed);
+	counts_bump(device->counts.timeouts);
+	counts_bump(device->counts.missed);
 	device->missed++;
 	if (complaint_raise(&device->silence, now_us))
 		log_about(LOG_LEVEL_WARNING, &about, "%s does not answer (unit address %u on bus %s)",
@@ -291,7 +285,7 @@ static void not_heard(struct telling *telling, struct device *device, int64_t no
 static void walk_failed(struct telling *telling, struct device *device, const struct reading *like)
 {
 	struct models *models = device->models;
-	if (like->quality == QUALITY_EXCEPTION && like->code <= ILLEGAL_DATA_VALUE) {
+	if (like->quality == QUALITY_EXCEPTION && like->code <= LINE_ILLEGAL_VALUE) { /* or no such function */
 		walk_refused(&models->walk);
 		walked(telling, device, like->time_ms, telling->batch.now_us);
 		return;
@@ -314,7 +308,7 @@ void device_failed(
 	telling_begin(&telling, device->sink, device->index, now_us);
 	switch (quality) {
 	case QUALITY_EXCEPTION:
-		count(device->counts.exceptions);
+		counts_bump(device->counts.exceptions);
 		heard(&telling, device, now_us);
 		break;
 	case QUALITY_TIMEOUT:

@@ -31,6 +31,15 @@ struct line_answer {
 	uint8_t exception; /* with -EREMOTEIO; with -ESTALE it may be one, else 0 */
 };
 
+/* The exceptions that are told apart.  MODBUS Application Protocol V1.1b3, section 7. */
+enum line_exception {
+	LINE_ILLEGAL_ADDRESS = 2,
+	LINE_ILLEGAL_VALUE = 3,  /* to a read: there are not so many */
+	LINE_ACKNOWLEDGE = 5,    /* it has begun, and takes a while */
+	LINE_BUSY = 6,           /* ask again later */
+	LINE_TARGET_SILENT = 11, /* a gateway had no answer from the device */
+};
+
 /* What is heard on a line and is no answer to the question under way. */
 enum line_stray {
 	LINE_LATE,    /* the answer to a question that had been given up */

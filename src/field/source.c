@@ -20,8 +20,6 @@
 #define STALE_POLLS  3
 #define GAP_MAX_US   3600000000
 
-#define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
-
 static const struct plan_metric *metric_of(const struct source *source, uint32_t i)
 {
 	return &source->plan->metrics[source->told->first_metric + i];
@@ -129,8 +127,8 @@ static void heard(struct account *account, struct source *source, int64_t now_us
 {
 	struct log_about about = about_of(source);
 	int64_t lasted = 0, gap_us = now_us - source->heard_at;
-	bump(source->counts.answers);
-	bump(source->bus->answers);
+	counts_bump(source->counts.answers);
+	counts_bump(source->bus->answers);
 	atomic_store_explicit(&source->counts.answered_at, now_us, memory_order_relaxed);
 	learn_gap(source, gap_us);
 	source->heard_at = now_us;
@@ -212,8 +210,8 @@ static size_t look(struct source *source, size_t at, const struct source_wait *w
 	case BF_FIND_SKIP:
 		return n;
 	case BF_FIND_DAMAGED:
-		bump(source->counts.checksum);
-		bump(source->bus->checksum);
+		counts_bump(source->counts.checksum);
+		counts_bump(source->bus->checksum);
 		source->damaged++;
 		return 1;
 	case BF_FIND_OTHER: {
@@ -303,9 +301,9 @@ static void tell_bad(struct account *account, bool whole, unsigned kind, enum qu
 static void missed(struct account *account, struct source *source, int64_t now_us)
 {
 	source->missed++;
-	bump(source->counts.timeouts);
-	bump(source->counts.missed);
-	bump(source->bus->timeouts);
+	counts_bump(source->counts.timeouts);
+	counts_bump(source->counts.missed);
+	counts_bump(source->bus->timeouts);
 	struct log_about about = about_of(source);
 	if (complaint_raise(&source->silence, now_us)) {
 		if (source->damaged)

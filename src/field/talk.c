@@ -21,8 +21,6 @@
 #define BEHIND_CAP_US    10000000
 #define POLLS_MISSED_MAX 8
 
-#define bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
-
 static void add_query(struct talk *talk, uint32_t source, unsigned kind, bool whole, int64_t every_us)
 {
 	talk->queries[talk->n_queries++] =
@@ -138,7 +136,7 @@ static void plan_next(struct talk *talk, struct talk_query *query, int64_t now_u
 	query->due_at += query->every_us;
 	if (query->due_at < now_us) {
 		if (query->every_us > 0 && now_us - query->due_at >= query->every_us)
-			bump(talk->counts->merged);
+			counts_bump(talk->counts->merged);
 		query->due_at = now_us;
 	}
 	if (source->missed && talk->bus->n_devices > 1) {
@@ -222,8 +220,8 @@ static int send(struct talk *talk, int64_t wall_ms, int64_t now_us)
 			return rc;
 		if (rc < 0)
 			return end(talk, false, wall_ms, now_us);
-		bump(talk->counts->requests);
-		bump(source->counts.requests);
+		counts_bump(talk->counts->requests);
+		counts_bump(source->counts.requests);
 	}
 	talk->phase = TALK_SENDING;
 	talk->at = now_us + chars_us(talk, talk->ask.n);
