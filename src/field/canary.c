@@ -76,18 +76,13 @@ static void note_shape(struct choice *choice, const struct bf_place *place)
 	choice->planned[bit / 64] |= (uint64_t)1 << (bit % 64);
 }
 
-static void note_planned(struct choice *choice, const struct round *round)
-{
-	for (uint32_t i = 0; i < round->n_reads; i++)
-		note_shape(choice, &round->reads[i].place);
-}
-
 static void each_read(struct choice *choice, const struct round *round, bool note)
 {
-	if (note)
-		note_planned(choice, round);
-	for (uint32_t i = 0; i < round->n_reads && !note; i++)
-		consider_read(choice, round, &round->reads[i]);
+	for (uint32_t i = 0; i < round->n_reads; i++)
+		if (note)
+			note_shape(choice, &round->reads[i].place);
+		else
+			consider_read(choice, round, &round->reads[i]);
 }
 
 static void each_round(struct choice *choice, const struct device *devices, size_t n_devices, uint8_t unit, bool note)

@@ -54,7 +54,6 @@ static struct log_about about_of(const struct device *device)
 
 static void heard(struct telling *telling, struct device *device, int64_t now_us)
 {
-	struct log_about about = about_of(device);
 	int64_t lasted = 0;
 	uint64_t missed = 0;
 	counts_bump(device->counts.answers);
@@ -68,6 +67,7 @@ static void heard(struct telling *telling, struct device *device, int64_t now_us
 	if (n_due > n_asked) /* back-off spared the others */
 		atomic_fetch_add_explicit(&device->counts.missed, n_due - n_asked, memory_order_relaxed);
 	if (complaint_clear(&device->silence, now_us, &lasted, &missed)) {
+		struct log_about about = about_of(device);
 		char length[LOG_LENGTH_SIZE];
 		if (n_due > missed)
 			missed = n_due;
@@ -196,11 +196,6 @@ static void walked(struct telling *telling, struct device *device, int64_t wall_
 	}
 }
 
-static bool walks(const struct device *device)
-{
-	return device->models && device->turn == &device->models->round;
-}
-
 static void forget_models(struct device *device)
 {
 	struct log_about about = about_of(device);
@@ -227,7 +222,7 @@ bool device_answered(struct device *device, const struct line_answer *answer, in
 	telling_begin(&telling, device->sink, device->index, now_us);
 	heard(&telling, device, now_us);
 	round->marks[round->next] |= ROUND_ANSWERED;
-	if (walks(device)) {
+	if (device_walks(device)) {
 		walk_answered(&device->models->walk, answer->bytes);
 		walked(&telling, device, wall_ms, now_us);
 		telling_send(&telling, telling.batch.n > 0);
@@ -246,7 +241,7 @@ bool device_lost_model(struct device *device)
 {
 	const struct round *round = device->turn;
 	const struct planner_read *read = &round->reads[round->next];
-	if (!device->models || walks(device) || round_metrics(round, read) == read->n)
+	if (!device->models || device_walks(device) || round_metrics(round, read) == read->n)
 		return false;
 	forget_models(device);
 	return true;
@@ -318,7 +313,7 @@ void device_failed(
 		not_understood(&telling, device, now_us);
 		break;
 	}
-	if (walks(device)) {
+	if (device_walks(device)) {
 		walk_failed(&telling, device, &like);
 		telling_send(&telling, telling.batch.n > 0);
 		return;
@@ -340,7 +335,7 @@ void device_port_lost(struct device *device, int64_t wall_ms, int64_t now_us)
 		telling_send(&telling, true);
 		return;
 	}
-	for (uint32_t r = 0; r < device->rounds.n_rates; r++) { /* each metric is in one of these */
+	for (uint32_t r = 0; r < device->rounds.n_rates; r++) { /* each metric that the device has is in one of these */
 		const struct round *round = &device->rounds.list[r];
 		for (uint32_t i = 0; i < round->n_reads; i++)
 			tell_read(&telling, round, &round->reads[i], &like);

@@ -48,6 +48,12 @@ void device_init(struct device *device, const struct plan *plan, uint32_t index,
  * from the arena. */
 void device_find_models(struct device *device, struct arena *arena);
 
+/* Does its turn follow the chain of its models?  Such a turn serves no metric. */
+static inline bool device_walks(const struct device *device)
+{
+	return device->models && device->turn == &device->models->round;
+}
+
 /* A read of its turn was refused for good, and with it the head of a model: that the models are where they were is not
  * believed any more.  False when it was not so. */
 bool device_lost_model(struct device *device);

@@ -12,6 +12,13 @@
 #define AGAIN_NONE_US    60000000  /* there was no chain at all */
 #define AGAIN_MISSING_US 900000000 /* a metric has no model: a meter that is connected later adds one */
 
+/* The round reads what the walk needs next. */
+static void aim(struct models *models)
+{
+	walk_next(&models->walk, &models->read.place);
+	models->item.place = models->read.place;
+}
+
 struct models *models_make(const struct plan *plan, const struct plan_device *told, struct arena *arena)
 {
 	if (!chain_is_needed(plan, told))
@@ -23,8 +30,7 @@ struct models *models_make(const struct plan *plan, const struct plan_device *to
 	models->read.n = 1;
 	models->item.metric = PLANNER_GUARD;
 	walk_begin(&models->walk);
-	walk_next(&models->walk, &models->read.place);
-	models->item.place = models->read.place;
+	aim(models);
 	return models;
 }
 
@@ -32,12 +38,9 @@ bool models_due(struct models *models, int64_t now_us)
 {
 	if (models->known && now_us < models->again_at)
 		return false;
-	if (models->known) {
-		models->known = false;
-		walk_begin(&models->walk);
-	}
-	walk_next(&models->walk, &models->read.place);
-	models->item.place = models->read.place;
+	if (models->known)
+		models_forget(models);
+	aim(models);
 	return true;
 }
 

@@ -191,15 +191,22 @@ static void poller_step_wire(struct poller *poller, size_t index, bool ready, in
 	waiting->finished = finished;
 }
 
+/* The wire of a bus of the plan; n_wires: it has left, or is another poller's.  Any thread. */
+static size_t poller_find(const struct poller *poller, uint32_t bus)
+{
+	size_t i = 0;
+	while (i < poller->n_wires &&
+		!(poller->wires[i].told == &poller->plan->buses[bus] && wire_stays(&poller->wires[i])))
+		i++;
+	return i;
+}
+
 /* Hands out what has come; those wires run in this step. */
 static void poller_errands(struct poller *poller, int64_t now_us)
 {
 	struct errand_slot *slot;
 	while ((slot = errand_take(&poller->errands))) {
-		const struct plan_bus *told = &poller->plan->buses[slot->errand.bus];
-		size_t i = 0;
-		while (i < poller->n_wires && !(poller->wires[i].told == told && wire_stays(&poller->wires[i])))
-			i++;
+		size_t i = poller_find(poller, slot->errand.bus);
 		if (i < poller->n_wires) {
 			poller->waiting[i].wake_at = 0;
 			wire_errand(&poller->wires[i], slot, now_us);
@@ -220,7 +227,7 @@ static void poller_let_go(struct poller *poller)
 	for (size_t i = 0; i < poller->n_wires; i++) {
 		struct wire *wire = &poller->wires[i];
 		struct waiting *waiting = &poller->waiting[i];
-		if (atomic_load_explicit(&wire->stay, memory_order_acquire) != WIRE_LEAVES)
+		if (!wire_leaves(wire))
 			continue;
 		wire_fail_errands(wire, -ENODEV);
 		wire_destroy(wire);
@@ -355,14 +362,9 @@ void poller_release(struct poller *poller, size_t nth_wire)
 
 int poller_errand(struct poller *poller, const struct errand *errand)
 {
-	if (errand->bus >= poller->plan->n_buses)
+	if (errand->bus >= poller->plan->n_buses || poller_find(poller, errand->bus) == poller->n_wires)
 		return -ENODEV;
 	const struct plan_bus *told = &poller->plan->buses[errand->bus];
-	bool here = false;
-	for (size_t i = 0; i < poller->n_wires; i++)
-		here |= poller->wires[i].told == told && wire_stays(&poller->wires[i]);
-	if (!here)
-		return -ENODEV;
 	if (told->way != BF_WAY_REGISTERS && errand->kind != ERRAND_POLL)
 		return -EOPNOTSUPP;
 	if (errand->metric != ERRAND_NO_METRIC && errand->metric >= poller->plan->n_metrics)

@@ -125,7 +125,6 @@ static struct log_about about_of(const struct source *source)
 
 static void heard(struct account *account, struct source *source, int64_t now_us)
 {
-	struct log_about about = about_of(source);
 	int64_t lasted = 0, gap_us = now_us - source->heard_at;
 	counts_bump(source->counts.answers);
 	counts_bump(source->bus->answers);
@@ -136,6 +135,7 @@ static void heard(struct account *account, struct source *source, int64_t now_us
 	source->damaged = 0;
 	telling_availability(&account->telling, &source->counts, AVAILABILITY_ONLINE);
 	if (complaint_clear(&source->silence, now_us, &lasted, NULL)) {
+		struct log_about about = about_of(source);
 		char length[LOG_LENGTH_SIZE];
 		log_about(LOG_LEVEL_NOTICE, &about, "%s is heard again after %s", source->told->path,
 			log_length(lasted, length));

@@ -134,7 +134,7 @@ uint64_t turns_over(struct turns *turns, uint32_t d, bool heard, int64_t now_us)
 	struct device *device = &turns->devices[d];
 	const struct round *round = device->turn;
 	uint64_t merged = 0;
-	bool walked = device->models && round == &device->models->round; /* which has nothing that is due */
+	bool walked = device_walks(device);
 	bool in_vain = walked && turns->once && device->models->stuck;
 	for (uint32_t rate = 0; rate < device->rounds.n_rates; rate++) {
 		size_t at = turns->first[d] + rate;
