@@ -38,7 +38,7 @@ void poller_destroy(struct poller *poller);
 int poller_errand(struct poller *poller, const struct errand *errand);
 
 /* Asks that one of its wires is closed, by its thread; its number is that in poller_wires.  A poller without wires
- * ends, and can be joined. */
+ * ends, and can be joined.  Any thread. */
 void poller_release(struct poller *poller, size_t nth_wire);
 
 /* `once`: everything was served or given up.  Any thread. */

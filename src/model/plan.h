@@ -51,8 +51,7 @@ struct plan_metric {
 	const struct plan_word *words; /* n_words, sorted by number */
 	const uint64_t *invalid;       /* n_invalid raw values, masked to the width of the type, that mean "no value" */
 	const struct bf_texts *invalid_texts; /* NULL = none */
-	const uint16_t
-		*models;  /* places count from the id register of the first of these that the device has; n_models */
+	const uint16_t *models;               /* n_models ids; places count from the first that the device has */
 	const void *keys; /* of a stream: the struct that the driver's metric_keys fill; NULL = registers */
 	const struct plan_write *write; /* NULL = it may not be written */
 	double scale, offset;           /* value = raw × scale + offset */

@@ -49,8 +49,8 @@ struct slave {
 
 /*
  * Makes the device; its memory is the arena's.  Metrics in models lie as chain_presume has them, with the chain around
- * them.  What no metric uses answers exception 2; with
- * `fill_gaps` the gaps between two places that one request could span are there too and hold 0.
+ * them.  What no metric uses answers exception 2; with `fill_gaps` the gaps between two places that one request could
+ * span are there too and hold 0.
  */
 void slave_init(struct slave *slave, const struct plan *plan, uint32_t device, bool fill_gaps, struct arena *arena);
 
