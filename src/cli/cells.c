@@ -26,10 +26,7 @@ static int parse_type(struct cells *cells)
 	bool bits = cells->place.space == BF_SPACE_COIL || cells->place.space == BF_SPACE_DISCRETE;
 	int type = bits ? BF_TYPE_BOOL : cells->type_text ? bf_type_from_name(cells->type_text) : BF_TYPE_U16;
 	if (type < 0)
-		return cli_usage_error(cells->command,
-			"unknown type \"%s\"; types are u8 s8 u16 s16 u24 u32 s32 u64 s64 f16 f32 "
-			"f64 bcd16 bcd32 string bool",
-			cells->type_text);
+		return cli_usage_error(cells->command, "unknown type \"%s\"; types are " CELLS_TYPES, cells->type_text);
 	cells->shape.type = (enum bf_type)type;
 	if (type == BF_TYPE_STRING)
 		cells->shape.length = (uint16_t)(cells->length ? cells->length : 16);

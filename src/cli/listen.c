@@ -190,11 +190,8 @@ static int listen_to(struct listen_command *command, const char *port)
 int cli_listen(int argc, char **argv)
 {
 	static struct listen_command command;
-	const struct cli_option options[] = {{.name = "line",
-						     .argument = "\"9600 8N1\"",
-						     .kind = CLI_TEXT,
-						     .into = &command.line_text,
-						     .help = "settings of the port (those of the profiles in turn)"},
+	const struct cli_option options[] = {
+		WIRE_OPTION_LINE(&command.line_text, "settings of the port (those of the profiles in turn)"),
 		{.name = "profile",
 			.argument = "ID",
 			.kind = CLI_TEXT,

@@ -322,17 +322,9 @@ int scan_wire_for(const struct scan_wanted *wanted, FILE *paste)
 int cli_scan(int argc, char **argv)
 {
 	struct scan_wanted wanted = {.command = "scan"};
-	const struct cli_option options[] = {{.name = "lines",
-						     .argument = "\"9600 8N1,...\"",
-						     .kind = CLI_TEXT,
-						     .into = &wanted.lines,
-						     .help = "line settings to try, in this order (nine common ones)"},
-		{.letter = 'a',
-			.name = "addresses",
-			.argument = "1-20,42",
-			.kind = CLI_TEXT,
-			.into = &wanted.units,
-			.help = "unit addresses to ask (all)"},
+	const struct cli_option options[] = {
+		SCAN_OPTION_LINES(&wanted, "line settings to try, in this order (nine common ones)"),
+		SCAN_OPTION_ADDRESSES(&wanted, ""),
 		{.name = "ask",
 			.argument = "TABLE:ADDRESS",
 			.kind = CLI_TEXT,
@@ -344,10 +336,7 @@ int cli_scan(int argc, char **argv)
 			.kind = CLI_DURATION,
 			.into = &wanted.turnaround_us,
 			.help = "how long a device may think (100ms, on TCP 500ms)"},
-		{.name = "rtu",
-			.kind = CLI_FLAG,
-			.into = &wanted.rtu,
-			.help = "tcp:// is a serial device server, which passes RTU frames on"},
+		WIRE_OPTION_RTU(&wanted.rtu, ""),
 		{.name = "json", .kind = CLI_FLAG, .into = &wanted.json, .help = "one JSON object a device"}, {0}};
 	int first;
 	int rc = cli_parse("scan", argc, argv, options, &first);

@@ -54,6 +54,18 @@ struct scan_wanted {
 	bool rtu, json;
 };
 
+/* The rows of its options that `init` has too; `of_` begins the help. */
+#define SCAN_OPTION_LINES(wanted_, help_)                                                                              \
+	{                                                                                                              \
+		.name = "lines", .argument = "\"9600 8N1,...\"", .kind = CLI_TEXT, .into = &(wanted_)->lines,          \
+		.help = help_                                                                                          \
+	}
+#define SCAN_OPTION_ADDRESSES(wanted_, of_)                                                                            \
+	{                                                                                                              \
+		.letter = 'a', .name = "addresses", .argument = "1-20,42", .kind = CLI_TEXT,                           \
+		.into = &(wanted_)->units, .help = of_ "unit addresses to ask (all)"                                   \
+	}
+
 /* Searches and tells of each device on stdout, or not at all; the lines for the map go to `paste` (NULL: nowhere).  The
  * exit code: 69 nothing was found, 130 interrupted, … */
 int scan_wire_for(const struct scan_wanted *wanted, FILE *paste);
