@@ -96,19 +96,13 @@ static bool number(const char *text, unsigned long min, unsigned long max, unsig
 
 static bool parse(const char *const *arguments, struct errand *errand)
 {
-	static const char *const tables[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
-		[BF_SPACE_DISCRETE] = "discrete",
-		[BF_SPACE_INPUT] = "input",
-		[BF_SPACE_HOLDING] = "holding"};
 	unsigned long unit, at, count;
-	size_t space = 0;
-	while (space < BF_N_SPACES && strcmp(tables[space], arguments[2]) != 0)
-		space++;
-	if (space == BF_N_SPACES || !number(arguments[1], 1, 247, &unit) || !number(arguments[3], 0, 65535, &at) ||
-		!number(arguments[4], 1, 2000, &count))
+	enum bf_space space;
+	if (!plan_space_from_word(arguments[2], strlen(arguments[2]), &space) || !number(arguments[1], 1, 247, &unit) ||
+		!number(arguments[3], 0, 65535, &at) || !number(arguments[4], 1, 2000, &count))
 		return false;
 	errand->unit = (uint8_t)unit;
-	errand->place = (struct bf_place){.space = (enum bf_space)space, .at = (uint16_t)at, .count = (uint16_t)count};
+	errand->place = (struct bf_place){.space = space, .at = (uint16_t)at, .count = (uint16_t)count};
 	return true;
 }
 

@@ -28,24 +28,14 @@ struct hearing {
 	int rc;
 };
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The bytes of an answer; false when they are not those that were asked for. */
 static bool take_bytes(struct borrow *borrow, const struct bf_place *place, const char *hex)
 {
 	bool bits = place->space == BF_SPACE_COIL || place->space == BF_SPACE_DISCRETE;
 	size_t wanted = bits ? (size_t)(place->count + 7) / 8 : (size_t)place->count * 2;
-	if (strlen(hex) != 2 * wanted || wanted > ERRAND_BYTES)
+	int n = bf_bytes_parse(hex, borrow->bytes, sizeof(borrow->bytes));
+	if (n < 0 || (size_t)n != wanted)
 		return false;
-	for (size_t i = 0; i < wanted; i++) {
-		int high = digit(hex[2 * i]), low = digit(hex[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return false;
-		borrow->bytes[i] = (uint8_t)(high << 4 | low);
-	}
 	borrow->n = wanted;
 	return true;
 }
@@ -113,16 +103,12 @@ void borrow_close(struct borrow *borrow)
 
 int borrow_ask(struct borrow *borrow, uint8_t unit, const struct bf_place *place)
 {
-	static const char *const tables[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
-		[BF_SPACE_DISCRETE] = "discrete",
-		[BF_SPACE_INPUT] = "input",
-		[BF_SPACE_HOLDING] = "holding"};
 	struct hearing hearing = {borrow, place, -EBADMSG};
 	char unit_text[8], at[8], count[8];
 	snprintf(unit_text, sizeof(unit_text), "%u", unit);
 	snprintf(at, sizeof(at), "%u", place->at);
 	snprintf(count, sizeof(count), "%u", place->count);
-	const char *words[] = {"wire", "read", borrow->port, unit_text, tables[place->space], at, count};
+	const char *words[] = {"wire", "read", borrow->port, unit_text, plan_space_word(place->space), at, count};
 	borrow->exception = 0;
 	int code = control_client_ask_quietly(borrow->gateway, words, sizeof(words) / sizeof(words[0]), take, &hearing);
 	return code == 0 ? hearing.rc : code == EX_TEMPFAIL ? -EBUSY : -ENODEV;

@@ -10,6 +10,11 @@
 #include <string.h>
 #include <sysexits.h>
 
+static bool are_bits(const struct cells *cells)
+{
+	return cells->place.space == BF_SPACE_COIL || cells->place.space == BF_SPACE_DISCRETE;
+}
+
 static int parse_order(const struct cells *cells, const char *name, const char *text, enum bf_order *ret_order)
 {
 	if (!text || strcmp(text, "big") == 0)
@@ -23,7 +28,7 @@ static int parse_order(const struct cells *cells, const char *name, const char *
 
 static int parse_type(struct cells *cells)
 {
-	bool bits = cells->place.space == BF_SPACE_COIL || cells->place.space == BF_SPACE_DISCRETE;
+	bool bits = are_bits(cells);
 	int type = bits ? BF_TYPE_BOOL : cells->type_text ? bf_type_from_name(cells->type_text) : BF_TYPE_U16;
 	if (type < 0)
 		return cli_usage_error(cells->command, "unknown type \"%s\"; types are " CELLS_TYPES, cells->type_text);
@@ -45,39 +50,32 @@ static int parse_type(struct cells *cells)
 /* "input:0", "holding:40001", "coil:3" */
 static int parse_place(struct cells *cells, const char *text)
 {
-	static const char *const tables[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
-		[BF_SPACE_DISCRETE] = "discrete",
-		[BF_SPACE_INPUT] = "input",
-		[BF_SPACE_HOLDING] = "holding"};
 	static const char digits[BF_N_SPACES] = {
 		[BF_SPACE_COIL] = '0', [BF_SPACE_DISCRETE] = '1', [BF_SPACE_INPUT] = '3', [BF_SPACE_HOLDING] = '4'};
 	const char *colon = strchr(text, ':');
+	enum bf_space space;
 	if (!colon)
 		return cli_usage_error(cells->command, "\"%s\" is no TABLE:ADDRESS, like input:0", text);
-	for (size_t space = 0; space < BF_N_SPACES; space++) {
-		if (strlen(tables[space]) != (size_t)(colon - text) ||
-			memcmp(tables[space], text, (size_t)(colon - text)) != 0)
-			continue;
-		char *end;
-		const char *number = colon + 1;
-		size_t n = strlen(number);
-		unsigned long at = strtoul(number, &end, 0);
-		if (*number == '\0' || *end || number[0] == '-')
-			return cli_usage_error(cells->command, "\"%s\" is no register number", number);
-		/* The manual's way: a digit for the table, then the number from 1. */
-		if ((n == 5 || n == 6) && number[0] == digits[space] && strncmp(number, "0x", 2) != 0) {
-			at = strtoul(number + 1, NULL, 10);
-			if (at == 0)
-				return cli_usage_error(cells->command, "\"%s\": manuals count from 1", number);
-			at--;
-		}
-		if (at > 65535)
-			return cli_usage_error(cells->command, "register %lu is past 65535", at);
-		cells->place = (struct bf_place){.space = (enum bf_space)space, .at = (uint16_t)at};
-		return -1;
+	if (!plan_space_from_word(text, (size_t)(colon - text), &space))
+		return cli_usage_error(cells->command,
+			"\"%.*s\" is no table; tables are input, holding, coil, discrete", (int)(colon - text), text);
+	char *end;
+	const char *number = colon + 1;
+	size_t n = strlen(number);
+	unsigned long at = strtoul(number, &end, 0);
+	if (*number == '\0' || *end || number[0] == '-')
+		return cli_usage_error(cells->command, "\"%s\" is no register number", number);
+	/* The manual's way: a digit for the table, then the number from 1. */
+	if ((n == 5 || n == 6) && number[0] == digits[space] && strncmp(number, "0x", 2) != 0) {
+		at = strtoul(number + 1, NULL, 10);
+		if (at == 0)
+			return cli_usage_error(cells->command, "\"%s\": manuals count from 1", number);
+		at--;
 	}
-	return cli_usage_error(cells->command, "\"%.*s\" is no table; tables are input, holding, coil, discrete",
-		(int)(colon - text), text);
+	if (at > 65535)
+		return cli_usage_error(cells->command, "register %lu is past 65535", at);
+	cells->place = (struct bf_place){.space = space, .at = (uint16_t)at};
+	return -1;
 }
 
 static int parse_port(struct cells *cells, const char *text)
@@ -95,7 +93,7 @@ void cells_text(const struct cells *cells, const struct bf_shape *shape, const u
 {
 	struct bf_value value = {.kind = BF_BOOLEAN, .yes = bytes[i / 8] >> (i % 8) & 1};
 	char string[BF_STRING_MAX + 1], number[BF_NUMBER_SIZE];
-	if (cells->place.space == BF_SPACE_INPUT || cells->place.space == BF_SPACE_HOLDING) {
+	if (!are_bits(cells)) {
 		size_t n = (size_t)bf_shape_registers(shape) * 2;
 		if (bf_decode(shape, bytes + i * n, n, string, &value) < 0) {
 			snprintf(text, size, "-");
@@ -112,8 +110,7 @@ void cells_text(const struct cells *cells, const struct bf_shape *shape, const u
 
 unsigned cells_address(const struct cells *cells, size_t i)
 {
-	bool bits = cells->place.space == BF_SPACE_COIL || cells->place.space == BF_SPACE_DISCRETE;
-	return cells->place.at + (unsigned)(i * (bits ? 1 : bf_shape_registers(&cells->shape)));
+	return cells->place.at + (unsigned)(i * (are_bits(cells) ? 1 : bf_shape_registers(&cells->shape)));
 }
 
 int cells_failed(const struct cells *cells, int failure, uint8_t exception)

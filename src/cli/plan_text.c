@@ -14,11 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const space_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
-	[BF_SPACE_DISCRETE] = "discrete",
-	[BF_SPACE_INPUT] = "input",
-	[BF_SPACE_HOLDING] = "holding"};
-
 #define EVERY_SIZE (sizeof("every ") + BF_DURATION_SIZE)
 
 static void every_text(int64_t every_us, char text[static EVERY_SIZE])
@@ -83,7 +78,7 @@ static void print_round(const struct rounds *rounds, const struct round *round, 
 	for (uint32_t i = 0; i < round->n_reads; i++) {
 		const struct planner_read *read = &round->reads[i];
 		char what[48];
-		snprintf(what, sizeof(what), "%s %u-%u", space_words[read->place.space], read->place.at,
+		snprintf(what, sizeof(what), "%s %u-%u", plan_space_word(read->place.space), read->place.at,
 			read->place.at + read->place.count - 1u);
 		printf("    %-12s  %-20s %4u cells  %3u metrics  %8.1f ms%s\n", every, what, read->place.count,
 			round_metrics(round, read), (double)planner_read_ns(cost, &read->place) / 1e6, with);
@@ -95,9 +90,9 @@ static void print_refusals(const struct refusals *refusals)
 	for (uint32_t i = 0; i < refusals->n; i++) {
 		const struct planner_refusal *refusal = &refusals->list[i];
 		if (refusal->from == refusal->to)
-			printf("    refuses to be read across %s %u\n", space_words[refusal->space], refusal->from);
+			printf("    refuses to be read across %s %u\n", plan_space_word(refusal->space), refusal->from);
 		else
-			printf("    refuses %s %u-%u, which is read around\n", space_words[refusal->space],
+			printf("    refuses %s %u-%u, which is read around\n", plan_space_word(refusal->space),
 				refusal->from, refusal->to - 1);
 	}
 }
@@ -207,7 +202,7 @@ static void json_read(
 	struct json *json, const struct round *round, const struct planner_read *read, const struct planner_cost *cost)
 {
 	json_object(json, NULL);
-	json_text(json, "table", space_words[read->place.space]);
+	json_text(json, "table", plan_space_word(read->place.space));
 	json_int(json, "at", read->place.at);
 	json_int(json, "count", read->place.count);
 	json_int(json, "metrics", round_metrics(round, read));
@@ -256,7 +251,7 @@ static void json_device(struct json *json, const struct device *device, const st
 	for (uint32_t i = 0; i < device->refusals.n; i++) {
 		const struct planner_refusal *refusal = &device->refusals.list[i];
 		json_object(json, NULL);
-		json_text(json, "table", space_words[refusal->space]);
+		json_text(json, "table", plan_space_word(refusal->space));
 		json_int(json, "at", refusal->from);
 		json_int(json, "count", refusal->to - refusal->from);
 		json_object_end(json);

@@ -13,11 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const space_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
-	[BF_SPACE_DISCRETE] = "discrete",
-	[BF_SPACE_INPUT] = "input",
-	[BF_SPACE_HOLDING] = "holding"};
-
 /* Is it a key of the driver, or a group of some? */
 static bool is_key_of(const struct bf_key *keys, const char *name)
 {
@@ -80,7 +75,7 @@ static void json_metric(struct json *json, const struct profile_loaded *loaded, 
 				setting_json(json, at);
 		json_object_end(json);
 	} else {
-		json_text(json, "table", space_words[metric->place.space]);
+		json_text(json, "table", plan_space_word(metric->place.space));
 		json_int(json, "start", metric->place.at);
 		json_int(json, "count", metric->place.count);
 	}
@@ -172,7 +167,7 @@ static void json_vector(struct json *json, const struct vector *vector)
 	for (size_t i = 0; i < vector->n_cells; i++) {
 		const struct vector_cells *run = &vector->cells[i];
 		json_object(json, NULL);
-		json_text(json, "table", space_words[run->place.space]);
+		json_text(json, "table", plan_space_word(run->place.space));
 		json_int(json, "start", run->place.at);
 		json_array(json, "values");
 		for (size_t j = 0; j < run->place.count; j++)
@@ -266,7 +261,7 @@ static void print_registers(const struct plan *plan)
 		const struct plan_metric *metric = &plan->metrics[i];
 		char place[64], bits[24];
 		bits_text(metric, bits);
-		snprintf(place, sizeof(place), "%s %u%s", space_words[metric->place.space], metric->place.at, bits);
+		snprintf(place, sizeof(place), "%s %u%s", plan_space_word(metric->place.space), metric->place.at, bits);
 		printf("  %-26s %-22s %-8s %s\n", metric->name, place, bf_type_name(metric->shape.type),
 			metric->unit ? metric->unit : "");
 	}

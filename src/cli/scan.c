@@ -257,20 +257,15 @@ static int scan_and_tell(struct scan_command *command, FILE *paste)
 /* What is asked of every address, "holding:0". */
 static int parse_ask(const char *command, const char *text, struct bf_place *ret_place)
 {
-	static const char *const tables[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil:",
-		[BF_SPACE_DISCRETE] = "discrete:",
-		[BF_SPACE_INPUT] = "input:",
-		[BF_SPACE_HOLDING] = "holding:"};
-	for (size_t space = 0; space < BF_N_SPACES; space++) {
-		size_t n = strlen(tables[space]);
+	size_t n = strcspn(text, ":");
+	enum bf_space space;
+	if (plan_space_from_word(text, n, &space) && text[n] == ':' && text[n + 1] >= '0' && text[n + 1] <= '9') {
 		char *end;
-		if (strncmp(text, tables[space], n) != 0 || text[n] < '0' || text[n] > '9')
-			continue;
-		unsigned long at = strtoul(text + n, &end, 0);
-		if (*end || at > 65535 - 64)
-			continue;
-		*ret_place = (struct bf_place){.space = (enum bf_space)space, .at = (uint16_t)at, .count = 1};
-		return -1;
+		unsigned long at = strtoul(text + n + 1, &end, 0);
+		if (*end == '\0' && at <= 65535 - 64) {
+			*ret_place = (struct bf_place){.space = space, .at = (uint16_t)at, .count = 1};
+			return -1;
+		}
 	}
 	return cli_usage_error(command, "--ask is like holding:0, not \"%s\"", text);
 }

@@ -14,11 +14,6 @@
 #define JSON_SIZE 65536
 #define NUMBER    24
 
-static const char *const table_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
-	[BF_SPACE_DISCRETE] = "discrete",
-	[BF_SPACE_INPUT] = "input",
-	[BF_SPACE_HOLDING] = "holding"};
-
 struct scan_device *scan_report_add(struct scan_report *report, const struct scan_found *found)
 {
 	struct scan_device *more = reallocarray(report->devices, report->n_devices + 1, sizeof(*more));
@@ -74,7 +69,7 @@ static void print_probes(const struct scan_report *report, const struct scan_dev
 			number_text(print->probe.min, min);
 			number_text(print->probe.max, max);
 			printf("  %-8s %-20s %s %s: %s %u is %s (%s to %s)\n", probe->fits ? "may be" : "hardly",
-				print->id, print->maker, print->device, table_words[print->probe.place.space],
+				print->id, print->maker, print->device, plan_space_word(print->probe.place.space),
 				print->probe.place.at, value, min, max);
 		}
 	}
@@ -110,7 +105,7 @@ static void json_probes(struct json *json, const struct scan_report *report, con
 			continue;
 		json_object(json, NULL);
 		json_text(json, "profile", print->id);
-		json_text(json, "table", table_words[print->probe.place.space]);
+		json_text(json, "table", plan_space_word(print->probe.place.space));
 		json_int(json, "start", print->probe.place.at);
 		number_text(probe->value, number);
 		if (isnan(probe->value))
@@ -190,7 +185,7 @@ static void paste_device(const struct scan_report *report, const struct scan_dev
 		if (device->probes[i].fits)
 			fprintf(to, "    # unit%u: { profile: \"%s\"  %s }\n", found->unit, report->prints.items[i].id,
 				where);
-	const char *table = table_words[report->ask.space];
+	const char *table = plan_space_word(report->ask.space);
 	fprintf(to, "    unit%u: { %s  metrics: { %s_%u: { %s: %u } } }\n", found->unit, where, table, report->ask.at,
 		table, report->ask.at);
 }

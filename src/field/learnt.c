@@ -23,11 +23,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const space_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
-	[BF_SPACE_DISCRETE] = "discrete",
-	[BF_SPACE_INPUT] = "input",
-	[BF_SPACE_HOLDING] = "holding"};
-
 static uint64_t mix_number(uint64_t hash, int64_t number)
 {
 	unsigned char bytes[8];
@@ -80,12 +75,11 @@ static bool parse_line(const char *line, struct learnt_gap *ret_gap)
 	size_t length = (size_t)(at++ - word);
 	if (!parse_cell(&at, &from) || *at++ != ' ' || !parse_cell(&at, &to) || *at != '\0' || from > to)
 		return false;
-	for (unsigned space = 0; space < BF_N_SPACES; space++)
-		if (strlen(space_words[space]) == length && memcmp(word, space_words[space], length) == 0) {
-			*ret_gap = (struct learnt_gap){strtoull(line, NULL, 16), {(enum bf_space)space, from, to}};
-			return true;
-		}
-	return false;
+	enum bf_space space;
+	if (!plan_space_from_word(word, length, &space))
+		return false;
+	*ret_gap = (struct learnt_gap){strtoull(line, NULL, 16), {space, from, to}};
+	return true;
 }
 
 void learnt_parse(const char *text, size_t n, struct learnt *ret_learnt, struct arena *arena)
@@ -153,7 +147,7 @@ size_t learnt_print(
 		const struct planner_refusal *refusal = &refusals->list[i];
 		if (refusals->kept[i])
 			n += (size_t)snprintf(text + n, LEARNT_LINE_SIZE, "%016" PRIx64 " %s %" PRIu32 " %" PRIu32 "\n",
-				learnt_key(plan, told), space_words[refusal->space], refusal->from, refusal->to);
+				learnt_key(plan, told), plan_space_word(refusal->space), refusal->from, refusal->to);
 	}
 	return n;
 }

@@ -3,6 +3,8 @@
  */
 #include "model/plan.h"
 
+#include <string.h>
+
 void plan_destroy(struct plan *plan)
 {
 	if (!plan)
@@ -65,6 +67,26 @@ bool plan_device_is_asked(const struct plan_device *device)
 	for (size_t i = 0; i < device->stream->n_messages; i++)
 		asked = asked || device->stream->messages[i].request.n;
 	return asked;
+}
+
+static const char *const space_words[BF_N_SPACES] = {[BF_SPACE_COIL] = "coil",
+	[BF_SPACE_DISCRETE] = "discrete",
+	[BF_SPACE_INPUT] = "input",
+	[BF_SPACE_HOLDING] = "holding"};
+
+const char *plan_space_word(enum bf_space space)
+{
+	return space_words[space];
+}
+
+bool plan_space_from_word(const char *word, size_t n, enum bf_space *ret_space)
+{
+	for (unsigned space = 0; space < BF_N_SPACES; space++)
+		if (strlen(space_words[space]) == n && memcmp(word, space_words[space], n) == 0) {
+			*ret_space = (enum bf_space)space;
+			return true;
+		}
+	return false;
 }
 
 int64_t plan_line_char_ns(const struct plan_line *line)

@@ -206,6 +206,12 @@ struct plan_buffer plan_buffer_copy(const struct plan_buffer *buffer, struct are
 /* Of a device that sends messages: has any of them to be asked for, by a request or by its driver? */
 bool plan_device_is_asked(const struct plan_device *device);
 
+/* What maps and people call a table of cells: "coil", "discrete", "input", "holding". */
+const char *plan_space_word(enum bf_space space);
+
+/* The table of that name, n bytes.  False when there is none. */
+bool plan_space_from_word(const char *word, size_t n, enum bf_space *ret_space);
+
 /* Length of one character on the line in nanoseconds: start, data, parity and stop bits. */
 int64_t plan_line_char_ns(const struct plan_line *line);
 
