@@ -225,33 +225,43 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Merges what lies in conf.d beside the map, in the order of its name.  False when one of them cannot be read. */
-static bool read_folder(const char *path, struct tree *root, struct arena *arena, struct faults *faults)
+const char *const *config_files(const char *path, struct arena *arena, size_t *ret_n)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder = arena_text_n(arena, path, slash ? (size_t)(slash - path) + 1 : 0);
-	char *pattern = arena_alloc(arena, strlen(folder) * 2 + sizeof("conf.d/*.conf"));
+	size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+	char *pattern = arena_alloc(arena, folder * 2 + sizeof("conf.d/*.conf"));
 	char *to = pattern;
-	for (const char *c = folder; *c; c++) {
-		if (strchr("*?[\\", *c))
+	for (size_t i = 0; i < folder; i++) {
+		if (strchr("*?[\\", path[i]))
 			*to++ = '\\';
-		*to++ = *c;
+		*to++ = path[i];
 	}
 	memcpy(to, "conf.d/*.conf", sizeof("conf.d/*.conf"));
 	glob_t found = {0};
-	bool all = true;
-	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
-		qsort(found.gl_pathv, found.gl_pathc, sizeof(char *), by_name); /* glob's own sort follows the locale */
-		for (size_t i = 0; i < found.gl_pathc; i++) {
-			const char *file = arena_text(arena, found.gl_pathv[i]);
-			struct tree *extra;
-			if (read_map(file, arena, faults, &extra) == 0)
-				tree_merge(root, extra, faults);
-			else
-				all = false;
-		}
-	}
+	size_t n = glob(pattern, GLOB_NOSORT, NULL, &found) == 0 ? found.gl_pathc : 0;
+	const char **files = arena_array(arena, n + 1, sizeof(*files));
+	files[0] = path;
+	for (size_t i = 0; i < n; i++)
+		files[i + 1] = arena_text(arena, found.gl_pathv[i]);
 	globfree(&found);
+	qsort(files + 1, n, sizeof(*files), by_name); /* glob's own sort follows the locale */
+	*ret_n = n + 1;
+	return files;
+}
+
+/* Merges what lies in conf.d beside the map.  False when one of them cannot be read. */
+static bool read_folder(const char *path, struct tree *root, struct arena *arena, struct faults *faults)
+{
+	size_t n;
+	const char *const *files = config_files(path, arena, &n);
+	bool all = true;
+	for (size_t i = 1; i < n; i++) {
+		struct tree *extra;
+		if (read_map(files[i], arena, faults, &extra) == 0)
+			tree_merge(root, extra, faults);
+		else
+			all = false;
+	}
 	return all;
 }
 

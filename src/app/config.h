@@ -16,6 +16,10 @@
  */
 int config_load(const char *path, struct faults *faults, struct plan *ret_plan);
 
+/* The map and the files of conf.d beside it, in the order in which they are merged, that of their names.  In the arena.
+ */
+const char *const *config_files(const char *path, struct arena *arena, size_t *ret_n);
+
 /*
  * One file of the grammar as a tree in the arena; what is wrong is added to the faults.  `what` names it when it can't
  * be opened ("the map"), with the hint when it is not there. 0; -EINVAL with at least one fault; -ENOENT, -EACCES …

@@ -7,6 +7,7 @@
  *
  * Invariant: nothing reaches the text but through redact_print and redact_print_map.
  */
+#include "app/config.h"
 #include "app/maptext.h"
 #include "app/redact.h"
 #include "base/json.h"
@@ -16,7 +17,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <gnu/libc-version.h>
 #include <limits.h>
 #include <link.h>
@@ -32,7 +32,6 @@
 #define PART_SECONDS 20
 #define PART_BYTES   ((size_t)1024 * 1024)
 #define LINES_MOST   100000
-#define MAPS_MOST    64
 #define SELF         "/proc/self/exe"
 
 #ifdef __clang__
@@ -50,7 +49,7 @@ struct report_command {
 	bool to_stdout, full, as_json;
 	long lines;
 	struct redact redact;
-	const char *maps[MAPS_MOST]; /* with its conf.d */
+	const char *const *maps; /* with its conf.d */
 	size_t n_maps;
 	char program[PATH_MAX];
 	FILE *to;
@@ -195,20 +194,6 @@ static void disk(struct report_command *report, const char *folder)
 	say(report, "disk", text);
 }
 
-/* The map and the files of its conf.d, in their order. */
-static void find_maps(struct report_command *report)
-{
-	const char *slash = strrchr(report->map, '/');
-	char *pattern = arena_format(
-		&report->redact.arena, "%.*sconf.d/*.conf", slash ? (int)(slash - report->map) + 1 : 0, report->map);
-	glob_t found = {0};
-	report->maps[report->n_maps++] = report->map;
-	if (glob(pattern, 0, NULL, &found) == 0)
-		for (size_t i = 0; i < found.gl_pathc && report->n_maps < MAPS_MOST; i++)
-			report->maps[report->n_maps++] = arena_text(&report->redact.arena, found.gl_pathv[i]);
-	globfree(&found);
-}
-
 static void each_map(struct report_command *report, bool learns)
 {
 	for (size_t i = 0; i < report->n_maps; i++) {
@@ -319,7 +304,7 @@ static int make(struct report_command *report)
 	setenv("NO_COLOR", "1", 1);
 	setenv("SYSTEMD_COLORS", "0", 1);
 	report->redact.names_too = !report->full;
-	find_maps(report);
+	report->maps = config_files(report->map, &report->redact.arena, &report->n_maps);
 	each_map(report, true);
 	learn_others(report);
 	unsetenv("BUSFERRY_PASSWORD"); /* none of them needs it */

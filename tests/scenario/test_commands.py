@@ -180,6 +180,18 @@ class Report(Commands):
         self.assertIn("keepalive: 10s\n", text)
         self.assertIn("(exit code 78)", text)
 
+    def test_secrets_of_many_files_in_an_odd_folder(self):
+        self.stage()
+        os.makedirs(self.path("a[b] *c/conf.d"))
+        for i in range(70):
+            self.write("a[b] *c/conf.d/%02d.conf" % i, 'password%d: "hunter2hunter2-%d"\n' % (i, i))
+        with open(self.conf, encoding="utf-8") as f:
+            conf = self.write("a[b] *c/map.conf", f.read())
+        text = self.report(conf, "--stdout").stdout
+        self.assertIn("conf.d/69.conf ==", text)
+        self.assertIn('"password69"', text)
+        self.assertNotIn("hunter2", text)
+
     def test_the_file(self):
         self.stage()
         out = self.path("out.txt")
