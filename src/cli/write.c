@@ -16,6 +16,7 @@
 #include <sysexits.h>
 
 #define CELLS_BYTES (BF_STRING_MAX + 2)
+#define ESCAPED     6 /* bytes that one of a text takes in JSON */
 
 struct write_command {
 	struct cells cells;
@@ -120,7 +121,7 @@ static bool is_same(const struct write_command *command)
 
 static void print_json(const struct write_command *command, bool written)
 {
-	char out[2048];
+	char out[3 * ESCAPED * BF_STRING_MAX + 256];
 	const struct cells *cells = &command->cells;
 	struct json json = json_into(out, sizeof(out));
 	json_object(&json, NULL);

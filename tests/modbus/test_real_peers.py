@@ -133,6 +133,16 @@ class RealPeers(Scenario):
                         again = self.command("read", port, place, "-a", "7", "--json", *of_type, *orders)
                         self.assertEqual(json.loads(again.stdout)["values"][0]["value"], wanted)
 
+    def test_any_text_is_written_and_told(self):
+        pty = self.path("pty")
+        self.peer("libmodbus", "--pty", pty)
+        for text in ("\x01" * 240, '"' * 240, "x"):
+            done = self.command("write", pty, "holding:400", "-a", "7", "-t", "string", "--length", "240", "--yes",
+                                "--json", "--", text)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            told = json.loads(done.stdout)
+            self.assertEqual((told["wanted"], told["after"], told["ok"]), (text, text, True))
+
     def test_metrics_are_set(self):
         metrics = """{
           s: { holding: 100  type: "s16"  scale: 0.1  write: { min: -50  max: 50  step: 0.5 } }
