@@ -68,12 +68,10 @@ int capture(const char *const *argv, unsigned seconds, size_t most, struct captu
 {
 	int fds[2], status;
 	pid_t pid = -1;
-	*ret_captured = (struct captured){.text = calloc(1, 1), .code = -1};
-	if (!ret_captured->text)
-		return -ENOMEM;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	int rc = spawn(argv, fds[1], &pid);
+	*ret_captured = (struct captured){.text = calloc(1, 1), .code = -1};
+	int rc = ret_captured->text ? spawn(argv, fds[1], &pid) : -ENOMEM;
 	close(fds[1]);
 	if (rc == 0) {
 		rc = hear(fds[0], seconds, most, ret_captured);
