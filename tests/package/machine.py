@@ -7,7 +7,7 @@ is plugged in and pulled while the gateway runs, and devices at the other end of
 
 Needs root (images with owners are made) and a gateway that was built here, for the simulated devices: BUSFERRY, or
 build-test/gcc/busferry.  The image is kept in build-package/machine-ARCH; what the machine did is in its console.log.
-Not part of ./test.sh.  What runs inside is machine_inside.sh; it tells what it wants of its adapter by lines `HOST: plug`.
+Of ./test.sh only the long run has it.  What runs inside is machine_inside.sh; it tells what it wants of its adapter by lines `HOST: plug`.
 """
 import glob
 import json
