@@ -25,6 +25,12 @@ struct clock {
 /* The machine's own clocks: CLOCK_MONOTONIC and CLOCK_REALTIME. Any thread. */
 extern const struct clock clock_system;
 
+/* Of two instants, CLOCK_NEVER among them. */
+static inline int64_t clock_earlier(int64_t a_us, int64_t b_us)
+{
+	return a_us < b_us ? a_us : b_us;
+}
+
 static inline int64_t clock_now(const struct clock *clock)
 {
 	return clock->mono_us(clock);

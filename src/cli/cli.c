@@ -3,10 +3,12 @@
  */
 #include "cli/cli.h"
 #include "app/faults.h"
+#include "base/json.h"
 #include "sdk/key.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -161,14 +163,33 @@ const struct cli_command cli_commands[] = {
 	{0},
 };
 
-int cli_stop_fd(void)
+int cli_signal_fd(const int *signals)
 {
 	sigset_t set;
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
+	for (; *signals; signals++)
+		sigaddset(&set, *signals);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int cli_stop_fd(void)
+{
+	static const int stops[] = {SIGTERM, SIGINT, 0};
+	return cli_signal_fd(stops);
+}
+
+int cli_print_file(const char *key, const char *file)
+{
+	static char text[8 * PATH_MAX];
+	struct json json = json_into(text, sizeof(text));
+	json_object(&json, NULL);
+	json_text(&json, key, file);
+	json_object_end(&json);
+	if (json_end(&json) < 0)
+		return EX_SOFTWARE;
+	puts(text);
+	return 0;
 }
 
 bool cli_colour(int fd)

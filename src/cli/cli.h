@@ -82,9 +82,14 @@ int cli_usage_error(const char *command, const char *format, ...) __attribute__(
 /* May this stream have colours?  Only a terminal, never with NO_COLOR. */
 bool cli_colour(int fd);
 
-/* SIGTERM and SIGINT from now on make this fd readable instead of ending the process.  -1 when there is none to be had.
+/* These signals, up to a 0, from now on make this fd readable instead of what they do.  -1 when there is none to be
+ * had.
  */
-int cli_stop_fd(void);
+int cli_signal_fd(const int *signals);
+int cli_stop_fd(void); /* SIGTERM and SIGINT */
+
+/* With --json, of a command that has made a file: prints an object with its name under that key.  The exit code. */
+int cli_print_file(const char *key, const char *file);
 
 /* The map of -c, or the default one. */
 #define CLI_DEFAULT_MAP "/etc/busferry/busferry.conf"

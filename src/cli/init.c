@@ -5,7 +5,6 @@
  * a fault it is taken away again.
  */
 #include "app/config.h"
-#include "base/json.h"
 #include "base/utf8.h"
 #include "cli/cli.h"
 #include "cli/ports_roots.h"
@@ -14,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,19 +148,6 @@ static int check(const char *map)
 	return EX_USAGE;
 }
 
-static int print_json(const char *map)
-{
-	static char text[8 * PATH_MAX];
-	struct json json = json_into(text, sizeof(text));
-	json_object(&json, NULL);
-	json_text(&json, "map", map);
-	json_object_end(&json);
-	if (json_end(&json) < 0)
-		return EX_SOFTWARE;
-	puts(text);
-	return 0;
-}
-
 static int write_map(const struct init_command *init, const char *found)
 {
 	int fd = open(init->map, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -172,15 +157,15 @@ static int write_map(const struct init_command *init, const char *found)
 	print_map(to, init, found);
 	bool bad = ferror(to) != 0;
 	if (fclose(to) != 0 || bad) {
-		int code = failed(init->map);
+		failed(init->map);
 		unlink(init->map);
-		return code == EX_CANTCREAT ? EX_IOERR : code;
+		return EX_IOERR;
 	}
 	int code = check(init->map);
 	if (code)
 		return code;
 	if (init->as_json)
-		return print_json(init->map);
+		return cli_print_file("map", init->map);
 	puts(init->map);
 	fprintf(stderr, "busferry: a first map is written; edit it, then: busferry check -c %s\n", init->map);
 	return 0;

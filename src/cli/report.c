@@ -10,7 +10,6 @@
 #include "app/config.h"
 #include "app/maptext.h"
 #include "app/redact.h"
-#include "base/json.h"
 #include "cli/capture.h"
 #include "cli/cli.h"
 #include "ship/secret.h"
@@ -108,22 +107,6 @@ static void part(struct report_command *report, const char *name, const char *co
 	else if (captured.code)
 		fprintf(report->to, "(exit code %d)\n", captured.code);
 	captured_free(&captured);
-}
-
-static void part_of_ours(struct report_command *report, const char *name, const char *word, const char *second,
-	const char *third, bool with_map)
-{
-	const char *argv[8] = {report->program, word};
-	size_t n = 2;
-	if (second)
-		argv[n++] = second;
-	if (with_map) {
-		argv[n++] = "-c";
-		argv[n++] = report->map;
-	}
-	if (third)
-		argv[n++] = third;
-	part(report, name, argv);
 }
 
 /* The first line of a file, or the one that begins with `key`. */
@@ -230,6 +213,13 @@ static void write_all(struct report_command *report)
 {
 	char lines[24];
 	snprintf(lines, sizeof(lines), "%ld", report->lines);
+	const char *self = report->program, *map = report->map;
+	const struct {
+		const char *name, *argv[6];
+	} ours[] = {{"check", {self, "check", "-c", map}}, {"drivers", {self, "completion", "drivers"}},
+		{"ports", {self, "ports"}}, {"status", {self, "status", "-c", map}},
+		{"status as JSON", {self, "status", "-c", map, "--json"}},
+		{"buffer", {self, "buffer", "status", "-c", map}}};
 	const char *const unit[] = {"systemctl", "show", "busferry.service", "--no-pager", "-p", unit_properties, NULL};
 	const char *const log[] = {
 		"journalctl", "-u", "busferry.service", "--no-pager", "-o", "short-iso", "-n", lines, NULL};
@@ -248,12 +238,8 @@ static void write_all(struct report_command *report)
 	disk(report, "/tmp");
 	part(report, "packages", packages);
 	each_map(report, false);
-	part_of_ours(report, "check", "check", NULL, NULL, true);
-	part_of_ours(report, "drivers", "completion", "drivers", NULL, false);
-	part_of_ours(report, "ports", "ports", NULL, NULL, false);
-	part_of_ours(report, "status", "status", NULL, NULL, true);
-	part_of_ours(report, "status as JSON", "status", NULL, "--json", true);
-	part_of_ours(report, "buffer", "buffer", "status", NULL, true);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		part(report, ours[i].name, ours[i].argv);
 	part(report, "unit", unit);
 	part(report, "log", log);
 }
@@ -276,25 +262,11 @@ static int open_file(struct report_command *report, char name[static PATH_MAX])
 	return EX_CANTCREAT;
 }
 
-static int print_json(const char *name)
-{
-	static char text[8 * PATH_MAX];
-	struct json json = json_into(text, sizeof(text));
-	json_object(&json, NULL);
-	json_text(&json, "file", name);
-	json_object_end(&json);
-	if (json_end(&json) < 0)
-		return EX_SOFTWARE;
-	puts(text);
-	return 0;
-}
-
 static int make(struct report_command *report)
 {
 	char name[PATH_MAX] = "";
-	ssize_t n = readlink(SELF, report->program, sizeof(report->program) - 1);
-	snprintf(report->program + (n < 0 ? 0 : n), sizeof(report->program) - (size_t)(n < 0 ? 0 : n), "%s",
-		n < 0 ? SELF : "");
+	if (readlink(SELF, report->program, sizeof(report->program) - 1) < 0)
+		snprintf(report->program, sizeof(report->program), "%s", SELF);
 	int code = report->to_stdout ? -1 : open_file(report, name);
 	if (code >= 0)
 		return code;
@@ -320,7 +292,7 @@ static int make(struct report_command *report)
 	if (report->to_stdout)
 		return 0;
 	fputs("busferry: read it before you send it\n", stderr);
-	return report->as_json ? print_json(name) : puts(name) < 0 ? EX_IOERR : 0;
+	return report->as_json ? cli_print_file("file", name) : puts(name) < 0 ? EX_IOERR : 0;
 }
 
 int cli_report(int argc, char **argv)

@@ -28,17 +28,6 @@
 #define BUSY_WAIT_US   100000
 #define ONCE_BROKER_US 30000000 /* how long --once waits for the broker after everything was polled */
 
-static int block_signals(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* Waits for a signal until an instant, or until another descriptor (or -1) is readable.  Its number, or 0. */
 static int wait_signal(int fd, int other_fd, int64_t until_us)
 {
@@ -52,11 +41,6 @@ static int wait_signal(int fd, int other_fd, int64_t until_us)
 		read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		return (int)info.ssi_signo;
 	return 0;
-}
-
-static int64_t sooner(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
 }
 
 /* Goes on with reading the map again, if it was asked for.  Returns when it wants to be called again. */
@@ -80,9 +64,9 @@ static void run_until_signal(struct gateway *gateway, struct reload *reload, int
 	pages_give_back();
 	for (;;) {
 		int64_t now_us = clock_now(&clock_system);
-		int64_t wake_us = sooner(health_step(&health, now_us), control_step(control, now_us));
+		int64_t wake_us = clock_earlier(health_step(&health, now_us), control_step(control, now_us));
 		if (health.ready)
-			wake_us = sooner(wake_us, read_again(reload, &health));
+			wake_us = clock_earlier(wake_us, read_again(reload, &health));
 		int which = wait_signal(signals, control_fd(control), wake_us);
 		if (which == SIGHUP)
 			reload_ask(reload);
@@ -220,7 +204,8 @@ int cli_run(int argc, char **argv)
 	if (verbose)
 		log_set_level(LOG_LEVEL_DEBUG);
 	/* From here on: a SIGHUP while the map is read asks for it to be read again. */
-	int signals = block_signals();
+	static const int heard[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	int signals = cli_signal_fd(heard);
 	struct plan plan = {0};
 	rc = map_load(file, &plan);
 	if (rc < 0)

@@ -29,7 +29,6 @@ struct status_command {
 	bool as_json, coloured;
 	unsigned columns; /* 0 = as many as it takes */
 	unsigned rows;    /* of the terminal */
-	int code;         /* 0 once it is told */
 };
 
 /* A piece of the answer. */

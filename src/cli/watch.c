@@ -116,12 +116,6 @@ static void note_message(void *user, const struct uplink_message *message)
 	watch->dirty = true;
 }
 
-/* A fault that another attempt does not mend. */
-static bool hopeless(enum uplink_fault fault)
-{
-	return fault == UPLINK_AUTH || fault == UPLINK_SETUP || fault == UPLINK_CLIENT_ID || fault == UPLINK_VERSION;
-}
-
 static void broker_failed(struct watch_command *watch, int64_t now_us)
 {
 	watch->uplink->ops->close(watch->uplink, false);
@@ -129,10 +123,8 @@ static void broker_failed(struct watch_command *watch, int64_t now_us)
 	watch->endpoint = (watch->endpoint + 1) % watch->broker.n_endpoints;
 	watch->try_at = now_us + backoff_next(&watch->pause);
 	watch->n_failed += !watch->been_there;
-	if (hopeless(watch->fault) && !watch->been_there && watch->n_failed >= watch->broker.n_endpoints)
+	if (!watch->been_there && watch->n_failed >= watch->broker.n_endpoints)
 		watch->code = watch->fault == UPLINK_AUTH ? EX_NOPERM : EX_UNAVAILABLE;
-	else if (!watch->been_there && watch->n_failed >= watch->broker.n_endpoints)
-		watch->code = EX_UNAVAILABLE;
 	else if (!watch->table)
 		fprintf(stderr, "busferry: %s; trying again\n", watch->what);
 }
@@ -224,32 +216,14 @@ static void take_signal(struct watch_command *watch)
 	}
 }
 
-static int open_signals(void)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGWINCH);
-	sigaddset(&set, SIGTSTP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int milliseconds(const struct watch_command *watch, int64_t now_us)
 {
 	int64_t wake = watch->state == WATCH_DOWN ? watch->try_at : watch->uplink->ops->due_at(watch->uplink);
 	if (watch->state == WATCH_CONNECTING)
-		wake = earlier(wake, watch->deadline);
-	wake = earlier(wake, watch->ends_at);
+		wake = clock_earlier(wake, watch->deadline);
+	wake = clock_earlier(wake, watch->ends_at);
 	if (watch->table)
-		wake = earlier(wake, watch->drawn_at + (watch->dirty ? DRAW_US : AGES_US));
+		wake = clock_earlier(wake, watch->drawn_at + (watch->dirty ? DRAW_US : AGES_US));
 	int64_t ms = wake <= now_us ? 0 : (wake - now_us + 999) / 1000;
 	return ms < 60000 ? (int)ms : 60000;
 }
@@ -300,7 +274,8 @@ static int watch_broker(struct watch_command *watch)
 		.subscribed = note_subscribed,
 		.message = note_message};
 	watch->pause = (struct backoff){.first_us = 500000, .cap_us = 15000000, .jitter_percent = 25};
-	watch->signals = open_signals();
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGWINCH, SIGTSTP, 0};
+	watch->signals = cli_signal_fd(signals);
 	watch->code = -1;
 	log_set_level(LOG_LEVEL_ERROR); /* what is to be said is said here */
 	run(watch);

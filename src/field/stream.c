@@ -140,11 +140,6 @@ static int64_t look_for_quiet(struct stream *stream, int64_t now_us)
 	return CLOCK_NEVER;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int64_t step_open(struct stream *stream, bool ready, int64_t now_us)
 {
 	if (ready && !stream->gather_at)
@@ -157,10 +152,10 @@ static int64_t step_open(struct stream *stream, bool ready, int64_t now_us)
 		return stream->outage.retry_at;
 	}
 	if (stream->gather_at)
-		wake = earlier(wake, stream->gather_at);
-	wake = earlier(wake, look_for_quiet(stream, now_us));
+		wake = clock_earlier(wake, stream->gather_at);
+	wake = clock_earlier(wake, look_for_quiet(stream, now_us));
 	for (uint32_t i = 0; i < stream->told->n_devices; i++)
-		wake = earlier(wake, source_tick(&stream->sources[i], wall_ms(stream), now_us));
+		wake = clock_earlier(wake, source_tick(&stream->sources[i], wall_ms(stream), now_us));
 	return wake;
 }
 
