@@ -129,6 +129,10 @@ static void models(struct compile *compile, const struct compile_device *device,
 	if (n == 0)
 		compile_fault(
 			compile, at, "model", "write model: 103, or model: [101, 102, 103]", "\"model\" is empty");
+	if (n > UINT8_MAX) { /* n_models is a byte */
+		compile_fault(compile, at, "model", NULL, "\"model\" names %zu models, %d are the most", n, UINT8_MAX);
+		n = UINT8_MAX;
+	}
 	for (size_t i = 0; i < n; i++, item = item->next) {
 		if (item->type == TREE_INT && item->i >= 1 && item->i < CHAIN_END)
 			ids[metric->n_models++] = (uint16_t)item->i;
