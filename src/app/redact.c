@@ -32,7 +32,8 @@ static bool ends(const char *text, size_t n, const char *part)
 static enum kind kind_of(const char *key, size_t n)
 {
 	char lower[64];
-	n = n < sizeof(lower) ? n : sizeof(lower);
+	if (n > sizeof(lower)) /* no key of ours: who knows */
+		return SECRET;
 	for (size_t i = 0; i < n; i++)
 		lower[i] = (char)tolower((unsigned char)key[i]);
 	if (ends(lower, n, "_file"))

@@ -31,11 +31,12 @@ struct redact {
 /* Zeroed but for names_too is fine to begin with.  Overwrites and frees what was learnt. */
 void redact_destroy(struct redact *redact);
 
-/* A word that must not be seen; as redact_map learns them.  Words of three characters and less go only where they stand
+/* A word that must not be seen; `by` outlives the redact.  Words of three characters and less go only where they stand
  * alone, and "busferry" is none. */
 void redact_learn(struct redact *redact, const char *word, const char *by);
 
-/* Learns what a map has to hide.  All maps are learnt before the first one is printed. */
+/* Learns what a map has to hide; text: n bytes and a NUL, here and below.  All maps are learnt before the first one is
+ * printed. */
 void redact_learn_map(struct redact *redact, const char *file, const char *text, size_t n);
 
 /* Prints a map without its comments, and with what it hides masked. */

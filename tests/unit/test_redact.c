@@ -47,6 +47,10 @@ static void test_maps(void **state)
 	becomes("MQTT_Password = hunter2;", "MQTT_Password = \"********\";\n");
 	becomes("password: \"a\" \"b\" other: 1", "password: \"********\" \"********\" other: 1\n");
 	becomes("password: \"without an end", "password: \"…\n");
+	becomes("a_password_with_a_name_that_is_far_longer_than_any_key_of_a_map_can_be_word: \"x\"",
+		"a_password_with_a_name_that_is_far_longer_than_any_key_of_a_map_can_be_word: \"********\"\n");
+	becomes("a_name_that_is_far_longer_than_any_key_of_a_map_can_be_and_ends_in_password: \"x\"",
+		"a_name_that_is_far_longer_than_any_key_of_a_map_can_be_and_ends_in_password: \"********\"\n");
 	becomes("password_file: \"/etc/none\"", "password_file: \"/etc/none\"\n");
 	becomes("key_file: \"/etc/none\"  keepalive: \"5s\"", "key_file: \"/etc/none\"  keepalive: \"5s\"\n");
 	becomes("url: \"mqtt://u:pw@h:1\"", "url: \"********@h:1\"\n");
