@@ -9,11 +9,10 @@
  * metric itself, with the metric or in `publish`.
  */
 #include "app/compile.h"
+#include "ship/wanted.h"
 
 #include <math.h>
 #include <string.h>
-
-#define RESOLVES 1e-6 /* of a step: what binary fractions are off */
 
 void compile_control(struct compile *compile, const struct tree *control)
 {
@@ -53,6 +52,11 @@ static const char *why_not(const struct compile_device *device, const struct map
 	return NULL;
 }
 
+static bool is_float(enum bf_type type)
+{
+	return type == BF_TYPE_F16 || type == BF_TYPE_F32 || type == BF_TYPE_F64;
+}
+
 /* The least and the greatest raw value of the type; for floats all finite ones. */
 static void raw_range(enum bf_type type, double *ret_min, double *ret_max)
 {
@@ -62,20 +66,10 @@ static void raw_range(enum bf_type type, double *ret_min, double *ret_max)
 	*ret_max = is_signed ? exp2(width - 1) - 1 : exp2(width) - 1;
 	if (type == BF_TYPE_BCD16 || type == BF_TYPE_BCD32)
 		*ret_max = type == BF_TYPE_BCD16 ? 9999 : 99999999;
-	if (type == BF_TYPE_F16 || type == BF_TYPE_F32 || type == BF_TYPE_F64) {
+	if (is_float(type)) {
 		*ret_max = type == BF_TYPE_F16 ? 65504 : type == BF_TYPE_F32 ? 0x1.fffffep127 : 0x1.fffffffffffffp1023;
 		*ret_min = -*ret_max;
 	}
-}
-
-static bool is_float(enum bf_type type)
-{
-	return type == BF_TYPE_F16 || type == BF_TYPE_F32 || type == BF_TYPE_F64;
-}
-
-static bool is_whole(double number)
-{
-	return fabs(number - nearbyint(number)) <= RESOLVES * fmax(1, fabs(number) * 1e-6);
 }
 
 static void limit(
@@ -90,7 +84,7 @@ static void limit(
 			bf_type_name(metric->shape.type),
 			fmin(least * metric->scale, greatest * metric->scale) + metric->offset,
 			fmax(least * metric->scale, greatest * metric->scale) + metric->offset);
-	else if (!is_float(metric->shape.type) && !is_whole(raw))
+	else if (!is_float(metric->shape.type) && !wanted_is_whole(raw))
 		compile_fault(compile, at, key, NULL,
 			"\"%s\" is %.10g, which the registers can't hold: with this scale they count in steps of %.10g",
 			key, value, fabs(metric->scale));
@@ -102,7 +96,7 @@ static void step(
 	double scale = fabs(metric->scale);
 	if (!isnan(write->step) && write->step <= 0) {
 		compile_fault(compile, at, "step", NULL, "\"step\" is not more than 0");
-	} else if (!isnan(write->step) && !is_float(metric->shape.type) && !is_whole(write->step / scale)) {
+	} else if (!isnan(write->step) && !is_float(metric->shape.type) && !wanted_is_whole(write->step / scale)) {
 		compile_fault(compile, at, "step", arena_format(&compile->scratch, "write a multiple of %.10g", scale),
 			"\"step\" is %.10g, but with this scale the registers count in steps of %.10g", write->step,
 			scale);

@@ -115,13 +115,17 @@ static struct bf_value number_of(const char *digits, int exponent, bool whole)
 	return (struct bf_value){.kind = BF_FLOAT64, .f64 = strtod(text, NULL)};
 }
 
+bool wanted_is_whole(double steps)
+{
+	return fabs(steps - nearbyint(steps)) <= OFF_STEP * fmax(1, fabs(steps) * 1e-6);
+}
+
 static bool on_step(const struct plan_write *write, const struct bf_value *value, double number)
 {
 	bool whole = value->kind == BF_SIGNED || value->kind == BF_UNSIGNED;
 	if (isnan(write->step) || (whole && write->step == 1 && write->from == nearbyint(write->from)))
 		return true;
-	double steps = (number - write->from) / write->step;
-	return fabs(steps - nearbyint(steps)) <= OFF_STEP * fmax(1, fabs(steps) * 1e-6);
+	return wanted_is_whole((number - write->from) / write->step);
 }
 
 static int number(const struct plan_write *write, const char *text, size_t n, struct bf_value *ret_value,

@@ -6,6 +6,7 @@
 
 #include "model/plan.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define WANTED_MAX      64 /* bytes of a payload */
@@ -19,5 +20,8 @@
  */
 int wanted_parse(const struct plan_metric *metric, const void *payload, size_t n, struct bf_value *ret_value,
 	char ret_why[static WANTED_WHY_SIZE]);
+
+/* Is a number of steps a whole one, but for what decimal fractions are off in binary? */
+bool wanted_is_whole(double steps);
 
 #endif
