@@ -155,31 +155,6 @@ void control_wire_read(struct answer *answer, struct gateway *gateway, const cha
 				    : "no such place, or too many at once");
 }
 
-void control_wire_line(struct answer *answer, struct gateway *gateway, const char *const *arguments, size_t n)
-{
-	const struct plan_bus *bus = n == 1 ? bus_at(gateway_plan(gateway), arguments[0]) : NULL;
-	char *room = bus ? answer_room(answer, LINE_BYTES) : NULL;
-	char port[PORT_BYTES], line[LINE_TEXT_SIZE];
-	if (!bus) {
-		answer_fail(answer, n == 1 ? EX_NOINPUT : EX_USAGE,
-			n == 1 ? "no bus of this gateway is at that port" : "it is: wire line PORT");
-		return;
-	}
-	if (!room)
-		return;
-	snprintf(port, sizeof(port), "%s", bus->port);
-	line_text_print(&bus->line, line);
-	struct json json = json_into(room, LINE_BYTES);
-	json_object(&json, NULL);
-	json_text(&json, "port", port);
-	json_text(&json, "line", line);
-	json_object_end(&json);
-	int length = json_end(&json);
-	if (length > 0)
-		answer_line(answer, (size_t)length);
-	answer_end(answer);
-}
-
 uint64_t control_wire_next(void)
 {
 	uint64_t n;
@@ -209,24 +184,25 @@ static const char *failure_word(int rc)
 	}
 }
 
-static void write_outcome(struct answer *answer, const struct outcome_place *place)
+/* outcome NULL: nothing was asked. */
+static void tell(struct answer *answer, const char *port, const char *line, const struct outcome_place *outcome)
 {
 	char hex[2 * ERRAND_BYTES + 1] = "";
 	char *room = answer_room(answer, LINE_BYTES);
 	if (!room)
 		return;
-	for (size_t i = 0; i < place->n; i++)
-		snprintf(hex + 2 * i, 3, "%02X", place->bytes[i]);
+	for (size_t i = 0; outcome && i < outcome->n; i++)
+		snprintf(hex + 2 * i, 3, "%02X", outcome->bytes[i]);
 	struct json json = json_into(room, LINE_BYTES);
 	json_object(&json, NULL);
-	json_text(&json, "port", place->port);
-	json_text(&json, "line", place->line);
-	if (place->rc == 0)
+	json_text(&json, "port", port);
+	json_text(&json, "line", line);
+	if (outcome && outcome->rc == 0)
 		json_text(&json, "bytes", hex);
-	else
-		json_text(&json, "failure", failure_word(place->rc));
-	if (place->rc == -EREMOTEIO)
-		json_int(&json, "exception", place->exception);
+	else if (outcome)
+		json_text(&json, "failure", failure_word(outcome->rc));
+	if (outcome && outcome->rc == -EREMOTEIO)
+		json_int(&json, "exception", outcome->exception);
 	json_object_end(&json);
 	int length = json_end(&json);
 	if (length < 0) {
@@ -237,6 +213,19 @@ static void write_outcome(struct answer *answer, const struct outcome_place *pla
 	answer_end(answer);
 }
 
+void control_wire_line(struct answer *answer, struct gateway *gateway, const char *const *arguments, size_t n)
+{
+	const struct plan_bus *bus = n == 1 ? bus_at(gateway_plan(gateway), arguments[0]) : NULL;
+	char line[LINE_TEXT_SIZE];
+	if (!bus) {
+		answer_fail(answer, n == 1 ? EX_NOINPUT : EX_USAGE,
+			n == 1 ? "no bus of this gateway is at that port" : "it is: wire line PORT");
+		return;
+	}
+	line_text_print(&bus->line, line);
+	tell(answer, bus->port, line, NULL);
+}
+
 void control_wire_take(struct answer *answer, uint64_t ticket)
 {
 	for (size_t i = 0; i < PLACES; i++) {
@@ -244,7 +233,7 @@ void control_wire_take(struct answer *answer, uint64_t ticket)
 			continue;
 		if (answer) {
 			answer->ticket = 0;
-			write_outcome(answer, &places[i]);
+			tell(answer, places[i].port, places[i].line, &places[i]);
 		}
 		atomic_store(&places[i].state, PLACE_FREE);
 	}

@@ -7,12 +7,14 @@
  * The first only asks whether the gateway has the port, and tells "port" and "line" as below.  PORT is a serial port by
  * any of its names, TABLE one of coil, discrete, input, holding.  One line before the last:
  *
- *     {"port":"/dev/ttyUSB0","line":"9600 8N1","bytes":"00FA"}       registers as on the wire, or bits, the first
- * lowest
- *     {"port":…,"line":…,"failure":"exception","exception":2}         or timeout, damaged, gone, silent
+ *     {"port":"/dev/ttyUSB0","line":"9600 8N1","bytes":"00FA"}
+ *     {"port":…,"line":…,"failure":"exception","exception":2}
  *
- * The last line says {"ok":true} whatever the device said; {"ok":false} when it could not be asked: code 66 no bus of
- * this gateway is at that port, 75 too much is asked at once.
+ * bytes: registers as on the wire, or bits, the first one lowest.  failure: exception, timeout, damaged, gone, silent
+ * (it was not asked, as it has not answered lately) or busy (it could not be asked in time).
+ *
+ * The last line says {"ok":true} whatever the device said; {"ok":false} when it could not be asked: code 64 no such
+ * request or place, 66 no bus of this gateway is at that port, 75 too much is asked at once or the bus restarts.
  *
  * What is asked goes between the gateway's own polls, by the rules of field/errand.h, so it costs them one question.
  *
