@@ -11,16 +11,9 @@
 
 #include <string.h>
 
-static uint64_t bits_of(double number)
-{
-	uint64_t bits;
-	memcpy(&bits, &number, sizeof(bits));
-	return bits;
-}
-
 static bool numbers_differ(double a, double b)
 {
-	return bits_of(a) != bits_of(b);
+	return memcmp(&a, &b, sizeof(a)) != 0;
 }
 
 static bool texts_differ(const char *a, const char *b)

@@ -100,16 +100,8 @@ static void add_buses(struct list *list, const struct generation *of, bool their
 static size_t count_missing(const struct plan *of, const struct plan *in)
 {
 	size_t n = 0, at = 0;
-	for (size_t i = 0; i < of->n_devices; i++) {
-		bool there = false;
-		for (size_t k = 0; k < in->n_devices && !there; k++) {
-			size_t d = (at + k) % in->n_devices;
-			there = strcmp(in->devices[d].topic, of->devices[i].topic) == 0;
-			if (there)
-				at = d + 1;
-		}
-		n += !there;
-	}
+	for (size_t i = 0; i < of->n_devices; i++)
+		n += !plan_find_device(in, of->devices[i].topic, &at);
 	return n;
 }
 

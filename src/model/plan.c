@@ -22,6 +22,18 @@ const struct plan_delivery *plan_device_delivery(const struct plan *plan, const 
 	return NULL;
 }
 
+const struct plan_device *plan_find_device(const struct plan *plan, const char *topic, size_t *at)
+{
+	for (size_t i = 0; i < plan->n_devices; i++) {
+		size_t d = (*at + i) % plan->n_devices;
+		if (strcmp(plan->devices[d].topic, topic) != 0)
+			continue;
+		*at = d + 1;
+		return &plan->devices[d];
+	}
+	return NULL;
+}
+
 bool plan_uses_qos2(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n_metrics; i++)

@@ -196,6 +196,10 @@ void plan_destroy(struct plan *plan);
 /* How the message of the whole device leaves; NULL when none of its metrics is told per device. */
 const struct plan_delivery *plan_device_delivery(const struct plan *plan, const struct plan_device *device);
 
+/* The device with that topic; NULL = there is none.  The search begins at *at, goes round, and leaves *at behind what
+ * it found, so that many devices in their order are found at once. */
+const struct plan_device *plan_find_device(const struct plan *plan, const char *topic, size_t *at);
+
 /* Is a metric published at QoS 2, and may the broker be asked for it? */
 bool plan_uses_qos2(const struct plan *plan);
 
