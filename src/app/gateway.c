@@ -283,14 +283,14 @@ const struct plan *gateway_plan(const struct gateway *gateway)
 	return &gateway->present->plan;
 }
 
-size_t gateway_n_pollers(const struct gateway *gateway)
+const struct wire *gateway_next_wire(const struct gateway *gateway, struct wire_walk *walk)
 {
-	return gateway->n_pollers;
+	return poller_next_wire(gateway->pollers, gateway->n_pollers, walk);
 }
 
-const struct poller *gateway_poller(const struct gateway *gateway, size_t nth)
+int64_t gateway_wire_started_at(const struct gateway *gateway, const struct wire_walk *walk)
 {
-	return gateway->pollers[nth];
+	return poller_started_at(gateway->pollers[walk->poller]);
 }
 
 struct outbox *gateway_outbox(struct gateway *gateway)

@@ -67,11 +67,11 @@ uint64_t gateway_unanswered(const struct gateway *gateway);
 /* Monotonic µs by which every thread must have made its next step. */
 int64_t gateway_alive_until(const struct gateway *gateway);
 
-/* What health and stats look at: the plan is the present one, until the map is read again.  Pollers may have wires that
- * have left (wire_stays).  The publisher is NULL when printing. */
+/* What health and stats look at: the plan is the present one, until the map is read again.  The publisher is NULL when
+ * printing. */
 const struct plan *gateway_plan(const struct gateway *gateway);
-size_t gateway_n_pollers(const struct gateway *gateway);
-const struct poller *gateway_poller(const struct gateway *gateway, size_t nth);
+const struct wire *gateway_next_wire(const struct gateway *gateway, struct wire_walk *walk);  /* poller_next_wire */
+int64_t gateway_wire_started_at(const struct gateway *gateway, const struct wire_walk *walk); /* of the last one */
 struct outbox *gateway_outbox(struct gateway *gateway);
 struct publisher *gateway_publisher(struct gateway *gateway);
 struct store *gateway_store(struct gateway *gateway);     /* NULL when there is none */

@@ -90,24 +90,16 @@ int generation_command(struct generation *generation, const struct clock *clock,
 				&generation->command);
 }
 
-static bool is_empty(const struct poller *poller)
-{
-	size_t n, n_here = 0;
-	const struct wire *wires = poller_wires(poller, &n);
-	for (size_t w = 0; w < n; w++)
-		n_here += wire_stays(&wires[w]);
-	return n_here == 0;
-}
-
 void generation_trim(struct generation *generation)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < generation->n_pollers; i++) {
 		struct poller *poller = generation->pollers[i];
-		if (is_empty(poller))
-			poller_destroy(poller);
-		else
+		struct wire_walk walk = {0};
+		if (poller_next_wire(&poller, 1, &walk))
 			generation->pollers[kept++] = poller;
+		else
+			poller_destroy(poller);
 	}
 	generation->n_pollers = kept;
 }

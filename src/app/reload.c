@@ -87,20 +87,6 @@ bool reload_busy(const struct reload *reload)
 	return reload->state != RELOAD_IDLE || reload->asked;
 }
 
-/* Which device of a plan has the topic; the search begins at *at, where the last one was found, and goes round.
- * NULL = none. */
-static const struct plan_device *device_of(const struct plan *plan, const char *topic, size_t *at)
-{
-	for (size_t i = 0; i < plan->n_devices; i++) {
-		size_t d = (*at + i) % plan->n_devices;
-		if (strcmp(plan->devices[d].topic, topic) != 0)
-			continue;
-		*at = d + 1;
-		return &plan->devices[d];
-	}
-	return NULL;
-}
-
 /* ---- Which buses go on ---- */
 
 static size_t count_homes(const struct generation *present, const struct generation *in)
@@ -190,7 +176,7 @@ static void carry(struct generation *present, struct generation *next)
 		const struct plan_device *device = &next->plan.devices[d], *before;
 		if (next->homes[device->bus].generation != next)
 			continue;
-		before = device_of(&present->plan, device->topic, &at);
+		before = plan_find_device(&present->plan, device->topic, &at);
 		if (before)
 			carry_device(present, next, d, (uint32_t)(before - present->plan.devices));
 	}
@@ -233,20 +219,22 @@ static int make_next(struct reload *reload, struct plan *plan)
 	}
 	if (reload->retained)
 		retained_init(reload->retained, &next->plan);
-	if (connects)
-		announce_succeed(reload->upstream->announce, gateway->upstream->announce);
 	return 0;
+}
+
+/* The keys of `buffer` that can change while the gateway runs: relimit. */
+static unsigned live_keys(const struct gateway *gateway)
+{
+	unsigned live = BUFFER_MAX_AGE | BUFFER_REPLAY | BUFFER_WHEN_FULL;
+	return gateway->at_start.path ? live : live | BUFFER_MAX_SIZE;
 }
 
 static bool changes(const struct gateway *gateway, const struct plan *plan)
 {
 	const struct plan *present = &gateway->present->plan;
-	unsigned live = BUFFER_MAX_AGE | BUFFER_REPLAY | BUFFER_WHEN_FULL;
-	if (!gateway->at_start.path)
-		live |= BUFFER_MAX_SIZE;
-	reload_report_buffer(plan_diff_buffer(&gateway->buffer, &plan->buffer) & ~live);
 	return plan_diff_info(present, plan) || plan_diff_readings(present, plan) ||
-	       plan_diff_connection(present, plan) || plan_diff_buffer(&gateway->buffer, &plan->buffer) & live;
+	       plan_diff_connection(present, plan) ||
+	       plan_diff_buffer(&gateway->buffer, &plan->buffer) & live_keys(gateway);
 }
 
 static bool read_map(struct reload *reload, struct plan *ret_plan)
@@ -267,6 +255,7 @@ static void begin(struct reload *reload, int64_t now_us)
 	reload->asked = false;
 	if (!read_map(reload, &plan))
 		return;
+	reload_report_buffer(plan_diff_buffer(&gateway->buffer, &plan.buffer) & ~live_keys(gateway));
 	if (!changes(gateway, &plan)) {
 		plan_destroy(&plan);
 		log_notice("map read again: nothing has changed");
@@ -294,14 +283,13 @@ static void begin(struct reload *reload, int64_t now_us)
 /* True when the poller has closed what it was asked to, and has ended if nothing is left. */
 static bool has_let_go(struct poller *poller)
 {
-	size_t n, n_here = 0;
+	size_t n;
+	struct wire_walk walk = {0};
 	const struct wire *wires = poller_wires(poller, &n);
-	for (size_t w = 0; w < n; w++) {
-		n_here += wire_stays(&wires[w]);
+	for (size_t w = 0; w < n; w++)
 		if (wire_leaves(&wires[w]))
 			return false;
-	}
-	return n_here > 0 || poller_join(poller, 0) == 0;
+	return poller_next_wire(&poller, 1, &walk) || poller_join(poller, 0) == 0;
 }
 
 static bool all_let_go(struct gateway *gateway)
@@ -317,7 +305,7 @@ static void relimit(struct gateway *gateway, const struct plan_buffer *buffer)
 	gateway->buffer.max_age_us = buffer->max_age_us;
 	gateway->buffer.replay = buffer->replay;
 	gateway->buffer.when_full = buffer->when_full;
-	if (!gateway->at_start.path)
+	if (live_keys(gateway) & BUFFER_MAX_SIZE)
 		gateway->buffer.max_size = buffer->max_size;
 	outbox_relimit(gateway->outbox, &gateway->buffer, gateway_memory_of(&gateway->buffer));
 }
@@ -386,7 +374,7 @@ static void leave(struct reload *reload, int64_t now_us)
 /* ---- The publisher is told ---- */
 
 /* True when what stands is known on the publisher's side, and nothing of what stood before is used there. */
-static bool told(struct reload *reload)
+static bool told(struct reload *reload, int64_t now_us)
 {
 	struct gateway *gateway = reload->gateway;
 	if (!reload->upstream)
@@ -394,11 +382,13 @@ static bool told(struct reload *reload)
 		       !audience_changes(&gateway->upstream->audience);
 	if (publisher_join(gateway->upstream->publisher, 0) < 0)
 		return false;
+	announce_succeed(reload->upstream->announce, gateway->upstream->announce);
 	upstream_destroy(gateway->upstream);
 	gateway->upstream = reload->upstream;
 	reload->upstream = NULL;
+	publisher_alive_by(gateway->upstream->publisher, now_us + FIRST_STEP_US);
 	int rc = publisher_start(gateway->upstream->publisher);
-	if (rc < 0)
+	if (rc < 0) /* as with a bus */
 		log_error("the publisher can't be started: %s", strerror(-rc));
 	return true;
 }
@@ -429,10 +419,10 @@ static void bury(struct gateway *gateway)
 	}
 }
 
-static void tell(struct reload *reload)
+static void tell(struct reload *reload, int64_t now_us)
 {
 	if (!reload->is_told)
-		reload->is_told = told(reload);
+		reload->is_told = told(reload, now_us);
 	if (!reload->is_told || owes(reload->gateway))
 		return;
 	bury(reload->gateway);
@@ -449,6 +439,6 @@ int64_t reload_step(struct reload *reload, int64_t now_us)
 	if (reload->state == RELOAD_LEAVING)
 		leave(reload, now_us);
 	if (reload->state == RELOAD_TELLING)
-		tell(reload);
+		tell(reload, now_us);
 	return reload_busy(reload) ? now_us + LOOK_US : CLOCK_NEVER;
 }

@@ -46,7 +46,8 @@ void remember_destroy(struct remember *remember)
 }
 
 struct walk_of_devices {
-	size_t poller, wire;
+	struct wire_walk wires;
+	const struct wire *wire;
 	uint32_t device;
 };
 
@@ -62,16 +63,13 @@ static uint64_t count_kept(const struct refusals *refusals)
 /* The devices that are asked for registers, one after the other; NULL after the last. */
 static const struct device *next_device(struct poller *const *pollers, size_t n_pollers, struct walk_of_devices *walk)
 {
-	for (; walk->poller < n_pollers; walk->poller++, walk->wire = 0) {
-		size_t n;
-		const struct wire *wires = poller_wires(pollers[walk->poller], &n);
-		for (; walk->wire < n; walk->wire++, walk->device = 0) {
-			const struct wire *wire = &wires[walk->wire];
-			if (wire->bus && wire_stays(wire) && walk->device < wire->told->n_devices)
-				return &wire->bus->devices[walk->device++];
-		}
+	while (!walk->wire || !walk->wire->bus || walk->device == walk->wire->told->n_devices) {
+		walk->wire = poller_next_wire(pollers, n_pollers, &walk->wires);
+		walk->device = 0;
+		if (!walk->wire)
+			return NULL;
 	}
-	return NULL;
+	return &walk->wire->bus->devices[walk->device++];
 }
 
 static int write_file(const struct remember *remember, struct poller *const *pollers, size_t n_pollers)

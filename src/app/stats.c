@@ -31,14 +31,12 @@ void stats_line(struct gateway *gateway, char *text, size_t size)
 	const struct plan *plan = gateway_plan(gateway);
 	struct publisher_status status = {0};
 	struct outbox_counts counts = {0};
+	struct wire_walk walk = {0};
+	const struct wire *wire;
 	size_t online = 0;
-	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
-		size_t n;
-		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
-		for (size_t b = 0; b < n; b++)
-			for (uint32_t d = 0; wire_stays(&wires[b]) && d < wires[b].told->n_devices; d++)
-				online += get(wire_device_counts(&wires[b], d)->availability) == AVAILABILITY_ONLINE;
-	}
+	while ((wire = gateway_next_wire(gateway, &walk)))
+		for (uint32_t d = 0; d < wire->told->n_devices; d++)
+			online += get(wire_device_counts(wire, d)->availability) == AVAILABILITY_ONLINE;
 	if (gateway_publisher(gateway)) {
 		publisher_status(gateway_publisher(gateway), &status);
 		outbox_counts(gateway_outbox(gateway), &counts);
@@ -223,24 +221,14 @@ static int write_all(struct gateway *gateway, bool whole, char *text, size_t siz
 		json_text(&json, "clock", "unset");
 	json_int(&json, "uptime_s", up_us / 1000000);
 	json_object(&json, "buses");
-	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
-		size_t n;
-		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
-		for (size_t b = 0; b < n; b++)
-			if (wire_stays(&wires[b]))
-				wire_json(&json, &wires[b], now_us - poller_started_at(gateway_poller(gateway, p)),
-					whole);
-	}
+	const struct wire *wire;
+	for (struct wire_walk walk = {0}; (wire = gateway_next_wire(gateway, &walk));)
+		wire_json(&json, wire, now_us - gateway_wire_started_at(gateway, &walk), whole);
 	json_object_end(&json);
 	json_object(&json, "devices");
-	for (size_t p = 0; p < gateway_n_pollers(gateway); p++) {
-		size_t n;
-		const struct wire *wires = poller_wires(gateway_poller(gateway, p), &n);
-		for (size_t b = 0; b < n; b++)
-			for (uint32_t d = 0; wire_stays(&wires[b]) && d < wires[b].told->n_devices; d++)
-				device_json(&json, wires[b].told, wire_device(&wires[b], d),
-					wire_device_counts(&wires[b], d), whole);
-	}
+	for (struct wire_walk walk = {0}; (wire = gateway_next_wire(gateway, &walk));)
+		for (uint32_t d = 0; d < wire->told->n_devices; d++)
+			device_json(&json, wire->told, wire_device(wire, d), wire_device_counts(wire, d), whole);
 	json_object_end(&json);
 	if (gateway_publisher(gateway)) {
 		buffer_json(&json, gateway_outbox(gateway), gateway_store(gateway));

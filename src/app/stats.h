@@ -1,5 +1,6 @@
 /*
- * The counters of a gateway, as one line and as the json of site/gateway/ID/stats.  Any thread.
+ * The counters of a gateway, as one line and as the json of site/gateway/ID/stats.  Main thread, since
+ * there wires come and go.
  */
 #ifndef APP_STATS_H
 #define APP_STATS_H
@@ -9,8 +10,9 @@
 /* "3 of 4 devices answer, connected to mqtt://…, 0 messages wait" */
 void stats_line(struct gateway *gateway, char *text, size_t size);
 
-/* Bytes that stats_json may need. */
+/* Bytes that stats_json may need; it returns the length, or -ENOSPC. */
 size_t stats_size(struct gateway *gateway);
+int stats_json(struct gateway *gateway, char *text, size_t size);
 
 /*
  * The same with what else `busferry status` tells, which is not for the broker: version, pid, map, site, gateway,
@@ -18,8 +20,5 @@ size_t stats_size(struct gateway *gateway);
  */
 size_t stats_status_size(struct gateway *gateway);
 int stats_status_json(struct gateway *gateway, char *text, size_t size);
-
-/* Returns the length, or -ENOSPC. */
-int stats_json(struct gateway *gateway, char *text, size_t size);
 
 #endif

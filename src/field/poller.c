@@ -417,3 +417,16 @@ const struct wire *poller_wires(const struct poller *poller, size_t *ret_n)
 	*ret_n = poller->n_wires;
 	return poller->wires;
 }
+
+const struct wire *poller_next_wire(struct poller *const *pollers, size_t n_pollers, struct wire_walk *walk)
+{
+	for (; walk->poller < n_pollers; walk->poller++, walk->wire = 0) {
+		const struct poller *poller = pollers[walk->poller];
+		while (walk->wire < poller->n_wires) {
+			const struct wire *wire = &poller->wires[walk->wire++];
+			if (wire_stays(wire))
+				return wire;
+		}
+	}
+	return NULL;
+}

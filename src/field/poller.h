@@ -56,4 +56,12 @@ int64_t poller_started_at(const struct poller *poller);
 /* Its wires, for their counters; those that have left are among them (wire_stays).  Any thread. */
 const struct wire *poller_wires(const struct poller *poller, size_t *ret_n);
 
+/* A walk over the wires of several pollers, but for those that leave or have left.  Zeroed it begins. */
+struct wire_walk {
+	size_t poller, wire; /* where it goes on */
+};
+
+/* The next one, NULL after the last; it is one of the poller that the walk stands at.  Any thread. */
+const struct wire *poller_next_wire(struct poller *const *pollers, size_t n_pollers, struct wire_walk *walk);
+
 #endif

@@ -272,11 +272,11 @@ bool announce_changes(const struct announce *announce)
 	return atomic_load_explicit(&announce->next, memory_order_acquire) != NULL;
 }
 
-void announce_succeed(struct announce *announce, const struct announce *before)
+void announce_succeed(struct announce *announce, struct announce *before)
 {
 	announce->started_ms = before->started_ms;
 	announce->started_us = before->started_us;
-	sweep_replan(&announce->sweep, announce->standing->plan, before->standing->plan);
+	sweep_succeed(&announce->sweep, &before->sweep);
 }
 
 const char *announce_will_topic(const struct announce *announce)

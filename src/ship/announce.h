@@ -43,9 +43,9 @@ struct publisher_listener *announce_publisher_listener(struct announce *announce
 void announce_change(struct announce *announce, const struct standing *next);
 bool announce_changes(const struct announce *announce);
 
-/* Before its start: it takes the place of another one of this process, which changes nothing meanwhile.  What that may
- * have retained is cleared as well, and the start was that one's. */
-void announce_succeed(struct announce *announce, const struct announce *before);
+/* Before its start, and after the end of another one of this process, whose place it takes: what that may have retained
+ * or had still to clear is cleared, and the start was that one's. */
+void announce_succeed(struct announce *announce, struct announce *before);
 
 /* GATEWAY/state, for the will; NULL when it is stateless. */
 const char *announce_will_topic(const struct announce *announce);

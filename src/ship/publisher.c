@@ -346,6 +346,11 @@ void publisher_status(struct publisher *publisher, struct publisher_status *ret_
 	};
 }
 
+void publisher_alive_by(struct publisher *publisher, int64_t until_us)
+{
+	connection_alive(&publisher->connection, until_us);
+}
+
 int64_t publisher_alive_until(const struct publisher *publisher)
 {
 	return atomic_load_explicit(&publisher->connection.alive_until_us, memory_order_relaxed);

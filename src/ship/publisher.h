@@ -82,4 +82,7 @@ void publisher_status(struct publisher *publisher, struct publisher_status *ret_
 /* For the watchdog: monotonic µs by which the next step must have happened.  Any thread. */
 int64_t publisher_alive_until(const struct publisher *publisher);
 
+/* By when its first step must have happened; before the start.  Without this it may take for ever. */
+void publisher_alive_by(struct publisher *publisher, int64_t until_us);
+
 #endif

@@ -160,6 +160,18 @@ void sweep_replan(struct sweep *sweep, const struct plan *next, const struct pla
 	sweep_end(sweep);
 }
 
+void sweep_succeed(struct sweep *sweep, struct sweep *before)
+{
+	sweep_forget_also(sweep);
+	sweep->also = before->also;
+	sweep->n_also = before->n_also;
+	sweep->also_texts = before->also_texts;
+	before->also = NULL;
+	before->n_also = 0;
+	before->also_texts = (struct arena){0};
+	sweep_replan(sweep, sweep->plan, before->plan);
+}
+
 static void sweep_clear(struct sweep *sweep)
 {
 	sort(sweep->kept, sweep->n_kept);

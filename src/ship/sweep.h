@@ -64,6 +64,9 @@ void sweep_destroy(struct sweep *sweep);
  */
 void sweep_replan(struct sweep *sweep, const struct plan *next, const struct plan *past);
 
+/* Takes the place of another one of this process, which is over: what that has not cleared yet is cleared here. */
+void sweep_succeed(struct sweep *sweep, struct sweep *before);
+
 /* A connection stands: asks; uplink NULL = the broker can't be asked, what is known without it is cleared. */
 void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us);
 /* It is gone.  True when the broker had been asked and had not said a word. */

@@ -257,6 +257,23 @@ class Reload(Scenario):
         self.assertEqual([t for t, _, _, retained in held.seen if retained and t.startswith("s/")], [])
         self.assertEqual(self.gateway_process.stop(), 0)
 
+    def test_another_id_by_a_detour(self):
+        """The broker is not found with the first map that has the id: the old one's words go all the same."""
+        self.stage(1, 1)
+        self.begin()
+        right = self.mosquitto.port
+        for port in free_port(), right:
+            self.broker_text = '"mqtt://127.0.0.1:%d"' % port
+            with open(self.write_map(), encoding="utf-8") as f:
+                changed = f.read().replace('id: "g"', 'id: "h"')
+            self.write("map.conf", changed)
+            self.assertIn("made anew", self.reload())
+        wait_until(lambda: "are cleared" in self.gateway_process.text(), "the old topics are cleared")
+        held = Witness(self, right, "s/gateway/#", client="held")
+        wait_until(lambda: any(t == "s/gateway/h/info" for t, *_ in held.seen), "what is retained")
+        self.assertEqual([t for t, *_ in held.seen if t.startswith("s/gateway/g/")], [])
+        self.assertEqual(self.gateway_process.stop(), 0)
+
     def backlog(self):
         self.stage(2, 2)
         witness = self.begin()

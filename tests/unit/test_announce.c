@@ -485,6 +485,30 @@ static void test_change_while_away(void **state)
 	expect("home/cellar/pump/availability= q1r; ");
 }
 
+/* Another connection by another map, before what had to be cleared was: it goes on to whoever comes next. */
+static void test_succession(void **state)
+{
+	(void)state;
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	struct plan without = plan;
+	without.n_devices = 2;
+	struct standing next = {.plan = &without, .devices = places};
+	announce_change(announce, &next);
+	listener->turned(listener, NULL);
+	struct announce *heir;
+	assert_int_equal(announce_init(&next, &fake_clock, &sink, &heir), 0);
+	announce_succeed(heir, announce);
+	announce_destroy(announce);
+	announce = heir;
+	listener = announce_publisher_listener(announce);
+	connect_to("mqtt://a");
+	expect("home/gateway/pi/state=online q1r; ");
+	listener->subscribed(listener, (int)n_subscribed - 1, 1);
+	listener->step(listener, true, 0);
+	listener->step(listener, true, SWEEP_QUIET_US);
+	expect("home/cellar/pump/availability= q1r; ");
+}
+
 /* A broker that drops who asks is not asked at a change either; what is known is cleared. */
 static void test_change_at_one_that_drops_who_asks(void **state)
 {
@@ -525,6 +549,7 @@ int main(void)
 		ANNOUNCE_TEST(test_empty_plan),
 		ANNOUNCE_TEST(test_change),
 		ANNOUNCE_TEST(test_change_while_away),
+		ANNOUNCE_TEST(test_succession),
 		ANNOUNCE_TEST(test_change_at_one_that_drops_who_asks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,6 +135,16 @@ static void test_who_drives_what(void **state)
 	expect_buses(none, 0);
 }
 
+/* How many wires a walk over the poller twice finds. */
+static size_t walk_twice(struct poller *poller)
+{
+	struct poller *const both[] = {poller, poller};
+	size_t n = 0;
+	for (struct wire_walk walk = {0}; poller_next_wire(both, 2, &walk); n++)
+		assert_in_range(walk.poller, 0, 1);
+	return n;
+}
+
 /* The others go on; when the last one has left the thread has nothing to wait for. */
 static void test_leaving(void **state)
 {
@@ -143,8 +153,10 @@ static void test_leaving(void **state)
 	size_t n;
 	const struct wire *wires = poller_wires(poller, &n);
 	assert_int_equal(n, 4);
+	assert_int_equal(walk_twice(poller), 8);
 	poller_step(poller, fake_us);
 	poller_release(poller, 1);
+	assert_int_equal(walk_twice(poller), 6);
 	assert_true(wire_leaves(&wires[1]));
 	assert_false(wire_stays(&wires[1]));
 	assert_true(poller_step(poller, fake_us) >= fake_us);
@@ -161,6 +173,7 @@ static void test_leaving(void **state)
 	assert_int_equal(n_rests, before + 1); /* what it had told may leave */
 	for (size_t w = 0; w < n; w++)
 		assert_false(wire_leaves(&wires[w]) || wire_stays(&wires[w]));
+	assert_int_equal(walk_twice(poller), 0);
 	poller_destroy(poller);
 }
 

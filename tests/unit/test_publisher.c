@@ -733,6 +733,9 @@ static void test_thread(void **state)
 	assert_int_equal(publisher_init(&broker, false, "will", outbox, &fake.uplink, &stage_listener, &clock_system,
 				 &publisher),
 		0);
+	assert_true(publisher_alive_until(publisher) == CLOCK_NEVER);
+	publisher_alive_by(publisher, clock_now(&clock_system) + 20 * SECOND);
+	assert_true(publisher_alive_until(publisher) < CLOCK_NEVER);
 	assert_int_equal(publisher_start(publisher), 0);
 	assert_true(publisher_alive_until(publisher) > clock_now(&clock_system));
 	publisher_stop(publisher);
