@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 import rabbit_node
 from harness import HERE, MOSQUITTO, PATIENCE, Process, free_port, wait_until

@@ -17,12 +17,11 @@ import time
 import unittest
 
 import brokers
-from harness import HERE, PATIENCE, Scenario, free_port, wait_until
-from witness import Witness
+from harness import PATIENCE, Scenario, free_port, wait_until
+from proxy import WINDOW, WINDOW_QOS2, Proxy, Record, complete
+from witness import Witness, reading_id
 
 N = int(os.environ.get("BUSFERRY_RESTARTS", "2"))
-PROXY = os.path.join(HERE, "..", "fake", "mqtt_proxy.py")
-WINDOW, WINDOW_QOS2 = 100, 10  # what may be in flight
 SKIPPED = 77
 CAPPED = "can't do QoS 2, QoS 1 is used instead"
 
@@ -44,69 +43,6 @@ floors: {{ f: {{
 """
 DEVICES = "\n".join("  d%d: { address: %d  metrics: { %s } }" % (
     d, d, " ".join("%s%d: { input: %d }" % ("once" if m % 2 else "many", m, m) for m in range(10))) for d in (1, 2, 3))
-
-
-def reading_id(payload):
-    """(boot, number), or None of what is no reading."""
-    if '"id":"' not in payload:
-        return None
-    boot, number = json.loads(payload)["id"].split("-")
-    return boot, int(number)
-
-
-class Network:
-    """The proxy between gateway and broker, and its record."""
-
-    def __init__(self, scenario, broker):
-        self.port, self.record = free_port(), scenario.path("network")
-        self.process = scenario.start([sys.executable, PROXY, str(self.port), "%s:%d" % (broker.host, broker.port),
-                                       self.record], "proxy", stdin=subprocess.PIPE)
-        wait_until(lambda: "ready\n" in self.process.text(), "the proxy is ready")
-
-    def order(self, words):
-        done = self.process.text().count("ok ")
-        self.process.child.stdin.write(words.encode() + b"\n")
-        self.process.child.stdin.flush()
-        wait_until(lambda: self.process.text().count("ok ") > done, "the proxy obeys")
-
-    def lines(self):
-        with open(self.record, encoding="utf-8") as f:
-            return [line.rstrip("\n").split(" ", 7) for line in f if line.endswith("\n")]
-
-
-class Record:
-    """What the proxy's record tells of the readings."""
-
-    def __init__(self, lines):
-        self.acknowledged, self.sent, self.order = set(), set(), {}
-        self.again = {"1": 0, "2": 0}  # publishings that were begun anew
-        self.qos, self.connections, self.session_present = set(), set(), []
-        of = {}
-        for connection, side, what, *rest in lines:
-            if side == "c" and what == "PUBLISH":
-                identifier, qos, dup, topic, payload = rest
-                found = of[identifier] = reading_id(payload)
-                if not found:
-                    continue
-                self.connections.add(connection)
-                self.qos.add(int(qos))
-                if found not in self.sent:
-                    self.order.setdefault((topic, found[0]), []).append(found[1])
-                elif dup == "0":
-                    self.again[qos] += 1
-                self.sent.add(found)
-            elif side == "s" and what in ("PUBACK", "PUBCOMP"):
-                self.acknowledged.add(of.get(rest[0]))
-            elif what == "CONNACK":
-                self.session_present.append(rest[0] == "1")
-
-
-def complete(ids):
-    """All readings up to the last one that anybody has seen of each process."""
-    last = {}
-    for boot, number in ids:
-        last[boot] = max(number, last.get(boot, 0))
-    return {(boot, n) for boot in last for n in range(1, last[boot] + 1)}
 
 
 class Row:
@@ -152,7 +88,7 @@ class Row:
 
     def stage(self):
         tcp = free_port()
-        self.network = Network(self, self.server)
+        self.network = Proxy(self, free_port(), self.server.port, self.server.host)
         self.conf = self.map("map.conf", port=self.network.port, tcp=tcp)
         self.empty = self.map("empty.conf", "", port=self.network.port)
         self.simulate(self.conf)
@@ -161,22 +97,7 @@ class Row:
         self.live()
 
     def live(self):
-        """Waits until readings come that were taken from now on and are no replays: all that waited is through."""
-        seen, now_ms = len(self.witness.seen), time.time() * 1000
-
-        def present():
-            self.assertTrue(self.run_one.alive(), self.run_one.text())
-            self.assertIsNone(self.witness.fault)
-            return any('"replayed"' not in m[1] and reading_id(m[1]) and json.loads(m[1])["time"] > now_ms
-                       for m in self.witness.seen[max(seen, len(self.witness.seen) - 200):])
-        wait_until(present, "present readings", PATIENCE * 3)
-
-    def quiet(self, seconds=0.5):
-        def nothing_new():
-            seen = len(self.witness.seen)
-            time.sleep(seconds)
-            return len(self.witness.seen) == seen
-        wait_until(nothing_new, "silence")
+        self.witness.live(self.run_one)
 
     def restart(self):
         """In order, and what it has acknowledged stays: one that keeps sessions in memory only is first let deliver."""
@@ -186,7 +107,7 @@ class Row:
             self.server.start()
             return
         self.network.order("hold")
-        self.quiet()
+        self.witness.quiet(0.5)
         n = self.witness.n_subscriptions
         self.server.stop()
         self.server.start()
@@ -203,7 +124,7 @@ class Row:
         self.run_one = self.gateway(self.empty)
         wait_until(lambda: ": connected" in self.run_one.text(), "the connection for the rest")
         wait_until(lambda: (self.buffer_status(self.empty) or {}).get("waiting") == 0, "the end of the rest")
-        self.quiet(1)
+        self.witness.quiet(1)
         self.assertEqual(self.run_one.stop(), 0, self.run_one.text())
 
     def audit(self, n_losses, what, once=False):
@@ -225,15 +146,15 @@ class Row:
         lost = complete(seen | record.sent) - seen
         self.tell("%d %s, %d readings, %d lost, %d put out of order by the broker, twice: %d at QoS 1, %d at QoS 2, "
                   "begun anew by the gateway: %d at QoS 1, %d at QoS 2" % (
-                      n_losses, what, len(seen), len(lost), n_astray, twice[1], twice[2], record.again["1"],
-                      record.again["2"]))
+                      n_losses, what, len(seen), len(lost), n_astray, twice[1], twice[2], record.n_anew(1),
+                      record.n_anew(2)))
         self.assertEqual(lost, set())
-        for topic, numbers in record.order.items():
+        for topic, numbers in record.first.items():
             self.assertEqual(numbers, sorted(numbers), "order on the wire, " + topic[0])
         if not self.kind.mixes:
             self.assertEqual(n_astray, 0, "order at the subscriber")
-        self.assertLessEqual(record.again["1"], WINDOW * len(record.connections))
-        self.assertLessEqual(record.again["2"], 0 if once else WINDOW_QOS2 * len(record.connections))
+        self.assertLessEqual(record.n_anew(1), WINDOW * len(record.senders))
+        self.assertLessEqual(record.n_anew(2), 0 if once else WINDOW_QOS2 * len(record.senders))
         if once and not self.kind.mixes:
             self.assertEqual(twice[2], 0, "QoS 2 is exactly once")
         self.assertEqual(record.qos, {1, 2}, "both were tried")
@@ -288,7 +209,7 @@ class Row:
         n = self.witness.n_connects
         self.server.start()
         wait_until(lambda: self.witness.n_connects > n, "the witness is back")
-        self.quiet()
+        self.witness.quiet(0.5)
         self.drain()
         seen = {reading_id(m[1]) for m in self.witness.seen}
         self.assertEqual(waiting - seen - Record(self.network.lines()).acknowledged, set(), "what waited has left")
@@ -362,7 +283,6 @@ class Row:
             self.assertEqual(content_type, "application/json")
             self.assertTrue(0 < int(expiry) <= 3600, expiry)
         self.assertEqual(gateway.stop(), 0, gateway.text())
-
 
     def test_topic_aliases(self):
         """MQTT 5 without QoS 2, where most topics go as numbers: each reading, known by its unit, arrives on its own topic."""

@@ -11,6 +11,7 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -56,6 +57,19 @@ def wait_until(condition, what, seconds=None):
             return result
         time.sleep(0.02)
     raise AssertionError("waited in vain: " + what)
+
+
+def preloaded(*names, **told):
+    """The environment of a program before which these of tests/fake are loaded; told: variables of theirs."""
+    return dict(told, LD_PRELOAD=":".join(os.path.join(FAKE, "lib%s.so" % name) for name in names),
+                ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0")
+
+
+def shift_clock(path, ms):
+    """The wall clock of the programs with wall_clock and BUSFERRY_CLOCK=path, of those that run and those that come, shows that
+    much more than the right time."""
+    with open(path, "r+b" if os.path.exists(path) else "wb") as f:
+        f.write(struct.pack("=q", ms))
 
 
 def log_of(database):

@@ -6,16 +6,15 @@ What comes twice is allowed: a broker that dies does not tell what it had acknow
 again what a dead node had handed out.  How much the gateway itself begins anew is bounded by scenario/outages.
 """
 
-import json
 import os
 import sys
 import time
 import unittest
 
-from harness import PATIENCE, Scenario, free_port, wait_until
+from harness import Scenario, free_port, wait_until
 from rabbit_cluster import N_NODES, START_S, RabbitCluster
 from rabbit_node import missing
-from witness import Witness
+from witness import Witness, reading_id
 
 ROUNDS = int(os.environ.get("BUSFERRY_CLUSTER_ROUNDS", "1"))
 
@@ -50,24 +49,8 @@ class Cluster(Scenario):
         self.run_one = self.gateway(self.conf)
         self.live()
 
-    def readings(self, begin=0):
-        """(boot, number), time, replayed of each that came."""
-        for _, payload, _, _ in self.witness.seen[begin:]:
-            if '"id":"' in payload:
-                reading = json.loads(payload)
-                boot, number = reading["id"].split("-")
-                yield (boot, int(number)), reading["time"], "replayed" in reading
-
     def live(self):
-        """Waits until readings come that were taken from now on and did not wait."""
-        begin, now_ms = len(self.witness.seen), time.time() * 1000
-
-        def present():
-            self.assertTrue(self.run_one.alive(), self.run_one.text())
-            self.assertIsNone(self.witness.fault)
-            latest = max(begin, len(self.witness.seen) - 200)
-            return any(at > now_ms and not replayed for _, at, replayed in self.readings(latest))
-        wait_until(present, "present readings", PATIENCE * 3)
+        self.witness.live(self.run_one)
 
     def heal(self, *nodes):
         """Starts killed nodes, and waits until they have their part of the session's queue again: before that no
@@ -95,7 +78,7 @@ class Cluster(Scenario):
             time.sleep(1)
 
     def audit(self, n_kills):
-        seen = [found for found, _, _ in self.readings()]
+        seen = [found for found in (reading_id(m[1]) for m in self.witness.seen) if found]
         boot = seen[0][0]
         self.assertEqual({b for b, _ in seen}, {boot}, "one gateway, started once")
         numbers = {number for _, number in seen}

@@ -8,14 +8,13 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import unittest
 
-from audit import PROXY, WINDOW, reading_id
-from harness import FAKE, MOSQUITTO, PATIENCE, SANITIZE, Scenario, free_port, wait_until
-from witness import Witness
+from harness import MOSQUITTO, PATIENCE, SANITIZE, Scenario, free_port, preloaded, wait_until
+from proxy import PROXY, WINDOW, Proxy
+from witness import Witness, reading_id
 
 N = int(os.environ.get("BUSFERRY_FAILOVERS", "1"))
 HOSTILE = os.path.join(os.path.dirname(PROXY), "mqtt_hostile.py")
@@ -41,20 +40,6 @@ class Network(Scenario):
     def run_gateway(self, conf, site, env=None):
         os.makedirs(self.path(site + "-run"), exist_ok=True)
         return self.gateway(conf, env=dict({"RUNTIME_DIRECTORY": self.path(site + "-run")}, **(env or {})))
-
-    def proxy(self, target):
-        port = free_port()
-        process = self.start([sys.executable, PROXY, str(port), str(target), self.path("proxy-%d" % port)],
-                             "proxy-%d" % port, stdin=subprocess.PIPE)
-        wait_until(lambda: "ready\n" in process.text(), "the proxy is ready")
-        return port, process
-
-    @staticmethod
-    def order(proxy, words):
-        done = proxy.text().count("ok ")
-        proxy.child.stdin.write(words.encode() + b"\n")
-        proxy.child.stdin.flush()
-        wait_until(lambda: proxy.text().count("ok ") > done, "the proxy obeys")
 
     def await_present(self, witness, site):
         """A reading that was taken from now on has come."""
@@ -120,10 +105,10 @@ class Network(Scenario):
         """Two brokers, the first behind a proxy, and a gateway that is connected to the first."""
         self.ports = [free_port(), free_port()]
         self.brokers = [self.broker(port, name="broker-%d" % i, saves="") for i, port in enumerate(self.ports)]
-        self.outer, self.network = self.proxy(self.ports[0])
+        self.network = Proxy(self, free_port(), self.ports[0])
         self.witnesses = [Witness(self, port, "#", "witness-%d" % i) for i, port in enumerate(self.ports)]
         tcp = self.simulated()
-        self.conf = self.map_of("s", ["mqtt://127.0.0.1:%d" % port for port in (self.outer, self.ports[1])], tcp, more)
+        self.conf = self.map_of("s", ["mqtt://127.0.0.1:%d" % port for port in (self.network.port, self.ports[1])], tcp, more)
         self.run_one = self.run_gateway(self.conf, "s")
         self.await_present(self.witnesses[0], "s")
 
@@ -162,9 +147,9 @@ class Network(Scenario):
         self.stage_two()
         for _ in range(N):
             begin = time.monotonic()
-            self.order(self.network, "hold")
+            self.network.order("hold")
             self.took("black hole, keepalive 5 s", begin, 1)
-            self.order(self.network, "flow")
+            self.network.order("flow")
             begin = time.monotonic()
             if N > 1:
                 self.brokers[1].stop(signal.SIGKILL)
@@ -213,12 +198,12 @@ class Network(Scenario):
         port, tcp = free_port(), self.simulated()
         hosts = self.write("hosts", "")
         conf = self.map_of("s", ["mqtt://broker.test:%d" % port], tcp)
-        gateway = self.run_gateway(conf, "s", {"LD_PRELOAD": os.path.join(FAKE, "libhosts.so"), "BUSFERRY_HOSTS": hosts})
+        gateway = self.run_gateway(conf, "s", preloaded("hosts", BUSFERRY_HOSTS=hosts))
         wait_until(lambda: "can't find the host broker.test" in gateway.text(), "the failed look-up is told")
         seen = []
         for address in ("127.0.0.1", "127.0.0.2"):
             broker = self.broker_at(address, port)
-            witness = AtAddress(self, port, address)
+            witness = Witness(self, port, "#", host=address)
             self.write("hosts", "broker.test %s\n" % address)
             self.await_present(witness, "s")
             if address == "127.0.0.1":
@@ -240,23 +225,6 @@ class Network(Scenario):
                 return s.connect_ex((address, port)) == 0
         wait_until(listens, "mosquitto listens on " + address)
         return process
-
-
-class AtAddress(Witness):
-    """A witness of a broker on another address of the loopback."""
-
-    def __init__(self, scenario, port, address):
-        self.address = address
-        super().__init__(scenario, port, "#")
-
-    def run(self):
-        while not self.ending.is_set():
-            try:
-                with socket.create_connection((self.address, self.port), 2) as s:
-                    self.converse(s)
-            except OSError:
-                pass
-            self.ending.wait(0.05)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ import sys
 import time
 import unittest
 
-from audit import Audited, Network
+from audit import Audited
 from harness import free_port, wait_until
+from proxy import Proxy
 from witness import Witness
 
 N = int(os.environ.get("BUSFERRY_OUTAGES", "3"))
@@ -47,7 +48,7 @@ class Outages(Audited):
         self.saves, self.kills = saves, []
         self.port, self.outer = free_port(), free_port()
         self.mosquitto = self.broker(self.port, saves=saves)
-        self.network = Network(self, self.outer, self.port)
+        self.network = Proxy(self, self.outer, self.port)
         self.conf = self.write("map.conf", MAP.format(broker=self.outer, path=self.path("buffer.db"), tcp=free_port(),
                                                       sync=sync, devices=devices(10)))
         self.empty = self.write("empty.conf", MAP.format(broker=self.outer, path=self.path("buffer.db"), tcp=1,

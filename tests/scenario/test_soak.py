@@ -14,14 +14,14 @@ import random
 import re
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
 import unittest
 
-from audit import Audited, Network
-from harness import FAKE, HERE, PATIENCE, SANITIZE, free_port, wait_until
+from audit import Audited
+from harness import HERE, PATIENCE, SANITIZE, free_port, preloaded, shift_clock, wait_until
+from proxy import Proxy
 from witness import Witness
 
 SECONDS = float(os.environ.get("BUSFERRY_SOAK_S", "120"))
@@ -77,7 +77,7 @@ class Soak(Audited):
         self.clock, self.full = self.path("clock"), self.path("full")
         self.shift(0)
         self.mosquitto = self.broker(self.port, saves=self.saves)
-        self.network = Network(self, self.outer, self.port)
+        self.network = Proxy(self, self.outer, self.port)
         parts = {"broker": self.outer, "path": self.path("buffer.db"), "good": free_port(), "tcp": free_port(),
                  "server": free_port(), "pty": self.path("tty")}
         self.conf = self.write("map.conf", MAP.format(devices=devices(), **parts))
@@ -85,10 +85,8 @@ class Soak(Audited):
         self.simulate(self.conf, "--faults", faults(), "--seed", str(SEED))
         self.witness = Witness(self, self.port, "s/f/#")
         self.stats = Witness(self, self.port, "s/gateway/g/stats", client="stats")
-        self.run_one = self.gateway(self.conf, env={
-            "LD_PRELOAD": ":".join(os.path.join(FAKE, "lib%s.so" % name) for name in ("wall_clock", "full_disk")),
-            "BUSFERRY_CLOCK": self.clock, "BUSFERRY_FULL_DISK": self.full,
-            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+        self.run_one = self.gateway(self.conf, env=preloaded("wall_clock", "full_disk", BUSFERRY_CLOCK=self.clock,
+                                                             BUSFERRY_FULL_DISK=self.full))
         self.live()
 
     # The faults: each holds for some time, and is over when it returns.
@@ -97,8 +95,7 @@ class Soak(Audited):
         time.sleep(self.random.uniform(least, most))
 
     def shift(self, ms):
-        with open(self.clock, "r+b" if os.path.exists(self.clock) else "wb") as f:
-            f.write(struct.pack("=q", ms))
+        shift_clock(self.clock, ms)
 
     def broker_restarts(self):
         self.mosquitto.stop()

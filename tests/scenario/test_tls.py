@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import FAKE, PATIENCE, SANITIZE, Scenario, free_port, wait_until
+from harness import PATIENCE, SANITIZE, Scenario, free_port, preloaded, wait_until
 
 PAST, FUTURE = ("20200101000000Z", "20200201000000Z"), ("20450101000000Z", "20450201000000Z")
 NOW = ("20200101000000Z", "20450101000000Z")
@@ -40,7 +40,7 @@ WRONG = {
 UNKNOWN = "TLS: the broker's certificate is signed by an authority that this system does not know (see ca_file); trying"
 
 # A handshake that ends in the call that begins it, as now and then on the loopback.  A sanitizer has to be loaded first.
-AT_ONCE = {} if SANITIZE else {"LD_PRELOAD": os.path.join(FAKE, "libhandshake.so")}
+AT_ONCE = {} if SANITIZE else preloaded("handshake")
 
 
 def openssl(*arguments):

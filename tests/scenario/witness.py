@@ -8,6 +8,7 @@ that is still held to another message; then the text differs, and it is a new on
 Thread: one of its own; the test reads `seen`, which only grows.
 """
 
+import json
 import socket
 import struct
 import threading
@@ -54,6 +55,14 @@ def packets(data):
     return found, at
 
 
+def reading_id(payload):
+    """(boot, number), or None of what is no reading."""
+    if '"id":"' not in payload:
+        return None
+    boot, number = json.loads(payload)["id"].split("-")
+    return boot, int(number)
+
+
 class Witness(Subscriber):
     """Subscribed when it returns.  close() before the end of the test."""
 
@@ -81,6 +90,25 @@ class Witness(Subscriber):
 
     def messages(self):
         return self.seen[:]
+
+    def live(self, gateway):
+        """Waits until readings come that were taken from now on and are no replays: all that waited is through."""
+        seen, now_ms = len(self.seen), time.time() * 1000
+
+        def present():
+            if not gateway.alive() or self.fault:
+                raise AssertionError("%s\n%s" % (self.fault, gateway.text()))
+            return any('"replayed"' not in payload and reading_id(payload) and json.loads(payload)["time"] > now_ms
+                       for _, payload, _, _ in self.seen[max(seen, len(self.seen) - 200):])
+        wait_until(present, "present readings", PATIENCE * 3)
+
+    def quiet(self, seconds):
+        """Waits until nothing has come for so long."""
+        def nothing_new():
+            seen = len(self.seen)
+            time.sleep(seconds)
+            return len(self.seen) == seen
+        wait_until(nothing_new, "silence")
 
     def run(self):
         while not self.ending.is_set():
