@@ -8,29 +8,11 @@
 
 #include "publisher_stage.h"
 
-#include "base/clock.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 struct scripted_broker fake;
-
-int64_t now_us;
-
-static int64_t fake_mono_us(const struct clock *clock)
-{
-	(void)clock;
-	return now_us;
-}
-
-static int64_t fake_wall_ms(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + now_us / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono_us, .wall_ms = fake_wall_ms};
 
 static int fake_begin(void)
 {
@@ -214,7 +196,7 @@ static int put(const char *topic, uint8_t qos, enum message_kind kind)
 	struct message message = {.topic = topic,
 		.payload = "{\"value\":1}",
 		.payload_n = 11,
-		.time_ms = fake_wall_ms(NULL),
+		.time_ms = virtual_time_ms(),
 		.qos = qos,
 		.json = true,
 		.buffer = true,
@@ -312,14 +294,14 @@ void begin_with(size_t n_endpoints, bool uses_qos2, struct plan_buffer limits)
 		.inflight = 100,
 		.inflight_qos2 = 10,
 		.max_qos = 2};
-	now_us = 1000 * SECOND;
+	virtual_now = 1000 * SECOND;
 	n_connected = n_leaving = n_lost = n_messages = n_turns = n_settled = n_turned = 0;
 	subscription = heard_subscription = 0;
 	wants_at_us = CLOCK_NEVER;
 	says_state = false;
-	assert_int_equal(outbox_init(&limits, 64 << 20, &fake_clock, &outbox), 0);
-	assert_int_equal(publisher_init(&broker, uses_qos2, "will", outbox, &fake.uplink, &stage_listener, &fake_clock,
-				 &publisher),
+	assert_int_equal(outbox_init(&limits, 64 << 20, &virtual_clock, &outbox), 0);
+	assert_int_equal(publisher_init(&broker, uses_qos2, "will", outbox, &fake.uplink, &stage_listener,
+				 &virtual_clock, &publisher),
 		0);
 }
 
@@ -337,7 +319,7 @@ void end(void)
 
 int64_t step(void)
 {
-	int64_t wake_us = publisher_step(publisher, now_us);
+	int64_t wake_us = publisher_step(publisher, virtual_now);
 	assert_false(fake.held);
 	return wake_us;
 }
@@ -350,14 +332,14 @@ void steps(int n)
 
 void run(int64_t us)
 {
-	int64_t until_us = now_us + us;
-	while (now_us < until_us) {
+	int64_t until_us = virtual_now + us;
+	while (virtual_now < until_us) {
 		int64_t wake_us = step();
-		if (wake_us <= now_us)
-			wake_us = now_us + 1000;
-		if (wake_us > now_us + 50000)
-			wake_us = now_us + 50000;
-		now_us = wake_us < until_us ? wake_us : until_us;
+		if (wake_us <= virtual_now)
+			wake_us = virtual_now + 1000;
+		if (wake_us > virtual_now + 50000)
+			wake_us = virtual_now + 50000;
+		virtual_now = wake_us < until_us ? wake_us : until_us;
 	}
 	step();
 }

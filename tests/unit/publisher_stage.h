@@ -6,6 +6,7 @@
 
 #include "ship/outbox.h"
 #include "ship/publisher.h"
+#include "virtual_clock.h"
 
 #define SECOND   (1000000 * (int64_t)1)
 #define SENT_MAX 20000
@@ -23,7 +24,6 @@ struct scripted_broker {
 	bool session; /* session present */
 	bool full;    /* the socket takes nothing */
 	bool acks;    /* good acknowledgements come with the next step */
-	bool session_ended_seen;
 	enum uplink_fault refusal;
 	bool refuses;
 	const char *refuses_host; /* that endpoint only, if it is given */
@@ -35,7 +35,7 @@ struct scripted_broker {
 	enum uplink_fault drop_fault;
 	int publish_error;
 	/* what happened */
-	bool open, active, object, told_since_write;
+	bool open, active, object;
 	bool held; /* what was written has not left */
 	struct uplink_target target;
 	unsigned n_opens, n_reopens, n_forgets, n_orderly, n_abrupt, n_clean;
@@ -46,7 +46,6 @@ struct scripted_broker {
 };
 
 extern struct scripted_broker fake;
-extern int64_t now_us;
 extern struct plan_endpoint endpoints[2]; /* mqtt://one and mqtt://two */
 extern struct plan_broker broker;
 extern struct outbox *outbox;

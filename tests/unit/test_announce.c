@@ -3,6 +3,7 @@
  */
 #include "ship/announce.h"
 #include "ship/sweep.h"
+#include "virtual_clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,22 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static int64_t mono_us, wall_ms = 1764000000123;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return mono_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return wall_ms;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 static char told[8192]; /* "topic=payload q1r; " */
 static unsigned n_flushed;
@@ -44,7 +29,7 @@ static int sink_put(struct message_sink *sink, const struct message *message)
 		wire->availability(wire, 0, false);
 	}
 	assert_int_equal(message->kind, MESSAGE_STANDING);
-	assert_int_equal(message->time_ms, message->payload_n ? wall_ms : 0);
+	assert_int_equal(message->time_ms, message->payload_n ? virtual_time_ms() : 0);
 	assert_false(message->json); /* marks are for readings */
 	size_t n = strlen(told);
 	snprintf(told + n, sizeof(told) - n, "%s=%.*s q%d%s; ", message->topic, (int)message->payload_n,
@@ -134,10 +119,10 @@ static struct roster_place *places_in(struct roster *in, size_t n)
 
 static void begin(void)
 {
-	assert_int_equal(roster_init(&plan, &fake_clock, &sink, &roster), 0);
+	assert_int_equal(roster_init(&plan, &virtual_clock, &sink, &roster), 0);
 	places = places_in(roster, plan.n_devices);
 	standing = (struct standing){.plan = &plan, .devices = places};
-	assert_int_equal(announce_init(&standing, &fake_clock, &sink, &announce), 0);
+	assert_int_equal(announce_init(&standing, &virtual_clock, &sink, &announce), 0);
 }
 
 static int setup(void **state)
@@ -152,6 +137,8 @@ static int setup(void **state)
 		.n_devices = 3,
 		.metrics = metrics,
 		.n_metrics = 6};
+	virtual_now = 0;
+	virtual_wall_ms = 1764000000123;
 	told[0] = '\0';
 	n_flushed = n_subscribed = n_unsubscribed = 0;
 	interfere = false;
@@ -229,12 +216,10 @@ static void test_started_before_the_clock_was_set(void **state)
 {
 	(void)state;
 	connect_first(endpoints[1].url);
-	mono_us = 90 * 1000000;
-	wall_ms = 2764000090000;
+	virtual_now = 90 * 1000000;
+	virtual_wall_ms = 2764000000000;
 	connect_to(endpoints[1].url);
 	assert_non_null(strstr(told, "\"started\":2764000000000,"));
-	mono_us = 0;
-	wall_ms = 1764000000123;
 }
 
 static void test_availability(void **state)
@@ -427,7 +412,7 @@ static void test_change(void **state)
 	after.buses = &one;
 	after.n_buses = 1;
 	struct roster *young;
-	assert_int_equal(roster_init(&after, &fake_clock, &sink, &young), 0);
+	assert_int_equal(roster_init(&after, &virtual_clock, &sink, &young), 0);
 	roster_carry(young, 0, roster, 2); /* whatever it was: it is not told now */
 	const struct roster_place mixed[2] = {{young, 0}, {roster, 1}};
 	const struct standing next = {.plan = &after, .devices = mixed};

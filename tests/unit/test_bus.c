@@ -3,6 +3,7 @@
  */
 #include "field/bus.h"
 #include "scripted_line.h"
+#include "virtual_clock.h"
 
 #include <math.h>
 #include <poll.h>
@@ -16,22 +17,6 @@
 
 #define MS 1000
 #define S  1000000
-
-static int64_t virtual_now;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return virtual_now;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + virtual_now / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 /* What the sink saw. */
 struct seen {
@@ -116,7 +101,7 @@ static void stage_set(struct stage *stage, bool once)
 		.n_metrics = 4};
 	scripted_line_init(&stage->line, 20 * MS);
 	stage->seen.sink.take = seen_take;
-	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, NULL, &stage->seen.sink, &fake_clock, once,
+	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, NULL, &stage->seen.sink, &virtual_clock, once,
 		&stage->arena);
 	bus_schedule(&stage->bus, 0, 2, 1, virtual_now);
 	stage->wake = virtual_now;
@@ -165,8 +150,8 @@ static void the_silence_between_frames_is_kept(void **state)
 	stage_set(&stage, false);
 	for (int i = 0; i < 4; i++)
 		stage.metrics[i].every_us = 0; /* as fast as the wire allows */
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage_run(&stage, 10 * S);
 	/* 20 ms for an answer and 3.5 characters of 10 bits at 9600 baud, 3.646 ms, before the next question. */
@@ -184,8 +169,8 @@ static void the_silence_is_counted_from_when_the_answer_was_read(void **state)
 	stage_set(&stage, false);
 	for (int i = 0; i < 4; i++)
 		stage.metrics[i].every_us = 0;
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.clock_us = &virtual_now;
 	stage.line.held_up_us = 3 * MS;
@@ -240,8 +225,8 @@ static void a_slow_device_is_read_over_wider_gaps(void **state)
 	struct stage stage;
 	stage_set(&stage, false);
 	stage.metrics[2].place.at = 21;
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.latency_us = 30 * MS;
 	stage_run(&stage, 30 * S);
@@ -429,8 +414,8 @@ static void what_is_asked_at_the_start_is_asked_once_an_appearance(void **state)
 	struct stage stage;
 	stage_set(&stage, false);
 	stage.metrics[2].every_us = PLAN_EVERY_START;
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.good[2], 1);
@@ -448,8 +433,8 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	for (int i = 0; i < 3; i++)
 		stage.metrics[i].every_us = PLAN_EVERY_START;
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 6};
 	stage_run(&stage, 20 * S);
@@ -465,8 +450,8 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	for (int i = 0; i < 3; i++)
 		stage.metrics[i].every_us = PLAN_EVERY_START;
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_CHECKSUM, 0, 2};
 	stage_run(&stage, 10 * S);
@@ -476,8 +461,8 @@ static void what_is_asked_at_the_start_is_asked_until_it_is_answered(void **stat
 	stage_set(&stage, false);
 	stage.metrics[0].every_us = PLAN_EVERY_START;
 	stage.devices[0].n_metrics = 1;
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_EXCEPTION, 4, 100};
 	stage_run(&stage, 10 * S);
@@ -493,8 +478,8 @@ static void a_port_unplugged_between_two_polls_is_closed_at_once(void **state)
 	stage_set(&stage, false);
 	for (int i = 0; i < 4; i++)
 		stage.metrics[i].every_us = 60 * (int64_t)S;
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage_run(&stage, 1500 * MS);
 	assert_int_equal(stage.bus.state, BUS_IDLE);
@@ -546,8 +531,8 @@ static void an_absent_port_is_looked_for_twice_a_second_and_a_host_less(void **s
 	stage.bus_told.wire = WIRE_TCP;
 	stage.bus_told.port = NULL;
 	stage.bus_told.host = "h";
-	bus_init(
-		&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &fake_clock, false, &stage.arena);
+	bus_init(&stage.bus, &stage.plan, 0, &stage.line.line, NULL, &stage.seen.sink, &virtual_clock, false,
+		&stage.arena);
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	assert_int_equal(longest_pause(&stage), 10 * S);
 	stage_clear(&stage);

@@ -9,6 +9,7 @@
 
 #include "app/clock_watch.h"
 #include "base/log_sink.h"
+#include "virtual_clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,21 +18,6 @@
 #define S   ((int64_t)1000000)
 #define SET INT64_C(2764000000000)
 
-static int64_t mono_us, wall_offset_ms;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return mono_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return wall_offset_ms + mono_us / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 static int pipe_ends[2], kept_stderr;
 
 static int begin(void **state)
@@ -80,20 +66,20 @@ static void test_set(void **state)
 {
 	(void)state;
 	struct clock_watch watch;
-	mono_us = 5 * S;
-	wall_offset_ms = 0;
-	clock_watch_init(&watch, &fake_clock);
+	virtual_now = 5 * S;
+	virtual_wall_ms = 0;
+	clock_watch_init(&watch, &virtual_clock);
 	assert_non_null(strstr(logged(), "warning: the clock is not set, it shows 1970-01-01 00:00:05 UTC: "));
-	mono_us += 40 * S;
+	virtual_now += 40 * S;
 	clock_watch_look(&watch);
 	assert_string_equal(logged(), "");
-	wall_offset_ms = SET;
+	virtual_wall_ms = SET;
 	clock_watch_look(&watch);
 	const char *text = logged();
 	assert_non_null(strstr(text, "notice: the clock is set after 40 s, it shows 2057-08-02 "));
 	assert_int_equal(n_lines(text), 1);
-	mono_us += 5 * S;
-	wall_offset_ms += 900; /* slewed */
+	virtual_now += 5 * S;
+	virtual_wall_ms += 900; /* slewed */
 	clock_watch_look(&watch);
 	assert_string_equal(logged(), "");
 }
@@ -102,21 +88,21 @@ static void test_jumps(void **state)
 {
 	(void)state;
 	struct clock_watch watch;
-	wall_offset_ms = SET;
-	clock_watch_init(&watch, &fake_clock);
+	virtual_wall_ms = SET;
+	clock_watch_init(&watch, &virtual_clock);
 	assert_string_equal(logged(), "");
-	wall_offset_ms += 86400000;
+	virtual_wall_ms += 86400000;
 	clock_watch_look(&watch);
 	assert_non_null(strstr(logged(), "notice: the clock went forward by 24 h and shows "));
-	mono_us += 2 * 3600 * S;
-	wall_offset_ms -= 3600000;
+	virtual_now += 2 * 3600 * S;
+	virtual_wall_ms -= 3600000;
 	clock_watch_look(&watch);
 	assert_non_null(strstr(logged(), "notice: the clock went back by 60 min and shows "));
-	mono_us += 2 * 3600 * S;
-	wall_offset_ms = -SET; /* before 1970 */
+	virtual_now += 2 * 3600 * S;
+	virtual_wall_ms = -SET; /* before 1970 */
 	clock_watch_look(&watch);
 	assert_non_null(strstr(logged(), "went back by "));
-	wall_offset_ms = INT64_MAX / 2;
+	virtual_wall_ms = INT64_MAX / 2;
 	clock_watch_look(&watch);
 	assert_non_null(strstr(logged(), "is set after 4 h, it shows "));
 }
@@ -125,11 +111,11 @@ static void test_never_rests(void **state)
 {
 	(void)state;
 	struct clock_watch watch;
-	wall_offset_ms = SET;
-	clock_watch_init(&watch, &fake_clock);
+	virtual_wall_ms = SET;
+	clock_watch_init(&watch, &virtual_clock);
 	for (unsigned i = 0; i < 24 * 720; i++) {
-		mono_us += 5 * S;
-		wall_offset_ms = SET + (i % 2) * 60000;
+		virtual_now += 5 * S;
+		virtual_wall_ms = SET + (i % 2) * 60000;
 		clock_watch_look(&watch);
 	}
 	assert_in_range(n_lines(logged()), 10, 30);

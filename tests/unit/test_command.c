@@ -3,6 +3,7 @@
  * words, that a flood is bounded, and what a lost or resumed connection changes.
  */
 #include "ship/command.h"
+#include "virtual_clock.h"
 
 #include <errno.h>
 #include <math.h>
@@ -14,22 +15,6 @@
 
 #define MS 1000
 #define S  ((int64_t)1000000)
-
-static int64_t virtual_now;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return virtual_now;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + virtual_now / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 /* The uplink: notes filters, answers when told to. */
 static char filters[16][64];
@@ -140,7 +125,7 @@ static int setup(void **state)
 	n_results = n_writes = n_polls = 0;
 	write_rc = 0;
 	result[0] = topic[0] = '\0';
-	assert_int_equal(command_init(&plan, &fake_clock, &messages, &taker, &command), 0);
+	assert_int_equal(command_init(&plan, &virtual_clock, &messages, &taker, &command), 0);
 	listener = command_listener(command);
 	listener->connected(listener, "mqtt://x", &fake_uplink, false);
 	assert_true(step() == CLOCK_NEVER);

@@ -4,6 +4,7 @@
  */
 #include "field/bus.h"
 #include "scripted_line.h"
+#include "virtual_clock.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,22 +15,6 @@
 
 #define MS 1000
 #define S  ((int64_t)1000000)
-
-static int64_t virtual_now;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return virtual_now;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + virtual_now / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 static unsigned n_good[3], n_told[3];
 static struct bf_value last_value[3];
@@ -58,7 +43,6 @@ static struct errand_box box;
 static int64_t wake;
 
 static struct {
-	int n;
 	struct errand_outcome outcome;
 	int64_t at;
 	uint16_t value;
@@ -114,7 +98,7 @@ static int setup(void **state)
 		.buses = &told, .n_buses = 1, .devices = devices, .n_devices = 2, .metrics = metrics, .n_metrics = 2};
 	scripted_line_init(&line, 20 * MS);
 	line.line.echo_known = true;
-	bus_init(&bus, &plan, 0, &line.line, NULL, &sink, &fake_clock, false, &arena);
+	bus_init(&bus, &plan, 0, &line.line, NULL, &sink, &virtual_clock, false, &arena);
 	bus_schedule(&bus, 0, 2, 1, virtual_now);
 	wake = virtual_now;
 	errand_box_init(&box, -1);
@@ -332,7 +316,7 @@ static void a_flood_leaves_the_polls_their_turns(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++)
 		metrics[i].every_us = 100 * MS;
-	bus_init(&bus, &plan, 0, &line.line, NULL, &sink, &fake_clock, false, &arena);
+	bus_init(&bus, &plan, 0, &line.line, NULL, &sink, &virtual_clock, false, &arena);
 	bus_schedule(&bus, 0, 2, 1, virtual_now);
 	unsigned asked = 0;
 	for (int i = 0; i < 1000; i++) {
@@ -440,7 +424,7 @@ static void a_silent_device_is_not_polled_without_end(void **state)
 	metrics[1].every_us = 3 * S;
 	devices[0].n_metrics = devices[1].first_metric = 2;
 	plan.n_metrics = 3;
-	bus_init(&bus, &plan, 0, &line.line, NULL, &sink, &fake_clock, false, &arena);
+	bus_init(&bus, &plan, 0, &line.line, NULL, &sink, &virtual_clock, false, &arena);
 	bus_schedule(&bus, 0, 2, 1, virtual_now);
 	line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, ~0u};
 	run(30 * S);

@@ -4,6 +4,7 @@
  */
 #include "field/bus.h"
 #include "scripted_line.h"
+#include "virtual_clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,22 +18,6 @@
 #define N_METRICS 6
 
 enum { POWER, PHASE_C, NAME, PLAIN, SERIAL_NUMBER, LATER };
-
-static int64_t virtual_now;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return virtual_now;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + virtual_now / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 struct seen {
 	struct reading_sink sink;
@@ -215,7 +200,7 @@ static void stage_set(struct stage *stage, enum plan_wire wire, bool once)
 	scripted_line_init(&stage->line, 20 * MS);
 	stage->line.holding = holding;
 	stage->seen.sink.take = seen_take;
-	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, NULL, &stage->seen.sink, &fake_clock, once,
+	bus_init(&stage->bus, &stage->plan, 0, &stage->line.line, NULL, &stage->seen.sink, &virtual_clock, once,
 		&stage->arena);
 	bus_schedule(&stage->bus, 0, 1, 1, virtual_now);
 	stage->wake = virtual_now;
@@ -256,10 +241,8 @@ static void metrics_are_read_where_the_chain_says_at_each_base(void **state)
 		for (int wire = 0; wire < 3; wire++) {
 			device_clear();
 			put_device(chain_bases[b], 103);
-			if (b == CHAIN_BASES - 1)
-				put(3, cells[3]); /* PLAIN lies in the chain then */
 			stage_set(&stage, (enum plan_wire)wire, false);
-			stage.metrics[PLAIN].place.at = b == CHAIN_BASES - 1 ? 600 : 3;
+			stage.metrics[PLAIN].place.at = b == CHAIN_BASES - 1 ? 600 : 3; /* which lies in the last chain */
 			put(600, 9);
 			rounds_init(&stage.bus.devices[0].rounds, &stage.plan, &stage.device,
 				&stage.bus.devices[0].cost, &stage.bus.devices[0].refusals, &stage.arena);

@@ -5,6 +5,7 @@
 #include "ship/lane.h"
 #include "ship/outbox.h"
 #include "ship/outbox_store.h"
+#include "virtual_clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,29 +19,13 @@
 
 #define KILO 1024
 
-static int64_t fake_us;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return fake_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + fake_us / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
-
 static char buffer[OUTBOX_MESSAGE_BYTES];
 
 static struct outbox *open_outbox(struct plan_buffer limits, int64_t max_bytes)
 {
 	struct outbox *outbox = NULL;
-	fake_us = 1000000;
-	assert_int_equal(outbox_init(&limits, max_bytes, &fake_clock, &outbox), 0);
+	virtual_now = 1000000;
+	assert_int_equal(outbox_init(&limits, max_bytes, &virtual_clock, &outbox), 0);
 	return outbox;
 }
 
@@ -49,7 +34,7 @@ static int put(struct outbox *outbox, const char *topic, const char *payload, ui
 	struct message message = {.topic = topic,
 		.payload = payload,
 		.payload_n = strlen(payload),
-		.time_ms = fake_wall(&fake_clock),
+		.time_ms = virtual_time_ms(),
 		.qos = qos,
 		.retain = true,
 		.json = true,
@@ -101,7 +86,7 @@ static void test_life(void **state)
 	assert_true(outbox_empty(outbox));
 	outbox_connected(outbox);
 	assert_int_equal(put_reading(outbox, "{\"value\":1}", 1), 0);
-	fake_us += 1000;
+	virtual_now += 1000;
 	assert_int_equal(put_reading(outbox, "", 2), 0);
 	assert_int_equal(counts_of(outbox).waiting, 2);
 	assert_int_equal(counts_of(outbox).oldest_ms, 1764000001000);
@@ -317,31 +302,31 @@ static void test_expiry(void **state)
 	struct message message = {.topic = "t", .payload = "x", .payload_n = 1, .qos = 1, .expire_s = 10};
 	struct message_sink *sink = outbox_sink(outbox);
 	sink->put(sink, &message);
-	fake_us += 4500000;
+	virtual_now += 4500000;
 	sink->put(sink, &message);
 	message.expire_s = 0;
 	sink->put(sink, &message);
 	outbox_connected(outbox);
-	fake_us += 5500000; /* the first is over, the second has 4.5 s left */
+	virtual_now += 5500000; /* the first is over, the second has 4.5 s left */
 	struct outbox_message left = next(outbox, "x");
 	assert_int_equal(left.sequence, 2);
 	assert_int_equal(left.message.expire_s, 5);
 	assert_int_equal(counts_of(outbox).dropped_expired, 1);
 	outbox_done(outbox, false, left.sequence, OUTBOX_EXPIRED);
-	fake_us += 54499999;
+	virtual_now += 54499999;
 	left = next(outbox, "x");
 	assert_int_equal(left.message.expire_s, 0);
 	outbox_back(outbox, false, left.sequence, true);
-	fake_us += 1;
+	virtual_now += 1;
 	expect_nothing(outbox);
 	assert_int_equal(counts_of(outbox).dropped_expired, 3);
 	assert_true(outbox_empty(outbox));
 
 	/* One that came within the turn that began before it has all of its time, and no more. */
 	message.expire_s = 10;
-	fake_us += 300;
+	virtual_now += 300;
 	sink->put(sink, &message);
-	fake_us -= 300;
+	virtual_now -= 300;
 	assert_int_equal(next(outbox, "x").message.expire_s, 10);
 	outbox_destroy(outbox);
 }
@@ -447,7 +432,7 @@ static void test_outage(void **state)
 		done(outbox, &window[i]);
 	assert_true(outbox_empty(outbox));
 	put_reading(outbox, large, 1); /* behind a segment that is empty */
-	assert_int_equal(counts_of(outbox).oldest_ms, fake_wall(&fake_clock));
+	assert_int_equal(counts_of(outbox).oldest_ms, virtual_time_ms());
 	window[0] = next(outbox, large);
 	done(outbox, &window[0]);
 	assert_true(mapped_pages() - before < 4096 * KILO / sysconf(_SC_PAGESIZE));
@@ -621,7 +606,7 @@ static void test_relimit(void **state)
 	assert_int_equal(outbox_next(outbox, NULL, buffer, &message), 0);
 	done(outbox, &message);
 	limits.max_age_us = 1000;
-	fake_us += 2000;
+	virtual_now += 2000;
 	outbox_relimit(outbox, &limits, 2 * KILO);
 	expect_nothing(outbox);
 	assert_true(counts_of(outbox).dropped_expired > 0);

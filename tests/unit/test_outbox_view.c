@@ -5,6 +5,7 @@
 #include "ship/inquiry.h"
 #include "ship/outbox_store.h"
 #include "ship/store.h"
+#include "virtual_clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,22 +21,6 @@
 
 #define S   1000000
 #define ALL 20000
-
-static int64_t virtual_us = 100 * (int64_t)S;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return virtual_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 2764000000000 + virtual_us / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 struct stage {
 	char folder[64], path[96];
@@ -53,12 +38,12 @@ static char message_buffer[OUTBOX_MESSAGE_BYTES];
 
 static void stage_open(struct stage *stage, bool disk)
 {
-	assert_int_equal(outbox_init(&stage->buffer, 32 << 20, &fake_clock, &stage->outbox), 0);
+	assert_int_equal(outbox_init(&stage->buffer, 32 << 20, &virtual_clock, &stage->outbox), 0);
 	assert_int_equal(inquiry_init(stage->outbox, &stage->inquiry), 0);
 	stage->store = NULL;
 	if (!disk)
 		return;
-	assert_int_equal(store_init(&stage->buffer, stage->outbox, &fake_clock, &stage->store), 0);
+	assert_int_equal(store_init(&stage->buffer, stage->outbox, &virtual_clock, &stage->store), 0);
 	store_answers(stage->store, inquiry_serve, stage->inquiry);
 }
 
@@ -113,13 +98,13 @@ static void put(struct stage *stage, unsigned n, size_t padding)
 
 static void tick(struct stage *stage, int64_t us)
 {
-	int64_t end = virtual_us + us;
-	int64_t wake = store_step(stage->store, virtual_us);
+	int64_t end = virtual_now + us;
+	int64_t wake = store_step(stage->store, virtual_now);
 	while (wake < end) {
-		virtual_us = wake > virtual_us ? wake : virtual_us + 1000;
-		wake = store_step(stage->store, virtual_us);
+		virtual_now = wake > virtual_now ? wake : virtual_now + 1000;
+		wake = store_step(stage->store, virtual_now);
 	}
-	virtual_us = end;
+	virtual_now = end;
 }
 
 static void take_in(struct stage *stage, const struct outbox_view *view)
@@ -155,7 +140,7 @@ static void walk(struct stage *stage, enum outbox_view_kind kind, const char *fi
 		assert_null(inquiry_view(stage->inquiry));
 		assert_null(inquiry_answer(stage->inquiry));
 		if (stage->store)
-			store_step(stage->store, virtual_us);
+			store_step(stage->store, virtual_now);
 		else
 			inquiry_serve(stage->inquiry, NULL);
 		struct pollfd ready = {.fd = inquiry_fd(stage->inquiry), .events = POLLIN};
@@ -352,7 +337,7 @@ static void put_latest(struct stage *stage, unsigned n_topics)
 		struct message message = {.topic = topic,
 			.payload = "on",
 			.payload_n = 2,
-			.time_ms = fake_wall(NULL),
+			.time_ms = virtual_time_ms(),
 			.qos = 1,
 			.buffer = true,
 			.latest_only = true};
@@ -399,7 +384,7 @@ static void test_a_file_that_comes_late(void **state)
 	assert_int_equal(rename(stage->folder, away), 0);
 	stage->buffer.path_given = false;
 	stage_open(stage, true);
-	virtual_us += S; /* its own sequences lie above the old ones */
+	virtual_now += S; /* its own sequences lie above the old ones */
 	put(stage, 5, 10);
 	tick(stage, S);
 	walk(stage, OUTBOX_VIEW_COPY, "");
@@ -475,6 +460,8 @@ static void test_foreign_file(void **state)
 
 int main(void)
 {
+	virtual_now = 100 * (int64_t)S;
+	virtual_wall_ms = 2764000000000; /* after any build */
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory), cmocka_unit_test(test_disk),
 		cmocka_unit_test(test_drop_from_disk), cmocka_unit_test(test_a_kill_brings_nothing_back),
 		cmocka_unit_test(test_in_flight_stays), cmocka_unit_test(test_what_is_done_is_not_seen),

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "ship/lane.h"
 #include "ship/outbox.h"
+#include "virtual_clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,29 +18,13 @@
 
 #define KILO 1024
 
-static int64_t fake_us;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return fake_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + fake_us / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
-
 static char buffer[OUTBOX_MESSAGE_BYTES];
 
 static struct outbox *open_outbox(struct plan_buffer limits, int64_t max_bytes)
 {
 	struct outbox *outbox = NULL;
-	fake_us = 1000000;
-	assert_int_equal(outbox_init(&limits, max_bytes, &fake_clock, &outbox), 0);
+	virtual_now = 1000000;
+	assert_int_equal(outbox_init(&limits, max_bytes, &virtual_clock, &outbox), 0);
 	return outbox;
 }
 

@@ -2,6 +2,7 @@
  * Which thread drives which bus, and how a wire leaves one that goes on.
  */
 #include "field/poller.h"
+#include "virtual_clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,22 +12,6 @@
 #include <cmocka.h>
 
 enum { N_BUSES = 7 };
-
-static int64_t fake_us;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return fake_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + fake_us / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 static const struct bf_driver driver = {.name = "modbus"};
 static struct plan_bus buses[N_BUSES];
@@ -91,14 +76,14 @@ static int setup(void **state)
 			.place = {.space = BF_SPACE_INPUT, .count = 1},
 			.shape = {.type = BF_TYPE_U16}};
 	}
-	fake_us = 1000000;
+	virtual_now = 1000000;
 	return 0;
 }
 
 static struct poller *make(const bool *wanted, size_t nth)
 {
 	struct poller *poller = NULL;
-	assert_int_equal(poller_init(&plan, wanted, nth, NULL, &sink, &fake_clock, false, &poller), 0);
+	assert_int_equal(poller_init(&plan, wanted, nth, NULL, &sink, &virtual_clock, false, &poller), 0);
 	return poller;
 }
 
@@ -154,22 +139,22 @@ static void test_leaving(void **state)
 	const struct wire *wires = poller_wires(poller, &n);
 	assert_int_equal(n, 4);
 	assert_int_equal(walk_twice(poller), 8);
-	poller_step(poller, fake_us);
+	poller_step(poller, virtual_now);
 	poller_release(poller, 1);
 	assert_int_equal(walk_twice(poller), 6);
 	assert_true(wire_leaves(&wires[1]));
 	assert_false(wire_stays(&wires[1]));
-	assert_true(poller_step(poller, fake_us) >= fake_us);
+	assert_true(poller_step(poller, virtual_now) >= virtual_now);
 	assert_false(wire_leaves(&wires[1]) || wire_stays(&wires[1]));
 	assert_true(wire_stays(&wires[0]) && wire_stays(&wires[2]) && wire_stays(&wires[3]));
 	poller_release(poller, 1); /* it is gone already */
 	for (int i = 0; i < 100; i++)
-		fake_us = poller_step(poller, fake_us + 1);
+		virtual_now = poller_step(poller, virtual_now + 1);
 	assert_true(wire_counts(&wires[0]) != NULL);
 	for (size_t w = 0; w < n; w++)
 		poller_release(poller, w);
 	unsigned before = n_rests;
-	assert_true(poller_step(poller, fake_us) <= fake_us);
+	assert_true(poller_step(poller, virtual_now) <= virtual_now);
 	assert_int_equal(n_rests, before + 1); /* what it had told may leave */
 	for (size_t w = 0; w < n; w++)
 		assert_false(wire_leaves(&wires[w]) || wire_stays(&wires[w]));

@@ -390,14 +390,14 @@ static void test_replay(void **state)
 		fake.refuses = false;
 		for (int i = 0; i < 100 && !status().connected; i++)
 			run(SECOND / 10);
-		int64_t from_us = now_us;
+		int64_t from_us = virtual_now;
 		unsigned before = n_sent_on("past"), n_steps = 0;
 		reading("live", 1);
-		while (now_us < from_us + 2 * SECOND) {
+		while (virtual_now < from_us + 2 * SECOND) {
 			int64_t wake_us = step();
 			n_steps++;
-			assert_true(n_sent_on("past") - before <= (now_us - from_us) * 20 / SECOND + 2);
-			now_us = wake_us > now_us ? wake_us : now_us + 1000;
+			assert_true(n_sent_on("past") - before <= (virtual_now - from_us) * 20 / SECOND + 2);
+			virtual_now = wake_us > virtual_now ? wake_us : virtual_now + 1000;
 		}
 		assert_true(n_sent_on("past") - before >= 38);
 		assert_true(n_steps < 200); /* it sleeps in between */
@@ -456,13 +456,13 @@ static void test_poison(void **state)
 /* Two readings at which the connection drops, among others or not; how long until all are settled. */
 static int64_t hunt(bool among_others)
 {
-	int64_t start_us = now_us;
+	int64_t start_us = virtual_now;
 	reading("poison", 1);
 	reading(among_others ? "good" : "poison", 1);
-	while (!outbox_empty(outbox) && now_us < start_us + 300 * SECOND)
+	while (!outbox_empty(outbox) && virtual_now < start_us + 300 * SECOND)
 		run(100000);
 	assert_true(outbox_empty(outbox));
-	return now_us - start_us;
+	return virtual_now - start_us;
 }
 
 /* With a broker that takes everything else there is no reason to wait long between the attempts; with one that took
@@ -662,14 +662,14 @@ static void test_listener(void **state)
 	static const struct uplink_message message = {.topic = "asked/for", .payload = "x", .payload_n = 1};
 	says_state = true;
 	fake.acks = false;
-	wants_at_us = now_us + 3 * SECOND;
+	wants_at_us = virtual_now + 3 * SECOND;
 	events->message(events->user, &message); /* nobody is connected */
 	steps(1);
 	assert_int_equal(n_turns, 0);
 	step();
 	assert_int_equal(n_connected, 1);
 	assert_int_equal(n_turns, 1);
-	assert_int_equal(last_turn_us, now_us);
+	assert_int_equal(last_turn_us, virtual_now);
 	events->subscribed(events->user, subscription, 1);
 	assert_int_equal(heard_subscription, subscription);
 	events->message(events->user, &message);
@@ -680,7 +680,7 @@ static void test_listener(void **state)
 	fake.acks = true;
 	steps(2);
 	assert_int_equal(n_settled, 2);
-	now_us = wants_at_us - SECOND / 10;
+	virtual_now = wants_at_us - SECOND / 10;
 	assert_int_equal(step(), wants_at_us);
 
 	/* a connection that goes takes its turns with it; the next one has its own */
@@ -695,7 +695,7 @@ static void test_listener(void **state)
 	events->message(events->user, &message);
 	assert_int_equal(n_messages, 1);
 	fake.answers = true;
-	wants_at_us = now_us + 60 * SECOND;
+	wants_at_us = virtual_now + 60 * SECOND;
 	run(2 * SECOND);
 	assert_int_equal(n_connected, 2);
 	assert_true(n_turns > turns);

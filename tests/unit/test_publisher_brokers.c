@@ -23,19 +23,19 @@ static void test_refused_walks_and_backs_off(void **state)
 	fake.refusal = UPLINK_REFUSED;
 	step();
 	assert_int_equal(fake.n_opens, 1);
-	int64_t start_us = now_us;
+	int64_t start_us = virtual_now;
 	run(1500000); /* the other one at once, then within a second from the top */
 	assert_true(fake.n_opens >= 3);
-	now_us = start_us;
+	virtual_now = start_us;
 	run(60 * SECOND);
 	unsigned before = fake.n_opens;
-	int64_t gap_us = 0, last_us = now_us;
+	int64_t gap_us = 0, last_us = virtual_now;
 	for (int64_t t = 0; t < 120 * SECOND; t += 100000) {
-		now_us += 100000;
+		virtual_now += 100000;
 		step();
 		if (fake.n_opens != before) {
-			gap_us = now_us - last_us > gap_us ? now_us - last_us : gap_us;
-			last_us = now_us;
+			gap_us = virtual_now - last_us > gap_us ? virtual_now - last_us : gap_us;
+			last_us = virtual_now;
 			before = fake.n_opens;
 		}
 	}
@@ -66,12 +66,12 @@ static void test_first_retry_within_a_second(void **state)
 	for (int i = 0; i < 20; i++) {
 		begin(1, false);
 		steps(3);
-		now_us += i * SECOND + 12345;
+		virtual_now += i * SECOND + 12345;
 		step();
 		fake_drop(UPLINK_CLOSED);
 		int64_t wake_us = step();
-		assert_true(wake_us - now_us >= 100000 && wake_us - now_us <= SECOND);
-		now_us = wake_us;
+		assert_true(wake_us - virtual_now >= 100000 && wake_us - virtual_now <= SECOND);
+		virtual_now = wake_us;
 		steps(2);
 		assert_true(status().connected);
 		assert_int_equal(status().reconnects, 1);
@@ -83,13 +83,13 @@ static void test_first_retry_within_a_second(void **state)
 static int64_t longest_pause(int64_t until_us)
 {
 	unsigned before = fake.n_opens;
-	int64_t longest_us = 0, last_us = now_us;
-	for (; now_us < until_us; now_us += 10000) {
+	int64_t longest_us = 0, last_us = virtual_now;
+	for (; virtual_now < until_us; virtual_now += 10000) {
 		step();
 		if (fake.n_opens == before)
 			continue;
-		longest_us = now_us - last_us > longest_us ? now_us - last_us : longest_us;
-		last_us = now_us;
+		longest_us = virtual_now - last_us > longest_us ? virtual_now - last_us : longest_us;
+		last_us = virtual_now;
 		before = fake.n_opens;
 	}
 	return longest_us;
@@ -105,7 +105,7 @@ static void test_within_a_second_for_a_minute(void **state)
 	fake.refusal = UPLINK_REFUSED;
 	fake_drop(UPLINK_CLOSED);
 	step();
-	int64_t start_us = now_us;
+	int64_t start_us = virtual_now;
 	assert_in_range(longest_pause(start_us + 59 * SECOND), 300000, 810000);
 	assert_in_range(longest_pause(start_us + 300 * SECOND), 5 * SECOND, 15 * SECOND);
 	fake.refuses = false;
@@ -121,9 +121,9 @@ static void test_flapping_is_backed_off_from(void **state)
 	begin(1, false);
 	steps(3);
 	run(60 * SECOND);
-	int64_t start_us = now_us;
+	int64_t start_us = virtual_now;
 	unsigned n = 0;
-	for (; now_us < start_us + 60 * SECOND; now_us += 10000) {
+	for (; virtual_now < start_us + 60 * SECOND; virtual_now += 10000) {
 		step();
 		if (!status().connected)
 			continue;
@@ -162,15 +162,17 @@ static void begin_with_two(void)
 /* From now on until a connection stands. */
 static int64_t us_until_connected(void)
 {
-	int64_t start_us = now_us;
+	int64_t start_us = virtual_now;
 	step(); /* a loss is noticed */
-	while (!status().connected && now_us - start_us < 60 * SECOND) {
+	while (!status().connected && virtual_now - start_us < 60 * SECOND) {
 		int64_t wake_us = step();
 		if (!status().connected)
-			now_us = wake_us > now_us + 50000 ? now_us + 50000 : wake_us > now_us ? wake_us : now_us + 1000;
+			virtual_now = wake_us > virtual_now + 50000 ? virtual_now + 50000
+				      : wake_us > virtual_now       ? wake_us
+								    : virtual_now + 1000;
 	}
 	assert_true(status().connected);
-	return now_us - start_us;
+	return virtual_now - start_us;
 }
 
 /* Within two seconds of a refused connection, also when it had stood for long. */

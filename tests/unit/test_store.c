@@ -5,6 +5,7 @@
 #include "ship/outbox_store.h"
 #include "ship/retained.h"
 #include "ship/store.h"
+#include "virtual_clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,22 +25,6 @@
 #define MS        1000
 #define S         1000000
 #define MODEL_MAX 60000
-
-static int64_t virtual_us = 100 * (int64_t)S;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return virtual_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 2764000000000 + virtual_us / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 /* What has become of each reading, by its number. */
 struct model {
@@ -71,8 +56,8 @@ static unsigned chance(struct stage *stage, unsigned n)
 
 static void stage_open(struct stage *stage)
 {
-	assert_int_equal(outbox_init(&stage->buffer, 32 << 20, &fake_clock, &stage->outbox), 0);
-	assert_int_equal(store_init(&stage->buffer, stage->outbox, &fake_clock, &stage->store), 0);
+	assert_int_equal(outbox_init(&stage->buffer, 32 << 20, &virtual_clock, &stage->outbox), 0);
+	assert_int_equal(store_init(&stage->buffer, stage->outbox, &virtual_clock, &stage->store), 0);
 	stage->connected = false;
 	stage->n_in_flight = 0;
 }
@@ -114,11 +99,11 @@ static void put(struct stage *stage, size_t padding)
 	struct message message = {.topic = "home/meter/energy",
 		.payload = payload,
 		.payload_n = (size_t)n,
-		.time_ms = fake_wall(NULL),
+		.time_ms = virtual_time_ms(),
 		.qos = 1,
 		.buffer = true};
 	struct message_sink *sink = outbox_sink(stage->outbox);
-	model->put_us[number] = virtual_us;
+	model->put_us[number] = virtual_now;
 	assert_int_equal(sink->put(sink, &message), 0);
 	sink->flush(sink);
 }
@@ -169,13 +154,13 @@ static void connect(struct stage *stage)
 
 static void tick(struct stage *stage, int64_t us)
 {
-	int64_t end = virtual_us + us;
-	int64_t wake = store_step(stage->store, virtual_us);
+	int64_t end = virtual_now + us;
+	int64_t wake = store_step(stage->store, virtual_now);
 	while (wake < end) {
-		virtual_us = wake > virtual_us ? wake : virtual_us + 1000;
-		wake = store_step(stage->store, virtual_us);
+		virtual_now = wake > virtual_now ? wake : virtual_now + 1000;
+		wake = store_step(stage->store, virtual_now);
 	}
-	virtual_us = end;
+	virtual_now = end;
 }
 
 /* Sends all that waits, then: nothing older than `sync` is missing. */
@@ -218,7 +203,7 @@ static void walk(uint32_t seed, int64_t sync_us)
 				if (sync_us == 0)
 					tick(&stage, 1);
 				tick(&stage, 1);
-				lost_after = virtual_us - sync_us - 1;
+				lost_after = virtual_now - sync_us - 1;
 				stage_kill(&stage);
 				stage.model->newest = 0;
 				for (unsigned i = 0; i < stage.model->n; i++) {
@@ -251,7 +236,7 @@ static void walk(uint32_t seed, int64_t sync_us)
 			break;
 		default:
 			put(&stage, chance(&stage, 4) ? 20 : 2000);
-			virtual_us += chance(&stage, 20 * MS);
+			virtual_now += chance(&stage, 20 * MS);
 			tick(&stage, 1);
 			break;
 		}
@@ -313,7 +298,7 @@ static void sync_0_is_on_disk_before_it_leaves(void **state)
 	connect(&stage);
 	put(&stage, 10);
 	assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), -EAGAIN);
-	store_step(stage.store, virtual_us);
+	store_step(stage.store, virtual_now);
 	assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
 	stage_clear(&stage);
 }
@@ -323,7 +308,7 @@ static void put_text(struct stage *stage, const char *topic, const char *payload
 	struct message message = {.topic = topic,
 		.payload = payload,
 		.payload_n = strlen(payload),
-		.time_ms = fake_wall(NULL),
+		.time_ms = virtual_time_ms(),
 		.qos = 1,
 		.retain = true,
 		.latest_only = latest_only,
@@ -454,7 +439,7 @@ static unsigned fill_and_drain(struct stage *stage, unsigned n, bool *came)
 		struct message message = {.topic = "home/meter/energy",
 			.payload = payload,
 			.payload_n = (size_t)length,
-			.time_ms = fake_wall(NULL),
+			.time_ms = virtual_time_ms(),
 			.qos = 1,
 			.buffer = true};
 		sink->put(sink, &message);
@@ -558,7 +543,7 @@ static void max_age_holds_on_disk(void **state)
 	stage_kill(&stage);
 	stage.buffer.max_age_us = 3600 * (int64_t)S;
 	stage_open(&stage);
-	int64_t first_ms = fake_wall(NULL);
+	int64_t first_ms = virtual_time_ms();
 	for (unsigned i = 0; i < 3000; i++) {
 		put(&stage, 20);
 		tick(&stage, S);
@@ -617,7 +602,7 @@ static void a_journal_that_comes_late_takes_what_was_put_before(void **state)
 	snprintf(away, sizeof(away), "%s.away", stage.folder);
 	assert_int_equal(rename(stage.folder, away), 0);
 	stage.buffer.path_given = false;
-	virtual_us += 10 * S;
+	virtual_now += 10 * S;
 	stage_open(&stage);
 	for (unsigned i = 0; i < 10; i++)
 		put(&stage, 20);
@@ -789,12 +774,12 @@ static void a_backlog_is_read_on_while_present_readings_come(void **state)
 	stage_open(&stage);
 	connect(&stage);
 	put(&stage, 0);
-	store_step(stage.store, virtual_us);
+	store_step(stage.store, virtual_now);
 	for (int i = 0; i < N; i++) {
 		struct outbox_message message;
 		if (outbox_next(stage.outbox, NULL, message_buffer, &message) == -EAGAIN) {
 			assert_true(store_is_woken(&stage));
-			store_step(stage.store, virtual_us);
+			store_step(stage.store, virtual_now);
 			assert_int_equal(outbox_next(stage.outbox, NULL, message_buffer, &message), 0);
 		}
 		outbox_done(stage.outbox, false, message.sequence, OUTBOX_ACKNOWLEDGED);
@@ -860,7 +845,7 @@ static void a_kill_while_draining_repeats_nothing_over_gaps(void **state)
 		struct message message = {.topic = i % 3 ? "t/latest" : "t/all",
 			.payload = "1",
 			.payload_n = 1,
-			.time_ms = fake_wall(NULL),
+			.time_ms = virtual_time_ms(),
 			.qos = (uint8_t)(1 + i % 2),
 			.buffer = true,
 			.latest_only = i % 3};
@@ -878,7 +863,7 @@ static void a_kill_while_draining_repeats_nothing_over_gaps(void **state)
 			sink->put(sink, &(struct message){.topic = "t/all",
 						.payload = "2",
 						.payload_n = 1,
-						.time_ms = fake_wall(NULL),
+						.time_ms = virtual_time_ms(),
 						.qos = 1,
 						.buffer = true});
 		while (n < 16 && outbox_next(stage.outbox, NULL, message_buffer, &message) == 0)
@@ -930,6 +915,8 @@ static void what_is_acknowledged_stays_gone_over_a_disk_that_fails(void **state)
 
 int main(void)
 {
+	virtual_now = 100 * (int64_t)S;
+	virtual_wall_ms = 2764000000000; /* after any build */
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_lost_whatever_happens),
 		cmocka_unit_test(a_healthy_gateway_writes_nothing),

@@ -10,6 +10,7 @@
 #include "ship/outbox_store.h"
 #include "ship/retained.h"
 #include "ship/store.h"
+#include "virtual_clock.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -26,22 +27,6 @@
 #define MOST     40000
 #define N_TOPICS 6
 #define SLACK_US (2 * MS) /* the wall clock counts in milliseconds */
-
-static int64_t virtual_us = 100 * S;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return virtual_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 2764000000000 + virtual_us / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
 
 /* Topics 0 to 3 are retained, of 3 and 4 only the newest waits. */
 static const char *const topics[N_TOPICS] = {"t/0", "t/1", "t/2", "t/3", "t/4", "t/5"};
@@ -92,28 +77,28 @@ static void open_all(struct walk *walk)
 {
 	/* Small, so that much is on disk only; but what passes the backlog has to stay in memory. */
 	int64_t bytes = walk->buffer.live_first ? 2 << 20 : 160 << 10;
-	assert_int_equal(outbox_init(&walk->buffer, bytes, &fake_clock, &walk->outbox), 0);
+	assert_int_equal(outbox_init(&walk->buffer, bytes, &virtual_clock, &walk->outbox), 0);
 	outbox_retain_only(walk->outbox, &walk->retained);
-	assert_int_equal(store_init(&walk->buffer, walk->outbox, &fake_clock, &walk->store), 0);
+	assert_int_equal(store_init(&walk->buffer, walk->outbox, &virtual_clock, &walk->store), 0);
 	walk->connected = walk->attempted = false;
 	walk->born = walk->boundary = walk->n;
 }
 
 static void tick(struct walk *walk, int64_t us)
 {
-	int64_t end = virtual_us + us, wake = store_step(walk->store, virtual_us);
+	int64_t end = virtual_now + us, wake = store_step(walk->store, virtual_now);
 	while (wake < end) {
-		virtual_us = wake > virtual_us ? wake : virtual_us + 1000;
-		wake = store_step(walk->store, virtual_us);
+		virtual_now = wake > virtual_now ? wake : virtual_now + 1000;
+		wake = store_step(walk->store, virtual_now);
 	}
-	virtual_us = end;
+	virtual_now = end;
 }
 
 static void end(struct entry *entry)
 {
 	entry->gone = true;
 	entry->in_flight = false;
-	entry->gone_us = virtual_us;
+	entry->gone_us = virtual_now;
 }
 
 /* The one that waits of a topic of which only the newest does, or NULL. */
@@ -136,7 +121,7 @@ static void put(struct walk *walk)
 	struct message message = {.topic = topics[topic],
 		.payload = payload,
 		.payload_n = (size_t)n,
-		.time_ms = fake_wall(NULL),
+		.time_ms = virtual_time_ms(),
 		.qos = (uint8_t)(chance(walk, 8) ? 1 + chance(walk, 2) : 0),
 		.retain = is_retained(topic),
 		.latest_only = is_latest(topic),
@@ -153,7 +138,7 @@ static void put(struct walk *walk)
 	struct entry *older = waiting_latest(walk, topic);
 	if (older)
 		end(older);
-	walk->entries[walk->n++] = (struct entry){.put_us = virtual_us, .topic = topic, .qos = message.qos};
+	walk->entries[walk->n++] = (struct entry){.put_us = virtual_now, .topic = topic, .qos = message.qos};
 }
 
 static bool is_past(const struct walk *walk, unsigned i)
@@ -173,7 +158,8 @@ static void check_order(struct walk *walk, unsigned taken)
 			before = true;
 		if (!before || entry->gone || entry->in_flight)
 			continue;
-		bool over = walk->buffer.max_age_us && virtual_us - entry->put_us >= walk->buffer.max_age_us - SLACK_US;
+		bool over =
+			walk->buffer.max_age_us && virtual_now - entry->put_us >= walk->buffer.max_age_us - SLACK_US;
 		if (!over && !entry->maybe)
 			fail_msg("%u was taken before %u (of %u)", taken, i, walk->n);
 		if (!entry->old || i < taken)
@@ -218,9 +204,9 @@ static bool take(struct walk *walk)
 	if (!entry->old)
 		assert_true(entry->again ? message.again : !message.again || entry->tried);
 	if (walk->buffer.max_age_us)
-		assert_true(virtual_us - entry->put_us <= walk->buffer.max_age_us + SLACK_US);
+		assert_true(virtual_now - entry->put_us <= walk->buffer.max_age_us + SLACK_US);
 	if (is_past(walk, i) && walk->buffer.replay) {
-		uint64_t most = (uint64_t)((virtual_us - walk->connected_us + 20 * MS) * walk->buffer.replay / S) + 1;
+		uint64_t most = (uint64_t)((virtual_now - walk->connected_us + 20 * MS) * walk->buffer.replay / S) + 1;
 		assert_true(++walk->n_past <= most);
 	}
 	entry->tried = entry->handed = entry->in_flight = true;
@@ -252,7 +238,7 @@ static void acknowledge(struct walk *walk, unsigned k)
 	entry->acked_turn = walk->turn + 1;
 	end(entry);
 	while (walk->first < walk->n && walk->entries[walk->first].gone && !walk->entries[walk->first].maybe &&
-		virtual_us - walk->entries[walk->first].gone_us > 20 * S)
+		virtual_now - walk->entries[walk->first].gone_us > 20 * S)
 		walk->first++;
 }
 
@@ -289,14 +275,14 @@ static void connect_broker(struct walk *walk)
 	outbox_connected(walk->outbox);
 	walk->boundary = walk->attempted ? walk->n : walk->born;
 	walk->connected = walk->attempted = true;
-	walk->connected_us = virtual_us;
+	walk->connected_us = virtual_now;
 	walk->n_past = 0;
 }
 
 /* Ends the process, by a kill or in order, and begins another one. */
 static void begin_anew(struct walk *walk, bool killed)
 {
-	int64_t sure_us = virtual_us - walk->buffer.sync_us - 1;
+	int64_t sure_us = virtual_now - walk->buffer.sync_us - 1;
 	if (killed && walk->buffer.sync_us == 0)
 		tick(walk, 1);
 	if (killed) {
@@ -321,7 +307,7 @@ static void begin_anew(struct walk *walk, bool killed)
 			entry->gone = true;
 		else if (noted)
 			entry->maybe = false;
-		else if (killed && (entry->gone ? virtual_us - entry->gone_us < 8 * S : entry->put_us > sure_us))
+		else if (killed && (entry->gone ? virtual_now - entry->gone_us < 8 * S : entry->put_us > sure_us))
 			entry->maybe = true;
 		else if (killed && is_latest(entry->topic) && !entry->gone)
 			entry->maybe = true; /* the file may hold an older one that was about to go */
@@ -349,7 +335,7 @@ static void step(struct walk *walk)
 	struct entry *entry;
 	if (what < 45) {
 		put(walk);
-		virtual_us += chance(walk, 20) * MS;
+		virtual_now += chance(walk, 20) * MS;
 	} else if (what < 65) {
 		take(walk);
 	} else if (what < 82) {
@@ -383,7 +369,8 @@ static void drain(struct walk *walk)
 	assert_true(outbox_empty(walk->outbox));
 	for (unsigned i = walk->first; i < walk->n; i++) {
 		const struct entry *entry = &walk->entries[i];
-		bool over = walk->buffer.max_age_us && virtual_us - entry->put_us >= walk->buffer.max_age_us - SLACK_US;
+		bool over =
+			walk->buffer.max_age_us && virtual_now - entry->put_us >= walk->buffer.max_age_us - SLACK_US;
 		if (!entry->gone && !entry->maybe && !over)
 			fail_msg("reading %u of %u is lost", i, walk->n);
 	}
@@ -434,6 +421,8 @@ static void the_rules_hold_whatever_happens(void **state)
 
 int main(void)
 {
+	virtual_now = 100 * S;
+	virtual_wall_ms = 2764000000000; /* after any build */
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_rules_hold_whatever_happens),
 	};

@@ -6,6 +6,7 @@
 #include "ship/outbox_view.h"
 #include "ship/payload_date.h"
 #include "ship/store.h"
+#include "virtual_clock.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -20,29 +21,6 @@
 #define S   ((int64_t)1000000)
 #define SET INT64_C(2764000000000) /* the wall time at the monotonic instant 0, once the clock is set */
 
-static int64_t mono_us, wall_offset_ms;
-static uint64_t boot_id;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return mono_us;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return wall_offset_ms + mono_us / 1000;
-}
-
-static uint64_t fake_boot(const struct clock *clock)
-{
-	(void)clock;
-	return boot_id;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall, .boot = fake_boot};
-
 struct stage {
 	char folder[64], path[96];
 	struct plan_buffer buffer;
@@ -56,8 +34,8 @@ static char copy[OUTBOX_MESSAGE_BYTES];
 
 static void stage_open(struct stage *stage)
 {
-	assert_int_equal(outbox_init(&stage->buffer, 32 << 20, &fake_clock, &stage->outbox), 0);
-	assert_int_equal(store_init(&stage->buffer, stage->outbox, &fake_clock, &stage->store), 0);
+	assert_int_equal(outbox_init(&stage->buffer, 32 << 20, &virtual_clock, &stage->outbox), 0);
+	assert_int_equal(store_init(&stage->buffer, stage->outbox, &virtual_clock, &stage->store), 0);
 }
 
 static void stage_set(struct stage *stage, int64_t max_age_us)
@@ -68,9 +46,9 @@ static void stage_set(struct stage *stage, int64_t max_age_us)
 	snprintf(stage->path, sizeof(stage->path), "%s/buffer.db", stage->folder);
 	stage->buffer = (struct plan_buffer){
 		.path = stage->path, .path_given = true, .max_size = 16 << 20, .sync_us = S, .max_age_us = max_age_us};
-	mono_us = 10 * S;
-	wall_offset_ms = 0;
-	boot_id = UINT64_C(0x3fedcba98765);
+	virtual_now = 10 * S;
+	virtual_wall_ms = 0;
+	virtual_boot = UINT64_C(0x3fedcba98765);
 	stage_open(stage);
 }
 
@@ -117,12 +95,12 @@ static void put(struct stage *stage)
 	for (unsigned shape = 0; shape < N_SHAPES; shape++) {
 		char text[256];
 		unsigned number = stage->n_put++;
-		mono_us += S;
+		virtual_now += S;
 		struct message message = {.topic = "home/meter",
 			.payload = text,
-			.payload_n = (size_t)print(text, sizeof(text), shape, number, fake_wall(NULL)),
-			.time_ms = fake_wall(NULL),
-			.put_at = mono_us,
+			.payload_n = (size_t)print(text, sizeof(text), shape, number, virtual_time_ms()),
+			.time_ms = virtual_time_ms(),
+			.put_at = virtual_now,
 			.qos = 1,
 			.json = shape == JSON || shape == ROUND,
 			.line = shape == LINE,
@@ -134,12 +112,12 @@ static void put(struct stage *stage)
 
 static void tick(struct stage *stage, int64_t us)
 {
-	int64_t end = mono_us + us;
-	for (int64_t wake = mono_us; wake < end;) {
-		mono_us = wake > mono_us ? wake : mono_us + 1000;
-		wake = store_step(stage->store, mono_us);
+	int64_t end = virtual_now + us;
+	for (int64_t wake = virtual_now; wake < end;) {
+		virtual_now = wake > virtual_now ? wake : virtual_now + 1000;
+		wake = store_step(stage->store, virtual_now);
 	}
-	mono_us = end;
+	virtual_now = end;
 }
 
 /* The next one that leaves is that number, and shows that time. */
@@ -216,7 +194,7 @@ static void test_memory(void **state)
 	put(&stage);
 	outbox_connected(stage.outbox);
 	come(&stage, 0, 3, 0); /* the broker is there: they go as they are */
-	wall_offset_ms = SET;
+	virtual_wall_ms = SET;
 	put(&stage);
 	come(&stage, 4, 11, SET);
 	stage_clear(&stage);
@@ -230,13 +208,13 @@ static void test_set_in_steps(void **state)
 	stage_set(&stage, 0);
 	put(&stage);
 	tick(&stage, 5 * S);
-	wall_offset_ms = SET - 86400000;
+	virtual_wall_ms = SET - 86400000;
 	tick(&stage, 5 * S);
-	wall_offset_ms = SET;
+	virtual_wall_ms = SET;
 	tick(&stage, 5 * S);
 	stage_kill(&stage);
-	mono_us = S;
-	boot_id++;
+	virtual_now = S;
+	virtual_boot++;
 	stage_open(&stage);
 	outbox_connected(stage.outbox);
 	come(&stage, 0, 3, SET);
@@ -253,15 +231,15 @@ static void test_restart(void **state)
 		put(&stage);
 		tick(&stage, 3 * S);
 		if (before)
-			wall_offset_ms = SET;
+			virtual_wall_ms = SET;
 		stage_kill(&stage);
-		mono_us += 60 * S;
+		virtual_now += 60 * S;
 		stage_open(&stage);
 		struct outbox_counts counts;
 		tick(&stage, 12 * S);
 		outbox_counts(stage.outbox, &counts);
 		assert_int_equal(counts.oldest_ms, before ? SET + read_at(0) : 0);
-		wall_offset_ms = SET;
+		virtual_wall_ms = SET;
 		tick(&stage, 12 * S);
 		outbox_counts(stage.outbox, &counts);
 		assert_int_equal(counts.oldest_ms, SET + read_at(0));
@@ -284,7 +262,7 @@ static void test_read_back(void **state)
 	outbox_connected(stage.outbox);
 	tick(&stage, S);
 	comes(&stage, 0, read_at(0));
-	wall_offset_ms = SET;
+	virtual_wall_ms = SET;
 	come(&stage, 1, 3, SET);
 	stage_clear(&stage);
 }
@@ -298,9 +276,9 @@ static void test_another_boot(void **state)
 	put(&stage);
 	tick(&stage, 3 * S);
 	stage_kill(&stage);
-	mono_us = 10 * S;
-	boot_id ^= (uint64_t)1 << 46;
-	wall_offset_ms = SET;
+	virtual_now = 10 * S;
+	virtual_boot ^= (uint64_t)1 << 46;
+	virtual_wall_ms = SET;
 	stage_open(&stage);
 	stage.n_put = 4;
 	tick(&stage, S);
@@ -317,14 +295,14 @@ static void test_set_before_the_next_boot(void **state)
 	put(&stage);
 	tick(&stage, 3 * S);
 	stage_kill(&stage);
-	mono_us += 10 * S;
+	virtual_now += 10 * S;
 	stage_open(&stage); /* another process of the same boot sees the clock set */
-	wall_offset_ms = SET;
+	virtual_wall_ms = SET;
 	tick(&stage, 12 * S);
 	stage_kill(&stage);
-	mono_us = 5 * S;
-	boot_id = 77;
-	wall_offset_ms = 0;
+	virtual_now = 5 * S;
+	virtual_boot = 77;
+	virtual_wall_ms = 0;
 	stage_open(&stage);
 	outbox_connected(stage.outbox);
 	come(&stage, 0, 3, SET);
@@ -339,14 +317,14 @@ static void test_rescued(void **state)
 	stage_set(&stage, 0);
 	put(&stage);
 	tick(&stage, 3 * S);
-	wall_offset_ms = SET;
+	virtual_wall_ms = SET;
 	tick(&stage, 12 * S);
 	stage_kill(&stage);
 	int fd = open(stage.path, O_WRONLY | O_CLOEXEC);
 	assert_int_equal(pwrite(fd, "\0\0\0\1", 4, 68), 4); /* the application id: foreign */
 	close(fd);
-	mono_us = 5 * S;
-	boot_id++;
+	virtual_now = 5 * S;
+	virtual_boot++;
 	stage_open(&stage);
 	outbox_connected(stage.outbox);
 	come(&stage, 0, 3, SET);
@@ -360,7 +338,7 @@ static void test_view(void **state)
 	struct stage stage;
 	stage_set(&stage, 0);
 	put(&stage);
-	wall_offset_ms = SET;
+	virtual_wall_ms = SET;
 	struct outbox_view *view = calloc(1, sizeof(*view));
 	assert_int_equal(outbox_view_pull(view, stage.outbox, NULL), 0);
 	for (int where = 0; where < 2; where++) {
@@ -399,7 +377,7 @@ static void test_age(void **state)
 		put(&stage);
 		tick(&stage, 3 * S);
 		stage_kill(&stage);
-		wall_offset_ms = offsets[i];
+		virtual_wall_ms = offsets[i];
 		stage_open(&stage);
 		tick(&stage, 60 * S);
 		struct outbox_counts counts;
@@ -422,21 +400,21 @@ static void test_jumps(void **state)
 		struct stage stage;
 		stage_set(&stage, 3600 * S);
 		stage_kill(&stage);
-		wall_offset_ms = SET;
+		virtual_wall_ms = SET;
 		stage_open(&stage);
 		put(&stage);
 		tick(&stage, 3 * S);
 		stage_kill(&stage); /* so that they are on disk alone */
 		stage_open(&stage);
 		tick(&stage, 12 * S);
-		wall_offset_ms = SET + jumps_ms[i];
+		virtual_wall_ms = SET + jumps_ms[i];
 		tick(&stage, 60 * S);
 		struct outbox_counts counts;
 		outbox_counts(stage.outbox, &counts);
 		assert_int_equal(counts.dropped_expired, 0);
 		outbox_connected(stage.outbox);
 		come(&stage, 0, 1, SET);
-		wall_offset_ms = SET;
+		virtual_wall_ms = SET;
 		come(&stage, 2, 3, SET);
 		stage_clear(&stage);
 	}
@@ -449,14 +427,14 @@ static void test_a_jump_that_stays(void **state)
 	struct stage stage;
 	stage_set(&stage, 86400 * S);
 	stage_kill(&stage);
-	wall_offset_ms = SET;
+	virtual_wall_ms = SET;
 	stage_open(&stage);
 	put(&stage);
 	tick(&stage, 3 * S);
 	stage_kill(&stage);
 	stage_open(&stage);
 	tick(&stage, 12 * S);
-	wall_offset_ms = SET + 10 * INT64_C(86400000);
+	virtual_wall_ms = SET + 10 * INT64_C(86400000);
 	struct outbox_counts counts;
 	tick(&stage, 3500 * S);
 	outbox_counts(stage.outbox, &counts);

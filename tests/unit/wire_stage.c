@@ -10,22 +10,6 @@
 #include <cmocka.h>
 
 struct stage stage;
-int64_t virtual_now;
-
-static int64_t fake_mono(const struct clock *clock)
-{
-	(void)clock;
-	return virtual_now;
-}
-
-static int64_t fake_wall(const struct clock *clock)
-{
-	(void)clock;
-	return 1764000000000 + virtual_now / 1000;
-}
-
-static const struct clock fake_clock = {.mono_us = fake_mono, .wall_ms = fake_wall};
-
 static void stage_take(struct reading_sink *sink, const struct batch *batch)
 {
 	(void)sink;
@@ -97,7 +81,8 @@ void add_block(uint16_t n, int64_t every_us)
 
 void start(const struct learnt *learnt)
 {
-	bus_init(&stage.bus, &stage.plan, 0, &stage.wire.line, learnt, &stage.sink, &fake_clock, false, &stage.arena);
+	bus_init(
+		&stage.bus, &stage.plan, 0, &stage.wire.line, learnt, &stage.sink, &virtual_clock, false, &stage.arena);
 	bus_schedule(&stage.bus, 0, stage.told.n_devices, 1, virtual_now);
 	stage.wake = stage.began_at = virtual_now;
 }

@@ -6,6 +6,7 @@
 #define TESTS_WIRE_STAGE_H
 
 #include "field/bus.h"
+#include "virtual_clock.h"
 #include "wire_line.h"
 
 #define MS      1000
@@ -38,7 +39,6 @@ struct stage {
 };
 
 extern struct stage stage;
-extern int64_t virtual_now;
 
 /* An empty bus; devices and metrics are added, then it is started. */
 void stage_clear(uint32_t baud);
