@@ -8,51 +8,13 @@
 #include <cmocka.h>
 
 #include "app/clock_watch.h"
-#include "base/log_sink.h"
+#include "log_capture.h"
 #include "virtual_clock.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define S   ((int64_t)1000000)
 #define SET INT64_C(2764000000000)
-
-static int pipe_ends[2], kept_stderr;
-
-static int begin(void **state)
-{
-	(void)state;
-	unsetenv("JOURNAL_STREAM");
-	if (pipe(pipe_ends) < 0)
-		return -1;
-	kept_stderr = dup(STDERR_FILENO);
-	if (dup2(pipe_ends[1], STDERR_FILENO) < 0)
-		return -1;
-	log_sink_journal_at(NULL);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	dup2(kept_stderr, STDERR_FILENO);
-	close(kept_stderr);
-	close(pipe_ends[0]);
-	close(pipe_ends[1]);
-	return 0;
-}
-
-/* What was logged, without the stamps; several lines one behind the other. */
-static const char *logged(void)
-{
-	static char text[16384];
-	assert_int_equal(write(pipe_ends[1], "\f", 1), 1);
-	ssize_t n = read(pipe_ends[0], text, sizeof(text) - 1);
-	assert_true(n > 0);
-	text[n - 1] = '\0';
-	return text;
-}
 
 static unsigned n_lines(const char *text)
 {
@@ -69,19 +31,19 @@ static void test_set(void **state)
 	virtual_now = 5 * S;
 	virtual_wall_ms = 0;
 	clock_watch_init(&watch, &virtual_clock);
-	assert_non_null(strstr(logged(), "warning: the clock is not set, it shows 1970-01-01 00:00:05 UTC: "));
+	assert_non_null(strstr(log_captured(), "warning: the clock is not set, it shows 1970-01-01 00:00:05 UTC: "));
 	virtual_now += 40 * S;
 	clock_watch_look(&watch);
-	assert_string_equal(logged(), "");
+	assert_string_equal(log_captured(), "");
 	virtual_wall_ms = SET;
 	clock_watch_look(&watch);
-	const char *text = logged();
+	const char *text = log_captured();
 	assert_non_null(strstr(text, "notice: the clock is set after 40 s, it shows 2057-08-02 "));
 	assert_int_equal(n_lines(text), 1);
 	virtual_now += 5 * S;
 	virtual_wall_ms += 900; /* slewed */
 	clock_watch_look(&watch);
-	assert_string_equal(logged(), "");
+	assert_string_equal(log_captured(), "");
 }
 
 static void test_jumps(void **state)
@@ -90,21 +52,21 @@ static void test_jumps(void **state)
 	struct clock_watch watch;
 	virtual_wall_ms = SET;
 	clock_watch_init(&watch, &virtual_clock);
-	assert_string_equal(logged(), "");
+	assert_string_equal(log_captured(), "");
 	virtual_wall_ms += 86400000;
 	clock_watch_look(&watch);
-	assert_non_null(strstr(logged(), "notice: the clock went forward by 24 h and shows "));
+	assert_non_null(strstr(log_captured(), "notice: the clock went forward by 24 h and shows "));
 	virtual_now += 2 * 3600 * S;
 	virtual_wall_ms -= 3600000;
 	clock_watch_look(&watch);
-	assert_non_null(strstr(logged(), "notice: the clock went back by 60 min and shows "));
+	assert_non_null(strstr(log_captured(), "notice: the clock went back by 60 min and shows "));
 	virtual_now += 2 * 3600 * S;
 	virtual_wall_ms = -SET; /* before 1970 */
 	clock_watch_look(&watch);
-	assert_non_null(strstr(logged(), "went back by "));
+	assert_non_null(strstr(log_captured(), "went back by "));
 	virtual_wall_ms = INT64_MAX / 2;
 	clock_watch_look(&watch);
-	assert_non_null(strstr(logged(), "is set after 4 h, it shows "));
+	assert_non_null(strstr(log_captured(), "is set after 4 h, it shows "));
 }
 
 static void test_never_rests(void **state)
@@ -118,15 +80,15 @@ static void test_never_rests(void **state)
 		virtual_wall_ms = SET + (i % 2) * 60000;
 		clock_watch_look(&watch);
 	}
-	assert_in_range(n_lines(logged()), 10, 30);
+	assert_in_range(n_lines(log_captured()), 10, 30);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_set, begin, end),
-		cmocka_unit_test_setup_teardown(test_jumps, begin, end),
-		cmocka_unit_test_setup_teardown(test_never_rests, begin, end),
+		cmocka_unit_test_setup_teardown(test_set, log_capture_begin, log_capture_end),
+		cmocka_unit_test_setup_teardown(test_jumps, log_capture_begin, log_capture_end),
+		cmocka_unit_test_setup_teardown(test_never_rests, log_capture_begin, log_capture_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/log_sink.h"
+#include "log_capture.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -99,50 +100,17 @@ static void test_comes_and_goes(void **state)
 	assert_true(lasted == 8 * MINUTE);
 }
 
-static int pipe_ends[2], kept_stderr;
-
-static int capture_begin(void **state)
-{
-	(void)state;
-	unsetenv("JOURNAL_STREAM");
-	if (pipe(pipe_ends) < 0)
-		return -1;
-	kept_stderr = dup(STDERR_FILENO);
-	if (dup2(pipe_ends[1], STDERR_FILENO) < 0)
-		return -1;
-	log_sink_journal_at(NULL); /* stderr is looked at anew */
-	return 0;
-}
-
 static int capture_end(void **state)
 {
-	(void)state;
 	log_set_level(LOG_LEVEL_INFO);
-	dup2(kept_stderr, STDERR_FILENO);
-	close(kept_stderr);
-	close(pipe_ends[0]);
-	close(pipe_ends[1]);
-	log_sink_journal_at(NULL);
-	return 0;
-}
-
-/* What stands in the pipe; an end mark tells where it ends, so nothing waits. */
-static const char *captured(void)
-{
-	static char text[8192];
-	assert_int_equal(write(pipe_ends[1], "\f", 1), 1);
-	ssize_t n = read(pipe_ends[0], text, sizeof(text) - 1);
-	assert_true(n > 0);
-	assert_int_equal(text[n - 1], '\f');
-	text[n - 1] = '\0';
-	return text;
+	return log_capture_end(state);
 }
 
 static void test_line(void **state)
 {
 	(void)state;
 	log_warning("bus %s: %d", "rs485", 3);
-	const char *text = captured();
+	const char *text = log_captured();
 	assert_non_null(strstr(text, " warning: bus rs485: 3\n"));
 	assert_int_equal(strspn(text, "0123456789-: "), strlen("2024-01-01 00:00:00 "));
 }
@@ -151,15 +119,15 @@ static void test_level(void **state)
 {
 	(void)state;
 	log_debug("not %s", "this");
-	assert_string_equal(captured(), "");
+	assert_string_equal(log_captured(), "");
 	log_set_level(LOG_LEVEL_DEBUG);
 	log_debug("but this");
-	assert_non_null(strstr(captured(), "debug: but this\n"));
+	assert_non_null(strstr(log_captured(), "debug: but this\n"));
 	log_set_level(LOG_LEVEL_ERROR);
 	log_warning("nor this");
-	assert_string_equal(captured(), "");
+	assert_string_equal(log_captured(), "");
 	log_error("this too");
-	assert_non_null(strstr(captured(), "error: this too\n"));
+	assert_non_null(strstr(log_captured(), "error: this too\n"));
 }
 
 static void test_nothing_raw(void **state)
@@ -168,8 +136,8 @@ static void test_nothing_raw(void **state)
 	log_notice("model \033[2J\n\x7F"
 		   "end 21 \xC2\xB0"
 		   "C");
-	assert_non_null(strstr(captured(), "notice: model ?[2J??end 21 \xC2\xB0"
-					   "C\n"));
+	assert_non_null(strstr(log_captured(), "notice: model ?[2J??end 21 \xC2\xB0"
+					       "C\n"));
 }
 
 static void test_long_line(void **state)
@@ -179,7 +147,7 @@ static void test_long_line(void **state)
 	memset(long_text, 'x', sizeof(long_text));
 	long_text[sizeof(long_text) - 1] = '\0';
 	log_info("%s", long_text);
-	const char *text = captured();
+	const char *text = log_captured();
 	size_t n = strlen(text);
 	assert_true(n <= 1024 && n > 1000);
 	assert_string_equal(text + n - 5, "x...\n");
@@ -195,7 +163,7 @@ static void test_cut_between_characters(void **state)
 		for (size_t i = shift; i + 3 < sizeof(long_text); i += 3)
 			memcpy(long_text + i, "\xE2\x82\xAC", 4);
 		log_info("%s", long_text);
-		const char *text = captured(), *euro = strstr(text, "\xE2\x82\xAC");
+		const char *text = log_captured(), *euro = strstr(text, "\xE2\x82\xAC");
 		assert_non_null(euro);
 		assert_null(strchr(text, '?'));
 		size_t n = strlen(euro);
@@ -211,7 +179,7 @@ static void test_no_text(void **state)
 	log_notice("a\xFF\xC2\x9B"
 		   "b\xE2\x82"
 		   "c\xC2\xA0");
-	assert_non_null(strstr(captured(), "notice: a???b??c\xC2\xA0\n"));
+	assert_non_null(strstr(log_captured(), "notice: a???b??c\xC2\xA0\n"));
 }
 
 /* A reader of stderr that has stopped reading: nobody waits, and how many lines are missing is told later. */
@@ -221,8 +189,8 @@ static void test_stopped_reader(void **state)
 	static char drained[1 << 20];
 	for (unsigned i = 0; i < 5000; i++)
 		log_notice("line %u", i);
-	assert_int_equal(fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK), 0);
-	ssize_t n = read(pipe_ends[0], drained, sizeof(drained) - 1);
+	assert_int_equal(fcntl(log_capture_fd, F_SETFL, O_NONBLOCK), 0);
+	ssize_t n = read(log_capture_fd, drained, sizeof(drained) - 1);
 	assert_in_range(n, 4096, sizeof(drained) - 2);
 	drained[n] = '\0';
 	unsigned taken = 0;
@@ -231,11 +199,11 @@ static void test_stopped_reader(void **state)
 	log_notice("and on");
 	char told[80];
 	snprintf(told, sizeof(told), "warning: %u log lines were lost: nobody took them\n", 5000 - taken);
-	const char *text = captured();
+	const char *text = log_captured();
 	assert_non_null(strstr(text, told));
 	assert_non_null(strstr(text, "notice: and on\n"));
 	log_notice("once");
-	assert_null(strstr(captured(), "lost"));
+	assert_null(strstr(log_captured(), "lost"));
 }
 
 /* Nor is the description of others made non-blocking: the shell's terminal is the same. */
@@ -243,11 +211,11 @@ static void test_stderr_stays(void **state)
 {
 	(void)state;
 	log_notice("x");
-	captured();
+	log_captured();
 	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
 }
 
-static int journal_fd, journal_other;
+static int journal_fd, journal_other, kept_stderr;
 static char journal_folder[64], journal_path[96];
 
 /* A socket of ours as the journal; stderr is the stream that it is said to have made. */
@@ -371,14 +339,14 @@ int main(void)
 		cmocka_unit_test(test_is_ended_once),
 		cmocka_unit_test(test_from_instant_zero),
 		cmocka_unit_test(test_comes_and_goes),
-		cmocka_unit_test_setup_teardown(test_line, capture_begin, capture_end),
-		cmocka_unit_test_setup_teardown(test_level, capture_begin, capture_end),
-		cmocka_unit_test_setup_teardown(test_nothing_raw, capture_begin, capture_end),
-		cmocka_unit_test_setup_teardown(test_long_line, capture_begin, capture_end),
-		cmocka_unit_test_setup_teardown(test_cut_between_characters, capture_begin, capture_end),
-		cmocka_unit_test_setup_teardown(test_no_text, capture_begin, capture_end),
-		cmocka_unit_test_setup_teardown(test_stopped_reader, capture_begin, capture_end),
-		cmocka_unit_test_setup_teardown(test_stderr_stays, capture_begin, capture_end),
+		cmocka_unit_test_setup_teardown(test_line, log_capture_begin, capture_end),
+		cmocka_unit_test_setup_teardown(test_level, log_capture_begin, capture_end),
+		cmocka_unit_test_setup_teardown(test_nothing_raw, log_capture_begin, capture_end),
+		cmocka_unit_test_setup_teardown(test_long_line, log_capture_begin, capture_end),
+		cmocka_unit_test_setup_teardown(test_cut_between_characters, log_capture_begin, capture_end),
+		cmocka_unit_test_setup_teardown(test_no_text, log_capture_begin, capture_end),
+		cmocka_unit_test_setup_teardown(test_stopped_reader, log_capture_begin, capture_end),
+		cmocka_unit_test_setup_teardown(test_stderr_stays, log_capture_begin, capture_end),
 		cmocka_unit_test_setup_teardown(test_entries, journal_begin, journal_end),
 		cmocka_unit_test_setup_teardown(test_dead_journal, journal_begin, journal_end),
 		cmocka_unit_test_setup_teardown(test_another_stream, journal_begin, journal_end),

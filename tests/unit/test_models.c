@@ -242,7 +242,8 @@ static void metrics_are_read_where_the_chain_says_at_each_base(void **state)
 			device_clear();
 			put_device(chain_bases[b], 103);
 			stage_set(&stage, (enum plan_wire)wire, false);
-			stage.metrics[PLAIN].place.at = b == CHAIN_BASES - 1 ? 600 : 3; /* which lies in the last chain */
+			/* elsewhere, where the chain begins at 0 */
+			stage.metrics[PLAIN].place.at = b == CHAIN_BASES - 1 ? 600 : 3;
 			put(600, 9);
 			rounds_init(&stage.bus.devices[0].rounds, &stage.plan, &stage.device,
 				&stage.bus.devices[0].cost, &stage.bus.devices[0].refusals, &stage.arena);

@@ -297,31 +297,10 @@ static void test_negative_acknowledgements(void **state)
 	end();
 }
 
-/* What the log says goes to a pipe; *ret_kept is for log_ends. */
-static int log_begins(int *ret_kept)
-{
-	int ends[2];
-	assert_int_equal(pipe(ends), 0);
-	*ret_kept = dup(STDERR_FILENO);
-	dup2(ends[1], STDERR_FILENO);
-	close(ends[1]);
-	log_sink_journal_at(NULL);
-	return ends[0];
-}
-
-static void log_ends(int kept)
-{
-	dup2(kept, STDERR_FILENO);
-	close(kept);
-	log_sink_journal_at(NULL);
-}
-
 /* "does not take messages now" is a fault that lasts; its end is told when none was put off for a minute. */
 static void test_putting_off_has_an_end(void **state)
 {
 	(void)state;
-	static char text[8192];
-	int kept, fd = log_begins(&kept);
 	begin(1, false);
 	steps(3);
 	fake.reason = 0x97;
@@ -334,10 +313,7 @@ static void test_putting_off_has_an_end(void **state)
 	}
 	assert_true(outbox_empty(outbox));
 	end();
-	log_ends(kept);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	assert_true(n > 0);
+	const char *text = log_captured();
 	assert_non_null(strstr(text, "does not take messages now: "));
 	const char *over = strstr(text, ": takes messages again after ");
 	assert_non_null(over);
@@ -758,7 +734,7 @@ int main(void)
 		cmocka_unit_test(test_qos0_full_socket),
 		cmocka_unit_test(test_qos0_flows),
 		cmocka_unit_test(test_negative_acknowledgements),
-		cmocka_unit_test(test_putting_off_has_an_end),
+		cmocka_unit_test_setup_teardown(test_putting_off_has_an_end, log_capture_begin, log_capture_end),
 		cmocka_unit_test(test_put_off_for_long),
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_not_for_the_wire),
