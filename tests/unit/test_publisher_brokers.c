@@ -149,6 +149,35 @@ static void test_no_connack(void **state)
 	end();
 }
 
+/* What an endpoint refuses of the will it is not asked again, the others are. */
+static void test_will_refused(void **state)
+{
+	(void)state;
+	begin(2, false);
+	fake.refuses = true;
+	fake.refusal = UPLINK_NO_RETAIN;
+	step();
+	assert_ptr_equal(fake.target.endpoint, &endpoints[0]);
+	assert_true(fake.target.will_retain);
+	assert_int_equal(fake.target.will_qos, 1);
+	fake.refusal = UPLINK_NO_QOS;
+	while (fake.n_opens < 2)
+		run(SECOND / 10);
+	assert_ptr_equal(fake.target.endpoint, &endpoints[1]);
+	assert_true(fake.target.will_retain);
+	fake.refusal = UPLINK_REFUSED;
+	while (fake.n_opens < 3)
+		run(SECOND / 10);
+	assert_ptr_equal(fake.target.endpoint, &endpoints[0]);
+	assert_false(fake.target.will_retain);
+	assert_int_equal(fake.target.will_qos, 1);
+	while (fake.n_opens < 4)
+		run(SECOND / 10);
+	assert_true(fake.target.will_retain);
+	assert_int_equal(fake.target.will_qos, 0);
+	end();
+}
+
 static void begin_with_two(void)
 {
 	begin(2, false);
@@ -451,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_within_a_second_for_a_minute),
 		cmocka_unit_test(test_flapping_is_backed_off_from),
 		cmocka_unit_test(test_no_connack),
+		cmocka_unit_test(test_will_refused),
 		cmocka_unit_test(test_refused_moves_on_in_time),
 		cmocka_unit_test(test_where_a_loss_leads_to),
 		cmocka_unit_test(test_no_connack_within_the_keepalive),
