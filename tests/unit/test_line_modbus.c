@@ -1,8 +1,7 @@
 /*
  * One line at a time, byte by byte: what is taken for the answer on a serial wire and on Modbus TCP, and what is not.
  */
-#include "field/line.h"
-#include "port_pair.h"
+#include "line_bench.h"
 #include "sdk/check.h"
 
 #include <errno.h>
@@ -16,80 +15,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define MS 1000
-#define S  1000000
-
-static struct bench {
-	struct plan_bus bus;
-	struct line *line;
-	struct line_watch watch;
-	unsigned strays[4];
-	uint8_t stray_unit;
-	int64_t now_us;
-	struct line_answer answer;
-	uint8_t request[16];
-	ssize_t n_request;
-} bench;
-
-static void note(struct line_watch *watch, enum line_stray what, uint8_t unit, int64_t late_us)
-{
-	(void)watch;
-	(void)late_us;
-	bench.strays[what]++;
-	bench.stray_unit = unit;
-}
-
-static void bench_open(enum plan_wire wire)
-{
-	bench = (struct bench){.now_us = 100 * (int64_t)S, .watch = {note}};
-	bench.bus = (struct plan_bus){.name = "b",
-		.wire = wire,
-		.port = "/dev/none",
-		.host = "none",
-		.line = {19200, 8, 'N', 1},
-		.gap_us = PLAN_ADAPTIVE};
-	assert_int_equal(line_modbus_init(&bench.bus, &bench.line), 0);
-	bench.line->watch = &bench.watch;
-	assert_int_equal(bench.line->ops->open(bench.line, bench.now_us), 0);
-	bench.now_us += 100 * MS;
-}
-
-static void bench_close(void)
-{
-	bench.line->ops->destroy(bench.line);
-	port_pair_unplug();
-}
-
 static int ask(uint8_t unit, enum bf_space space, uint16_t at, uint16_t count)
 {
-	const struct line_question question = {.unit = unit, .place = {space, at, count}};
-	bench.now_us += 10 * MS;
-	int rc = bench.line->ops->ask(bench.line, &question, bench.now_us);
-	if (rc == 0)
-		bench.n_request = recv(port_pair_fd, bench.request, sizeof(bench.request), MSG_DONTWAIT);
-	return rc;
-}
-
-static void says(const void *bytes, size_t n)
-{
-	assert_int_equal(send(port_pair_fd, bytes, n, MSG_NOSIGNAL), n);
-}
-
-/* A frame, given its checksum. */
-static void frame(const char *bytes, size_t n)
-{
-	uint8_t whole[64];
-	memcpy(whole, bytes, n);
-	uint16_t crc = bf_crc16_modbus(whole, n);
-	whole[n] = (uint8_t)crc;
-	whole[n + 1] = (uint8_t)(crc >> 8);
-	says(whole, n + 2);
-}
-
-static int answer(void)
-{
-	bench.now_us += 5 * MS;
-	return bench.line->ops->answer(bench.line, bench.now_us, &bench.answer);
+	return bench_ask(&(struct line_question){.unit = unit, .place = {space, at, count}});
 }
 
 /* The line rests for so long that what has come will not grow. */

@@ -2,8 +2,7 @@
  * Writes on a serial wire: the frames of the four functions, and what may pass for their answer and must not: echoes,
  * late answers, other values, other masters.
  */
-#include "field/line_rtu.h"
-#include "port_pair.h"
+#include "line_bench.h"
 #include "sdk/check.h"
 
 #include <errno.h>
@@ -15,91 +14,33 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define MS 1000
-#define S  1000000
-
-static struct plan_bus bus;
-static struct line *line;
-static struct line_watch watch;
-static unsigned strays[4];
-static int64_t now_us;
-static struct line_answer got;
-static uint8_t request[300];
-static ssize_t n_request;
-
-static void note(struct line_watch *self, enum line_stray what, uint8_t unit, int64_t late_us)
-{
-	(void)self;
-	(void)unit;
-	(void)late_us;
-	strays[what]++;
-}
-
 static int setup(void **state)
 {
 	(void)state;
-	now_us = 100 * (int64_t)S;
-	memset(strays, 0, sizeof(strays));
-	watch.stray = note;
-	bus = (struct plan_bus){.name = "b",
-		.wire = WIRE_SERIAL,
-		.port = "/dev/none",
-		.line = {19200, 8, 'N', 1},
-		.gap_us = PLAN_ADAPTIVE};
-	assert_int_equal(line_modbus_init(&bus, &line), 0);
-	line->watch = &watch;
-	assert_int_equal(line->ops->open(line, now_us), 0);
-	now_us += 100 * MS;
+	bench_open(WIRE_SERIAL);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	line->ops->destroy(line);
-	port_pair_unplug();
+	bench_close();
 	return 0;
 }
 
 static int ask(enum bf_space space, uint16_t at, uint16_t count, const uint8_t *write, bool many)
 {
-	const struct line_question question = {.unit = 5, .place = {space, at, count}, .write = write, .many = many};
-	now_us += 10 * MS;
-	int rc = line->ops->ask(line, &question, now_us);
-	if (rc == 0)
-		n_request = recv(port_pair_fd, request, sizeof(request), MSG_DONTWAIT);
-	return rc;
-}
-
-static void says(const void *bytes, size_t n)
-{
-	assert_int_equal(send(port_pair_fd, bytes, n, MSG_NOSIGNAL), n);
-}
-
-static void frame(const char *bytes, size_t n)
-{
-	uint8_t whole[64];
-	memcpy(whole, bytes, n);
-	uint16_t crc = bf_crc16_modbus(whole, n);
-	whole[n] = (uint8_t)crc;
-	whole[n + 1] = (uint8_t)(crc >> 8);
-	says(whole, n + 2);
-}
-
-static int answer(void)
-{
-	now_us += 5 * MS;
-	return line->ops->answer(line, now_us, &got);
+	return bench_ask(&(struct line_question){.unit = 5, .place = {space, at, count}, .write = write, .many = many});
 }
 
 /* A read without an echo: now the line is known to have none. */
 static void is_plain(void)
 {
-	assert_false(line->echo_known);
+	assert_false(bench.line->echo_known);
 	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
 	frame("\x05\x03\x02\x00\x01", 5);
 	assert_int_equal(answer(), 0);
-	assert_true(line->echo_known);
+	assert_true(bench.line->echo_known);
 }
 
 static const uint8_t cells[] = {0x12, 0x34, 0x56, 0x78};
@@ -125,22 +66,22 @@ static void the_frames_are_those_of_the_standard(void **state)
 	is_plain();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(ask(cases[i].space, 300, cases[i].count, cells, cases[i].many), 0);
-		assert_int_equal(n_request, cases[i].n + 2);
-		assert_memory_equal(request, cases[i].pdu, cases[i].n);
-		assert_int_equal(bf_crc16_modbus(request, (size_t)n_request), 0);
+		assert_int_equal(bench.n_request, cases[i].n + 2);
+		assert_memory_equal(bench.request, cases[i].pdu, cases[i].n);
+		assert_int_equal(bf_crc16_modbus(bench.request, (size_t)bench.n_request), 0);
 		assert_int_equal(answer(), -EAGAIN);
 		frame(cases[i].answer, 6);
 		assert_int_equal(answer(), 0);
-		assert_int_equal(got.n, 0);
+		assert_int_equal(bench.answer.n, 0);
 	}
 	static const uint8_t on[] = {1};
 	assert_int_equal(ask(BF_SPACE_COIL, 300, 1, on, false), 0);
-	assert_memory_equal(request, "\x05\x05\x01\x2C\xFF\x00", 6);
+	assert_memory_equal(bench.request, "\x05\x05\x01\x2C\xFF\x00", 6);
 	frame("\x05\x85\x02", 3);
 	assert_int_equal(answer(), -EREMOTEIO);
-	assert_int_equal(got.exception, 2);
-	assert_int_equal(strays[LINE_FOREIGN], 0);
-	assert_int_equal(strays[LINE_LATE], 0);
+	assert_int_equal(bench.answer.exception, 2);
+	assert_int_equal(bench.strays[LINE_FOREIGN], 0);
+	assert_int_equal(bench.strays[LINE_LATE], 0);
 }
 
 /* The request comes back; only the copy behind it is the answer. */
@@ -148,31 +89,31 @@ static void an_echo_is_no_answer(void **state)
 {
 	(void)state;
 	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
-	says(request, 8);
+	says(bench.request, 8);
 	frame("\x05\x03\x02\x00\x01", 5);
 	assert_int_equal(answer(), 0);
-	assert_true(line->echo_known);
+	assert_true(bench.line->echo_known);
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
-	says(request, 8);
+	says(bench.request, 8);
 	assert_int_equal(answer(), -EAGAIN);
-	says(request, 8);
+	says(bench.request, 8);
 	assert_int_equal(answer(), 0);
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 2, cells, false), 0); /* of function 16 */
-	says(request, (size_t)n_request);
+	says(bench.request, (size_t)bench.n_request);
 	assert_int_equal(answer(), -EAGAIN);
 	frame("\x05\x10\x01\x2C\x00\x02", 6);
 	assert_int_equal(answer(), 0);
-	assert_int_equal(strays[LINE_ECHO], 3);
-	assert_int_equal(strays[LINE_FOREIGN], 0);
+	assert_int_equal(bench.strays[LINE_ECHO], 3);
+	assert_int_equal(bench.strays[LINE_FOREIGN], 0);
 }
 
 static void where_nobody_knows_the_first_copy_is_an_echo(void **state)
 {
 	(void)state;
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
-	says(request, 8);
+	says(bench.request, 8);
 	assert_int_equal(answer(), -EAGAIN);
-	says(request, 8);
+	says(bench.request, 8);
 	assert_int_equal(answer(), 0);
 }
 
@@ -182,34 +123,34 @@ static void a_late_answer_is_none_to_what_is_asked_now(void **state)
 	(void)state;
 	is_plain();
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
-	now_us += 1 * S;
-	assert_false(trust_doubtful(&line->trusts[5], now_us));
+	bench.now_us += 1 * S;
+	assert_false(trust_doubtful(&bench.line->trusts[5], bench.now_us));
 	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
 	frame("\x05\x06\x01\x2C\x12\x34", 6);
 	assert_int_equal(answer(), -EAGAIN);
-	assert_int_equal(strays[LINE_LATE], 1);
-	assert_int_equal(strays[LINE_FOREIGN], 0);
+	assert_int_equal(bench.strays[LINE_LATE], 1);
+	assert_int_equal(bench.strays[LINE_FOREIGN], 0);
 	frame("\x05\x03\x02\x00\x01", 5);
 	assert_int_equal(answer(), 0);
 
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0); /* refused too late */
-	now_us += 1 * S;
+	bench.now_us += 1 * S;
 	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
 	frame("\x05\x86\x02", 3);
 	assert_int_equal(answer(), -EAGAIN);
 	frame("\x05\x03\x02\x00\x01", 5);
 	assert_int_equal(answer(), 0);
-	assert_int_equal(strays[LINE_LATE], 2);
+	assert_int_equal(bench.strays[LINE_LATE], 2);
 
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0); /* nor to another write */
-	now_us += 1 * S;
+	bench.now_us += 1 * S;
 	assert_int_equal(ask(BF_SPACE_HOLDING, 301, 1, cells, false), 0);
 	frame("\x05\x06\x01\x2C\x12\x34", 6);
 	assert_int_equal(answer(), -EAGAIN);
 	frame("\x05\x06\x01\x2D\x12\x34", 6);
 	assert_int_equal(answer(), 0);
-	assert_int_equal(strays[LINE_LATE], 3);
-	assert_int_equal(strays[LINE_FOREIGN], 0);
+	assert_int_equal(bench.strays[LINE_LATE], 3);
+	assert_int_equal(bench.strays[LINE_FOREIGN], 0);
 }
 
 static void a_refusal_of_one_of_two_is_nobodys(void **state)
@@ -217,7 +158,7 @@ static void a_refusal_of_one_of_two_is_nobodys(void **state)
 	(void)state;
 	is_plain();
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
-	now_us += 1 * S;
+	bench.now_us += 1 * S;
 	assert_int_equal(ask(BF_SPACE_HOLDING, 301, 1, cells, false), 0);
 	frame("\x05\x86\x02", 3);
 	assert_int_equal(answer(), -ESTALE);
@@ -228,11 +169,11 @@ static void a_late_answer_to_a_read_is_none_to_a_write(void **state)
 	(void)state;
 	is_plain();
 	assert_int_equal(ask(BF_SPACE_HOLDING, 10, 1, NULL, false), 0);
-	now_us += 1 * S;
+	bench.now_us += 1 * S;
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
 	frame("\x05\x03\x02\x00\x01", 5);
 	assert_int_equal(answer(), -EAGAIN);
-	assert_int_equal(strays[LINE_LATE], 1);
+	assert_int_equal(bench.strays[LINE_LATE], 1);
 	frame("\x05\x06\x01\x2C\x12\x34", 6);
 	assert_int_equal(answer(), 0);
 }
@@ -247,10 +188,10 @@ static void another_value_is_damage_and_another_register_somebody_else(void **st
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
 	frame("\x07\x06\x01\x2C\x12\x34", 6);
 	assert_int_equal(answer(), -EAGAIN);
-	assert_int_equal(strays[LINE_FOREIGN], 1);
+	assert_int_equal(bench.strays[LINE_FOREIGN], 1);
 	frame("\x05\x06\x01\x2D\x12\x34", 6);
 	assert_int_equal(answer(), -EAGAIN);
-	assert_int_equal(strays[LINE_FOREIGN], 2);
+	assert_int_equal(bench.strays[LINE_FOREIGN], 2);
 }
 
 static void damage_ends_the_wait(void **state)
@@ -260,7 +201,7 @@ static void damage_ends_the_wait(void **state)
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
 	says("\x05\x06\x01\x2C\x12\x34\xFF\xFF", 8);
 	assert_int_equal(answer(), -EAGAIN);
-	now_us += 200 * MS;
+	bench.now_us += 200 * MS;
 	assert_int_equal(answer(), -EBADMSG);
 }
 
@@ -268,22 +209,18 @@ static void damage_ends_the_wait(void **state)
 static void over_tcp_the_answer_repeats_the_question(void **state)
 {
 	(void)state;
-	teardown(NULL);
-	bus.wire = WIRE_TCP;
-	bus.host = "none";
-	assert_int_equal(line_modbus_init(&bus, &line), 0);
-	line->watch = &watch;
-	assert_int_equal(line->ops->open(line, now_us), 0);
-	assert_true(line->echo_known);
+	bench_close();
+	bench_open(WIRE_TCP);
+	assert_true(bench.line->echo_known);
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 2, cells, false), 0);
-	assert_int_equal(n_request, 17);
-	assert_memory_equal(request, "\x00\x01\x00\x00\x00\x0B\x05\x10\x01\x2C\x00\x02\x04\x12\x34\x56\x78", 17);
+	assert_int_equal(bench.n_request, 17);
+	assert_memory_equal(bench.request, "\x00\x01\x00\x00\x00\x0B\x05\x10\x01\x2C\x00\x02\x04\x12\x34\x56\x78", 17);
 	says("\x00\x01\x00\x00\x00\x06\x05\x10\x01\x2C\x00\x02", 12);
 	assert_int_equal(answer(), 0);
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
 	says("\x00\x01\x00\x00\x00\x06\x05\x06\x01\x2C\x12\x34", 12); /* of the question before */
 	assert_int_equal(answer(), -EAGAIN);
-	assert_int_equal(strays[LINE_LATE], 1);
+	assert_int_equal(bench.strays[LINE_LATE], 1);
 	says("\x00\x02\x00\x00\x00\x06\x05\x06\x01\x2C\x12\x34", 12);
 	assert_int_equal(answer(), 0);
 	static const char *const others[] = {"\x05\x06\x01\x2C\x12\x35", "\x05\x06\x01\x2D\x12\x34",
@@ -298,7 +235,7 @@ static void over_tcp_the_answer_repeats_the_question(void **state)
 	assert_int_equal(ask(BF_SPACE_HOLDING, 300, 1, cells, false), 0);
 	says("\x00\x07\x00\x00\x00\x03\x05\x86\x04", 9);
 	assert_int_equal(answer(), -EREMOTEIO);
-	assert_int_equal(got.exception, 4);
+	assert_int_equal(bench.answer.exception, 4);
 }
 
 #define UNIT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
