@@ -2,11 +2,9 @@
  * Readings of the time before the clock was set, and clocks that jump: outbox, store and journal in virtual time, over
  * restarts of the process and of the machine.
  */
-#include "ship/outbox_store.h"
 #include "ship/outbox_view.h"
 #include "ship/payload_date.h"
-#include "ship/store.h"
-#include "virtual_clock.h"
+#include "store_stage.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -18,53 +16,55 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define S   ((int64_t)1000000)
 #define SET INT64_C(2764000000000) /* the wall time at the monotonic instant 0, once the clock is set */
 
-struct stage {
-	char folder[64], path[96];
-	struct plan_buffer buffer;
-	struct outbox *outbox;
-	struct store *store;
-	char *view_bytes;
-	unsigned n_put;
-};
+static struct stage stage;
+static unsigned n_put;
 
-static char copy[OUTBOX_MESSAGE_BYTES];
-
-static void stage_open(struct stage *stage)
+static void restart(void)
 {
-	assert_int_equal(outbox_init(&stage->buffer, 32 << 20, &virtual_clock, &stage->outbox), 0);
-	assert_int_equal(store_init(&stage->buffer, stage->outbox, &virtual_clock, &stage->store), 0);
+	stage_kill(&stage);
+	stage_open(&stage);
 }
 
-static void stage_set(struct stage *stage, int64_t max_age_us)
+/* The clock of the machine counts from 1970 on. */
+static void begin(int64_t max_age_us)
 {
-	*stage = (struct stage){0};
-	snprintf(stage->folder, sizeof(stage->folder), "/dev/shm/busferry-clock-XXXXXX");
-	assert_non_null(mkdtemp(stage->folder));
-	snprintf(stage->path, sizeof(stage->path), "%s/buffer.db", stage->folder);
-	stage->buffer = (struct plan_buffer){
-		.path = stage->path, .path_given = true, .max_size = 16 << 20, .sync_us = S, .max_age_us = max_age_us};
+	n_put = 0;
 	virtual_now = 10 * S;
 	virtual_wall_ms = 0;
 	virtual_boot = UINT64_C(0x3fedcba98765);
-	stage_open(stage);
+	stage_set(&stage, S, 1);
+	stage.buffer.max_age_us = max_age_us;
+	restart();
 }
 
-/* What a kill leaves. */
-static void stage_kill(struct stage *stage)
+static int setup(void **state)
 {
-	store_destroy(stage->store);
-	outbox_destroy(stage->outbox);
+	(void)state;
+	begin(0);
+	return 0;
 }
 
-static void stage_clear(struct stage *stage)
+static int teardown(void **state)
 {
-	char command[128];
-	stage_kill(stage);
-	snprintf(command, sizeof(command), "rm -rf %s", stage->folder);
-	assert_int_equal(system(command), 0);
+	(void)state;
+	stage_clear(&stage);
+	return 0;
+}
+
+static void begin_anew(int64_t max_age_us)
+{
+	stage_clear(&stage);
+	begin(max_age_us);
+}
+
+/* The machine has started again, after a kill; at that instant of its own the file is opened. */
+static void reboot(int64_t now_us)
+{
+	virtual_now = now_us;
+	virtual_boot++;
+	stage_open(&stage);
 }
 
 enum shape { JSON, ROUND, LINE, PLAIN, N_SHAPES };
@@ -89,12 +89,12 @@ static int print(char *text, size_t size, enum shape shape, unsigned number, int
 }
 
 /* Puts one of each shape. */
-static void put(struct stage *stage)
+static void put(void)
 {
-	struct message_sink *sink = outbox_sink(stage->outbox);
+	struct message_sink *sink = outbox_sink(stage.outbox);
 	for (unsigned shape = 0; shape < N_SHAPES; shape++) {
 		char text[256];
-		unsigned number = stage->n_put++;
+		unsigned number = n_put++;
 		virtual_now += S;
 		struct message message = {.topic = "home/meter",
 			.payload = text,
@@ -110,31 +110,28 @@ static void put(struct stage *stage)
 	sink->flush(sink);
 }
 
-static void tick(struct stage *stage, int64_t us)
+/* They go to disk as well. */
+static void put_on_disk(void)
 {
-	int64_t end = virtual_now + us;
-	for (int64_t wake = virtual_now; wake < end;) {
-		virtual_now = wake > virtual_now ? wake : virtual_now + 1000;
-		wake = store_step(stage->store, virtual_now);
-	}
-	virtual_now = end;
+	put();
+	stage_tick(&stage, 3 * S);
 }
 
 /* The next one that leaves is that number, and shows that time. */
-static void comes(struct stage *stage, unsigned number, int64_t time_ms)
+static void comes(unsigned number, int64_t time_ms)
 {
 	struct outbox_message message;
 	char right[256];
-	int error = outbox_next(stage->outbox, NULL, copy, &message);
+	int error = outbox_next(stage.outbox, NULL, message_buffer, &message);
 	for (int turns = 0; error && turns < 3; turns++) {
-		tick(stage, S / 10);
-		error = outbox_next(stage->outbox, NULL, copy, &message);
+		stage_tick(&stage, S / 10);
+		error = outbox_next(stage.outbox, NULL, message_buffer, &message);
 	}
 	assert_int_equal(error, 0);
 	int n = print(right, sizeof(right), number % N_SHAPES, number, time_ms);
 	assert_int_equal(message.message.payload_n, n);
 	assert_memory_equal(message.message.payload, right, (size_t)n);
-	outbox_done(stage->outbox, false, message.sequence, OUTBOX_ACKNOWLEDGED);
+	outbox_done(stage.outbox, false, message.sequence, OUTBOX_ACKNOWLEDGED);
 }
 
 /* Number n was read at 11 + n s. */
@@ -143,10 +140,17 @@ static int64_t read_at(unsigned number)
 	return (11 + (int64_t)number) * 1000;
 }
 
-static void come(struct stage *stage, unsigned first, unsigned last, int64_t offset_ms)
+static void come(unsigned first, unsigned last, int64_t offset_ms)
 {
 	for (unsigned i = first; i <= last; i++)
-		comes(stage, i, offset_ms + read_at(i));
+		comes(i, offset_ms + read_at(i));
+}
+
+/* The broker is there, and gets the four of the first put. */
+static void all_come(int64_t offset_ms)
+{
+	stage_connect(&stage);
+	come(0, 3, offset_ms);
 }
 
 static void test_shapes(void **state)
@@ -188,37 +192,27 @@ static void test_others_stay(void **state)
 static void test_memory(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 0);
-	put(&stage);
-	put(&stage);
-	outbox_connected(stage.outbox);
-	come(&stage, 0, 3, 0); /* the broker is there: they go as they are */
+	put();
+	put();
+	all_come(0); /* the broker is there: they go as they are */
 	virtual_wall_ms = SET;
-	put(&stage);
-	come(&stage, 4, 11, SET);
-	stage_clear(&stage);
+	put();
+	come(4, 11, SET);
 }
 
 /* A clock that was set wrong first, and then better. */
 static void test_set_in_steps(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 0);
-	put(&stage);
-	tick(&stage, 5 * S);
+	put();
+	stage_tick(&stage, 5 * S);
 	virtual_wall_ms = SET - 86400000;
-	tick(&stage, 5 * S);
+	stage_tick(&stage, 5 * S);
 	virtual_wall_ms = SET;
-	tick(&stage, 5 * S);
+	stage_tick(&stage, 5 * S);
 	stage_kill(&stage);
-	virtual_now = S;
-	virtual_boot++;
-	stage_open(&stage);
-	outbox_connected(stage.outbox);
-	come(&stage, 0, 3, SET);
-	stage_clear(&stage);
+	reboot(S);
+	all_come(SET);
 }
 
 /* A restart in the same boot, before and after the clock is set. */
@@ -226,26 +220,19 @@ static void test_restart(void **state)
 {
 	(void)state;
 	for (int before = 0; before < 2; before++) {
-		struct stage stage;
-		stage_set(&stage, 0);
-		put(&stage);
-		tick(&stage, 3 * S);
+		begin_anew(0);
+		put_on_disk();
 		if (before)
 			virtual_wall_ms = SET;
 		stage_kill(&stage);
 		virtual_now += 60 * S;
 		stage_open(&stage);
-		struct outbox_counts counts;
-		tick(&stage, 12 * S);
-		outbox_counts(stage.outbox, &counts);
-		assert_int_equal(counts.oldest_ms, before ? SET + read_at(0) : 0);
+		stage_tick(&stage, 12 * S);
+		assert_int_equal(stage_counts(&stage).oldest_ms, before ? SET + read_at(0) : 0);
 		virtual_wall_ms = SET;
-		tick(&stage, 12 * S);
-		outbox_counts(stage.outbox, &counts);
-		assert_int_equal(counts.oldest_ms, SET + read_at(0));
-		outbox_connected(stage.outbox);
-		come(&stage, 0, 3, SET);
-		stage_clear(&stage);
+		stage_tick(&stage, 12 * S);
+		assert_int_equal(stage_counts(&stage).oldest_ms, SET + read_at(0));
+		all_come(SET);
 	}
 }
 
@@ -253,91 +240,66 @@ static void test_restart(void **state)
 static void test_read_back(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 0);
-	put(&stage);
-	tick(&stage, 3 * S);
-	stage_kill(&stage);
-	stage_open(&stage);
-	outbox_connected(stage.outbox);
-	tick(&stage, S);
-	comes(&stage, 0, read_at(0));
+	put_on_disk();
+	restart();
+	stage_connect(&stage);
+	stage_tick(&stage, S);
+	comes(0, read_at(0));
 	virtual_wall_ms = SET;
-	come(&stage, 1, 3, SET);
-	stage_clear(&stage);
+	come(1, 3, SET);
 }
 
 /* Another boot: only what was known of the clock in that one counts. */
 static void test_another_boot(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 0);
-	put(&stage);
-	tick(&stage, 3 * S);
+	put_on_disk();
 	stage_kill(&stage);
 	virtual_now = 10 * S;
 	virtual_boot ^= (uint64_t)1 << 46;
 	virtual_wall_ms = SET;
 	stage_open(&stage);
-	stage.n_put = 4;
-	tick(&stage, S);
-	outbox_connected(stage.outbox);
-	come(&stage, 0, 3, 0);
-	stage_clear(&stage);
+	stage_tick(&stage, S);
+	all_come(0);
 }
 
 static void test_set_before_the_next_boot(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 0);
-	put(&stage);
-	tick(&stage, 3 * S);
+	put_on_disk();
 	stage_kill(&stage);
 	virtual_now += 10 * S;
 	stage_open(&stage); /* another process of the same boot sees the clock set */
 	virtual_wall_ms = SET;
-	tick(&stage, 12 * S);
+	stage_tick(&stage, 12 * S);
 	stage_kill(&stage);
 	virtual_now = 5 * S;
 	virtual_boot = 77;
 	virtual_wall_ms = 0;
 	stage_open(&stage);
-	outbox_connected(stage.outbox);
-	come(&stage, 0, 3, SET);
-	stage_clear(&stage);
+	all_come(SET);
 }
 
 /* A damaged file: the notes of clocks go into the new one. */
 static void test_rescued(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 0);
-	put(&stage);
-	tick(&stage, 3 * S);
+	put_on_disk();
 	virtual_wall_ms = SET;
-	tick(&stage, 12 * S);
+	stage_tick(&stage, 12 * S);
 	stage_kill(&stage);
 	int fd = open(stage.path, O_WRONLY | O_CLOEXEC);
 	assert_int_equal(pwrite(fd, "\0\0\0\1", 4, 68), 4); /* the application id: foreign */
 	close(fd);
-	virtual_now = 5 * S;
-	virtual_boot++;
-	stage_open(&stage);
-	outbox_connected(stage.outbox);
-	come(&stage, 0, 3, SET);
-	stage_clear(&stage);
+	reboot(5 * S);
+	all_come(SET);
 }
 
 /* As somebody sees them who looks. */
 static void test_view(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 0);
-	put(&stage);
+	put();
 	virtual_wall_ms = SET;
 	struct outbox_view *view = calloc(1, sizeof(*view));
 	assert_int_equal(outbox_view_pull(view, stage.outbox, NULL), 0);
@@ -353,7 +315,7 @@ static void test_view(void **state)
 		assert_int_equal(view->oldest_ms, SET + read_at(0));
 		if (where == 1)
 			break;
-		tick(&stage, 3 * S);
+		stage_tick(&stage, 3 * S);
 		stage_kill(&stage);
 		struct journal *journal = NULL;
 		*view = (struct outbox_view){0};
@@ -363,7 +325,6 @@ static void test_view(void **state)
 		stage_open(&stage);
 	}
 	free(view);
-	stage_clear(&stage);
 }
 
 /* Nothing grows too old by a time that is not true; by its own instant it does. */
@@ -372,23 +333,29 @@ static void test_age(void **state)
 	(void)state;
 	const int64_t offsets[] = {0, SET, SET - 50 * INT64_C(31557600000)};
 	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
-		struct stage stage;
-		stage_set(&stage, 100 * S);
-		put(&stage);
-		tick(&stage, 3 * S);
+		begin_anew(100 * S);
+		put_on_disk();
 		stage_kill(&stage);
 		virtual_wall_ms = offsets[i];
 		stage_open(&stage);
-		tick(&stage, 60 * S);
-		struct outbox_counts counts;
-		outbox_counts(stage.outbox, &counts);
-		assert_int_equal(counts.dropped_expired, 0);
-		assert_int_equal(counts.waiting, 4);
-		tick(&stage, 60 * S);
-		outbox_counts(stage.outbox, &counts);
-		assert_int_equal(counts.dropped_expired, 4);
-		stage_clear(&stage);
+		stage_tick(&stage, 60 * S);
+		assert_int_equal(stage_counts(&stage).dropped_expired, 0);
+		assert_int_equal(stage_counts(&stage).waiting, 4);
+		stage_tick(&stage, 60 * S);
+		assert_int_equal(stage_counts(&stage).dropped_expired, 4);
 	}
+}
+
+/* They are read while the clock is right, and are on disk alone. */
+static void put_with_the_clock_set(int64_t max_age_us)
+{
+	begin_anew(max_age_us);
+	stage_kill(&stage);
+	virtual_wall_ms = SET;
+	stage_open(&stage);
+	put_on_disk();
+	restart();
+	stage_tick(&stage, 12 * S);
 }
 
 /* A clock that jumps while a backlog waits and is sent: nothing is lost by its age, and order is that of reading. */
@@ -397,26 +364,14 @@ static void test_jumps(void **state)
 	(void)state;
 	static const int64_t jumps_ms[] = {86400000, -3600000, -50 * INT64_C(31557600000), 50 * INT64_C(31557600000)};
 	for (size_t i = 0; i < sizeof(jumps_ms) / sizeof(jumps_ms[0]); i++) {
-		struct stage stage;
-		stage_set(&stage, 3600 * S);
-		stage_kill(&stage);
-		virtual_wall_ms = SET;
-		stage_open(&stage);
-		put(&stage);
-		tick(&stage, 3 * S);
-		stage_kill(&stage); /* so that they are on disk alone */
-		stage_open(&stage);
-		tick(&stage, 12 * S);
+		put_with_the_clock_set(3600 * S);
 		virtual_wall_ms = SET + jumps_ms[i];
-		tick(&stage, 60 * S);
-		struct outbox_counts counts;
-		outbox_counts(stage.outbox, &counts);
-		assert_int_equal(counts.dropped_expired, 0);
-		outbox_connected(stage.outbox);
-		come(&stage, 0, 1, SET);
+		stage_tick(&stage, 60 * S);
+		assert_int_equal(stage_counts(&stage).dropped_expired, 0);
+		stage_connect(&stage);
+		come(0, 1, SET);
 		virtual_wall_ms = SET;
-		come(&stage, 2, 3, SET);
-		stage_clear(&stage);
+		come(2, 3, SET);
 	}
 }
 
@@ -424,33 +379,18 @@ static void test_jumps(void **state)
 static void test_a_jump_that_stays(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 86400 * S);
-	stage_kill(&stage);
-	virtual_wall_ms = SET;
-	stage_open(&stage);
-	put(&stage);
-	tick(&stage, 3 * S);
-	stage_kill(&stage);
-	stage_open(&stage);
-	tick(&stage, 12 * S);
+	put_with_the_clock_set(86400 * S);
 	virtual_wall_ms = SET + 10 * INT64_C(86400000);
-	struct outbox_counts counts;
-	tick(&stage, 3500 * S);
-	outbox_counts(stage.outbox, &counts);
-	assert_int_equal(counts.waiting, 4);
-	tick(&stage, 200 * S);
-	outbox_counts(stage.outbox, &counts);
-	assert_int_equal(counts.dropped_expired, 4);
-	stage_clear(&stage);
+	stage_tick(&stage, 3500 * S);
+	assert_int_equal(stage_counts(&stage).waiting, 4);
+	stage_tick(&stage, 200 * S);
+	assert_int_equal(stage_counts(&stage).dropped_expired, 4);
 }
 
 /* Notes of more boots than are kept, and none when nothing waits. */
 static void test_notes(void **state)
 {
 	(void)state;
-	struct stage stage;
-	stage_set(&stage, 0);
 	stage_kill(&stage);
 	struct journal *journal = NULL;
 	struct journal_found found;
@@ -478,26 +418,27 @@ static void test_notes(void **state)
 	assert_int_equal(n, 0);
 	journal_close(journal);
 	stage_open(&stage);
-	stage_clear(&stage);
 }
+
+#define UNIT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_others_stay),
-		cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_set_in_steps),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_read_back),
-		cmocka_unit_test(test_another_boot),
-		cmocka_unit_test(test_set_before_the_next_boot),
-		cmocka_unit_test(test_rescued),
-		cmocka_unit_test(test_view),
-		cmocka_unit_test(test_age),
-		cmocka_unit_test(test_jumps),
-		cmocka_unit_test(test_a_jump_that_stays),
-		cmocka_unit_test(test_notes),
+		UNIT(test_memory),
+		UNIT(test_set_in_steps),
+		UNIT(test_restart),
+		UNIT(test_read_back),
+		UNIT(test_another_boot),
+		UNIT(test_set_before_the_next_boot),
+		UNIT(test_rescued),
+		UNIT(test_view),
+		UNIT(test_age),
+		UNIT(test_jumps),
+		UNIT(test_a_jump_that_stays),
+		UNIT(test_notes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
