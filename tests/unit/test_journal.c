@@ -1,12 +1,9 @@
 /*
- * The journal: rows survive, order holds, limits drop by the rule, and no file can stop the start.
+ * The journal: rows survive, order holds, limits drop by the rule, and what is noted as done is gone.
  */
-#include "ship/acked.h"
-#include "ship/journal.h"
-#include "ship/journal_file.h"
+#include "journal_bench.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -17,95 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-#define MEGA (1024 * 1024)
-
-static char folder[64], path[96];
-
-static int set_up(void **state)
-{
-	(void)state;
-	snprintf(folder, sizeof(folder), "/dev/shm/busferry-journal-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/buffer.db", folder);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	char command[128];
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
-}
-
-static struct journal *open_journal(struct journal_found *found)
-{
-	struct journal *journal = NULL;
-	assert_int_equal(journal_open(path, MEGA, &journal, found), 0);
-	return journal;
-}
-
-static char payloads[1000][64];
-
-static struct journal_row row_at(uint64_t sequence)
-{
-	char *payload = payloads[sequence % 1000];
-	snprintf(payload, sizeof(payloads[0]), "{\"value\":%llu}", (unsigned long long)sequence);
-	return (struct journal_row){
-		.sequence = sequence,
-		.message = {.topic = "home/ground/meter/voltage",
-			.payload = payload,
-			.payload_n = strlen(payload),
-			.time_ms = 1764000000000 + (int64_t)sequence,
-			.qos = 1 + sequence % 2,
-			.retain = sequence % 3 == 0,
-			.json = true,
-			.expire_s = sequence % 5 == 0 ? 3600 : 0},
-	};
-}
-
-static uint64_t write_rows(struct journal *journal, uint64_t first, uint64_t n, bool drop_oldest)
-{
-	uint64_t dropped = 0;
-	for (uint64_t done = 0; done < n;) {
-		struct journal_row rows[100];
-		size_t batch = 0;
-		while (batch < 100 && done < n)
-			rows[batch++] = row_at(first + done++);
-		uint64_t more = 0;
-		assert_int_equal(journal_write(journal, NULL, 0, rows, batch, drop_oldest, &more), 0);
-		dropped += more;
-	}
-	return dropped;
-}
-
-struct reader {
-	uint64_t n, last, wrong;
-};
-
-static bool read_row(void *user, const struct journal_row *row)
-{
-	struct reader *reader = user;
-	struct journal_row expected = row_at(row->sequence);
-	const struct message *a = &row->message, *b = &expected.message;
-	assert_true(row->sequence > reader->last);
-	reader->last = row->sequence;
-	reader->n++;
-	if (a->payload_n != b->payload_n || memcmp(a->payload, b->payload, a->payload_n) != 0 ||
-		strcmp(a->topic, b->topic) != 0 || a->time_ms != b->time_ms || a->qos != b->qos ||
-		a->retain != b->retain || a->json != b->json || a->expire_s != b->expire_s)
-		reader->wrong++;
-	return true;
-}
-
-static struct reader read_all(struct journal *journal, uint64_t *damaged)
-{
-	struct reader reader = {0};
-	assert_true(journal_read(journal, 1, INT64_MAX, 1000000, read_row, &reader, damaged) >= 0);
-	return reader;
-}
 
 static void rows_survive_in_order(void **state)
 {
@@ -179,236 +87,6 @@ static void an_unusable_folder_is_told(void **state)
 	assert_int_equal(journal_open("/no/such/folder/x.db", MEGA, &journal, &found), -ENOENT);
 }
 
-/* It alone would bring all back; after a close everything is in the file itself. */
-static void drop_log(void)
-{
-	char wal[112];
-	snprintf(wal, sizeof(wal), "%s-wal", path);
-	assert_int_equal(unlink(wal), 0);
-}
-
-static void damage(int kind, unsigned seed)
-{
-	struct stat st;
-	char bytes[4096];
-	assert_int_equal(stat(path, &st), 0);
-	int fd = open(path, O_RDWR);
-	assert_true(fd >= 0);
-	off_t used = 60 * 4096, at = (off_t)(seed * 2654435761u) % used;
-	unsigned char byte = 0;
-	switch (kind) {
-	case 0: /* one bit */
-		assert_int_equal(pread(fd, &byte, 1, at), 1);
-		byte ^= (unsigned char)(1u << (seed % 8));
-		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-		break;
-	case 1: /* a page of zeros */
-		memset(bytes, 0, sizeof(bytes));
-		assert_int_equal(pwrite(fd, bytes, sizeof(bytes), at / 4096 * 4096), sizeof(bytes));
-		break;
-	case 2: /* a page of garbage */
-		for (size_t i = 0; i < sizeof(bytes); i++)
-			bytes[i] = (char)(seed * (i + 7) >> 3);
-		assert_int_equal(pwrite(fd, bytes, sizeof(bytes), at / 4096 * 4096), sizeof(bytes));
-		break;
-	default: /* cut off */
-		assert_int_equal(ftruncate(fd, at), 0);
-		break;
-	}
-	close(fd);
-}
-
-static void no_damage_stops_the_start(void **state)
-{
-	(void)state;
-	uint64_t worst[4] = {20000, 20000, 20000, 20000};
-	for (unsigned trial = 0; trial < 80; trial++) {
-		char command[160];
-		struct journal_found found;
-		snprintf(command, sizeof(command), "rm -f %s/*", folder);
-		assert_int_equal(system(command), 0);
-		struct journal *journal = open_journal(&found);
-		write_rows(journal, 1, 3000, true);
-		journal_close(journal);
-		drop_log();
-		damage((int)(trial % 4), trial + 1);
-		journal = NULL;
-		int rc = journal_open(path, MEGA, &journal, &found);
-		assert_int_equal(rc, 0);
-		uint64_t damaged = 0;
-		struct reader reader = {0};
-		for (int n = -1; n < 0;) {
-			reader = (struct reader){0};
-			n = journal_read(journal, 1, INT64_MAX, 1000000, read_row, &reader, &damaged);
-			uint64_t all = 3000;
-			if (n >= 0 && reader.n < all - 70 && trial % 4 != 3) /* SQLite has seen only a part */
-				n = journal_read(journal, reader.last + 1, INT64_MAX, 1, read_row, &reader, &damaged);
-			if (n >= 0)
-				break;
-			assert_int_equal(n, -EBADMSG); /* as the store does: open anew */
-			journal_close(journal);
-			assert_int_equal(journal_open(path, MEGA, &journal, &found), 0);
-			assert_true(found.set_aside);
-		}
-		assert_int_equal(reader.wrong, 0);
-		if (reader.n < worst[trial % 4])
-			worst[trial % 4] = reader.n;
-		write_rows(journal, 100000, 10, true);
-		journal_close(journal);
-	}
-	for (size_t kind = 0; kind < 3; kind++) /* a bit, or a page: what was on one page, at the most */
-		assert_true(worst[kind] >= 3000 - 70);
-}
-
-/* The leaf pages of the table, in the order of the file, which is that of the rows. */
-static size_t leaves_of(int fd, off_t *leaves, size_t max)
-{
-	size_t n = 0;
-	unsigned char page[4096];
-	for (off_t at = 4 * 4096; n < max && pread(fd, page, sizeof(page), at) == sizeof(page); at += 4096)
-		if (page[0] == 13 && (page[3] || page[4]))
-			leaves[n++] = at;
-	return n;
-}
-
-/* In pieces of n, as the store does, but from the start again when the file turns out to be damaged. */
-static uint64_t read_in_pieces(size_t n)
-{
-	struct journal_found found;
-	for (unsigned turn = 0; turn < 3; turn++) {
-		struct journal *journal = open_journal(&found);
-		struct reader reader = {0};
-		uint64_t damaged = 0;
-		int rc = 1;
-		while (rc > 0)
-			rc = journal_read(journal, reader.last + 1, found.last, n, read_row, &reader, &damaged);
-		journal_close(journal);
-		assert_int_equal(reader.wrong, 0);
-		if (rc == 0)
-			return reader.n;
-		assert_int_equal(rc, -EBADMSG);
-	}
-	fail();
-	return 0;
-}
-
-/* A search by key that begins in the wrong page is led past all that lies between it and the right one. */
-static void a_page_in_the_place_of_another_hides_nothing(void **state)
-{
-	(void)state;
-	static const size_t pieces[] = {1, 10, 77, 500};
-	for (unsigned trial = 0; trial < 20; trial++) {
-		char command[160];
-		unsigned char page[4096];
-		off_t leaves[100];
-		struct journal_found found;
-		snprintf(command, sizeof(command), "rm -f %s/*", folder);
-		assert_int_equal(system(command), 0);
-		struct journal *journal = open_journal(&found);
-		write_rows(journal, 1, 2000, true);
-		uint64_t dropped, apart = 1000000; /* how many there may be between the ends tells nothing */
-		struct journal_row far = row_at(apart);
-		assert_int_equal(journal_write(journal, NULL, 0, &far, 1, true, &dropped), 0);
-		journal_close(journal);
-		drop_log();
-		int fd = open(path, O_RDWR);
-		size_t n = leaves_of(fd, leaves, 100);
-		assert_true(n > 20);
-		off_t to = leaves[trial % 5 == 0 ? 0 : trial % 5 == 1 ? n - 1 : trial % n];
-		off_t from = leaves[(trial * 7 + 5) % (n - 1)];
-		if (from == to)
-			from = leaves[n / 2];
-		assert_int_equal(pread(fd, page, sizeof(page), from), sizeof(page));
-		assert_int_equal(pwrite(fd, page, sizeof(page), to), sizeof(page));
-		close(fd);
-		assert_true(read_in_pieces(pieces[trial % 4]) >= 2001 - 70);
-	}
-}
-
-/* Nor does a damaged key of an inner page, which sends a search too far. */
-static void a_wrong_key_of_an_inner_page_hides_nothing(void **state)
-{
-	(void)state;
-	for (unsigned trial = 4; trial < 40; trial++) { /* a search begins in the middle */
-		char command[160];
-		unsigned char page[4096];
-		struct journal_found found;
-		snprintf(command, sizeof(command), "rm -f %s/*", folder);
-		assert_int_equal(system(command), 0);
-		struct journal *journal = open_journal(&found);
-		write_rows(journal, 1, 3000, true);
-		journal_close(journal);
-		drop_log();
-		int fd = open(path, O_RDWR);
-		off_t root = 4096;
-		while (pread(fd, page, sizeof(page), root) == sizeof(page) && (page[0] != 5 || page[4] < 41))
-			root += 4096;
-		unsigned cell = (unsigned)(page[12 + 2 * trial] << 8 | page[13 + 2 * trial]);
-		unsigned key = (page[cell + 4] & 0x7fu) << 7 | page[cell + 5]; /* two bytes: 128 .. 16383 */
-		assert_true(key > 128 && key < 3000);
-		page[cell + 4] = 0x81; /* as the first of all */
-		assert_int_equal(pwrite(fd, page, sizeof(page), root), sizeof(page));
-		close(fd);
-		assert_int_equal(read_in_pieces(200), 3000);
-	}
-}
-
-/* Nor does a deletion that begins there take what it is led past. */
-static void a_deletion_by_a_wrong_page_takes_its_rows_only(void **state)
-{
-	(void)state;
-	for (unsigned trial = 0; trial < 10; trial++) {
-		char command[160];
-		unsigned char page[4096];
-		off_t leaves[100];
-		struct journal_found found;
-		uint64_t dropped;
-		snprintf(command, sizeof(command), "rm -f %s/*", folder);
-		assert_int_equal(system(command), 0);
-		struct journal *journal = open_journal(&found);
-		write_rows(journal, 1, 2000, true);
-		journal_close(journal);
-		drop_log();
-		int fd = open(path, O_RDWR);
-		size_t n = leaves_of(fd, leaves, 100);
-		assert_true(n > 20);
-		assert_int_equal(pread(fd, page, sizeof(page), leaves[2 + trial]), sizeof(page));
-		assert_int_equal(pwrite(fd, page, sizeof(page), leaves[n - 3 - trial / 3]), sizeof(page));
-		close(fd);
-		journal = open_journal(&found);
-		for (uint64_t sequence = 1000; sequence < 2000; sequence += 20) {
-			struct journal_span done = {sequence, sequence};
-			int rc = journal_write(journal, &done, 1, NULL, 0, true, &dropped);
-			assert_true(rc == 0 || rc == -EBADMSG);
-		}
-		journal_close(journal);
-		assert_true(read_in_pieces(500) >= 2000 - 50 - 70);
-	}
-}
-
-/* Notes of what is done, in the opening at hand. */
-static void note(const struct journal *journal, uint64_t first, uint64_t last)
-{
-	struct acked *acked = NULL;
-	assert_int_equal(acked_open(journal_path(journal), journal_opening(journal), &acked), 0);
-	for (uint64_t sequence = first; sequence <= last; sequence++)
-		acked_note(acked, sequence);
-	acked_write(acked);
-	acked_close(acked);
-}
-
-static struct reader look_at_all(void)
-{
-	struct journal *journal = NULL;
-	struct reader reader = {0};
-	uint64_t damaged = 0;
-	assert_int_equal(journal_look(path, &journal), 0);
-	assert_true(journal_peek(journal, 1, INT64_MAX, 1000000, read_row, &reader, &damaged) >= 0);
-	assert_int_equal(reader.wrong + damaged, 0);
-	journal_close(journal);
-	return reader;
-}
-
 static void what_is_noted_as_done_is_gone(void **state)
 {
 	(void)state;
@@ -461,24 +139,6 @@ static void notes_of_another_file_do_not_count(void **state)
 	journal_close(journal);
 }
 
-static void what_is_noted_as_done_is_not_rescued(void **state)
-{
-	(void)state;
-	struct journal_found found;
-	struct journal *journal = open_journal(&found);
-	uint64_t damaged = 0;
-	write_rows(journal, 1, 1000, true);
-	note(journal, 101, 1000);
-	journal_close(journal);
-	journal_file_mark(path);
-	journal = open_journal(&found);
-	assert_true(found.set_aside);
-	assert_int_equal(found.damaged, 0);
-	assert_int_equal(found.rows, 100);
-	assert_int_equal(read_all(journal, &damaged).last, 100);
-	journal_close(journal);
-}
-
 /* As an older version leaves it: without the number of an opening. */
 static void a_file_without_openings_is_fine(void **state)
 {
@@ -503,80 +163,6 @@ static void a_file_without_openings_is_fine(void **state)
 	journal_close(journal);
 }
 
-/* As an older map had more room for it: the newest are kept. */
-static void a_damaged_file_is_rescued_into_a_smaller_one(void **state)
-{
-	(void)state;
-	struct journal_found found;
-	struct journal *journal = open_journal(&found);
-	uint64_t damaged = 0, dropped = write_rows(journal, 1, 20000, true);
-	assert_true(dropped > 0);
-	journal_close(journal);
-	journal_file_mark(path);
-	drop_log();
-	assert_int_equal(journal_open(path, MEGA / 4, &journal, &found), 0);
-	struct reader reader = read_all(journal, &damaged);
-	assert_int_equal(reader.wrong, 0);
-	assert_int_equal(reader.last, 20000);
-	assert_true(reader.n > 1000 && reader.n < 20000 - dropped);
-	assert_int_equal(found.rows, reader.n);
-	assert_int_equal(found.rescued, reader.n);
-	assert_int_equal(found.damaged, 20000 - dropped - reader.n);
-	assert_int_equal(write_rows(journal, 30000, 10, true), 0);
-	journal_close(journal);
-}
-
-static void a_new_file_with_rows_in_its_log_replaces_nothing(void **state)
-{
-	(void)state;
-	char new[112], log[128], aside[256];
-	struct journal_found found;
-	uint64_t damaged = 0;
-	struct journal *journal = open_journal(&found);
-	write_rows(journal, 1, 100, true);
-	journal_close(journal);
-	snprintf(new, sizeof(new), "%s.new", path);
-	snprintf(log, sizeof(log), "%s-wal", new);
-	for (unsigned i = 0; i < 2; i++) {
-		FILE *file = fopen(i ? log : new, "w");
-		fputs("something", file);
-		fclose(file);
-	}
-	assert_int_equal(journal_file_replace(path, aside, sizeof(aside)), -EIO);
-	journal = open_journal(&found);
-	assert_int_equal(read_all(journal, &damaged).n, 100);
-	journal_close(journal);
-}
-
-/* Looking leaves no trace, whatever is seen. */
-static void looking_at_a_damaged_file_changes_nothing(void **state)
-{
-	(void)state;
-	off_t leaves[100];
-	unsigned char page[4096];
-	struct journal_found found;
-	struct journal *journal = open_journal(&found);
-	write_rows(journal, 1, 2000, true);
-	journal_close(journal);
-	drop_log();
-	int fd = open(path, O_RDWR);
-	assert_true(leaves_of(fd, leaves, 100) > 20);
-	assert_int_equal(pread(fd, page, sizeof(page), leaves[9]), sizeof(page));
-	assert_int_equal(pwrite(fd, page, sizeof(page), leaves[5]), sizeof(page));
-	close(fd);
-	struct reader reader = {0};
-	uint64_t damaged = 0;
-	assert_int_equal(journal_look(path, &journal), 0);
-	assert_int_equal(journal_peek(journal, 1, INT64_MAX, 100000, read_row, &reader, &damaged), -EBADMSG);
-	journal_close(journal);
-	assert_false(journal_file_is_marked(path));
-	journal = open_journal(&found);
-	assert_int_equal(journal_read(journal, 1, INT64_MAX, 100000, read_row, &reader, &damaged), -EBADMSG);
-	journal_close(journal);
-	assert_true(journal_file_is_marked(path));
-	assert_int_equal(journal_look(path, &journal), -EBADMSG);
-}
-
 static void a_link_on_the_way_is_fine(void **state)
 {
 	(void)state;
@@ -592,28 +178,6 @@ static void a_link_on_the_way_is_fine(void **state)
 	journal_close(journal);
 	assert_int_equal(symlink(behind, path), 0);
 	assert_int_equal(journal_open(path, MEGA, &journal, &found), -ELOOP);
-}
-
-static void a_rescue_that_was_cut_is_ended(void **state)
-{
-	(void)state;
-	char new[112];
-	struct journal_found found;
-	uint64_t damaged = 0;
-	struct journal *journal = open_journal(&found);
-	write_rows(journal, 1, 500, true);
-	journal_close(journal);
-	snprintf(new, sizeof(new), "%s.new", path); /* complete, and the old one is set aside but for its log */
-	assert_int_equal(rename(path, new), 0);
-	journal = open_journal(&found);
-	assert_int_equal(read_all(journal, &damaged).n, 500);
-	journal_close(journal);
-	FILE *file = fopen(new, "w"); /* one that is not complete, beside the old one */
-	fputs("half", file);
-	fclose(file);
-	journal = open_journal(&found);
-	assert_int_equal(read_all(journal, &damaged).n, 500);
-	journal_close(journal);
 }
 
 /* Half a page each: a page holds one of them. */
@@ -639,28 +203,6 @@ static void a_full_file_takes_rows_of_any_size(void **state)
 	journal_close(journal);
 }
 
-static void a_foreign_or_newer_file_is_set_aside(void **state)
-{
-	(void)state;
-	sqlite3 *db = NULL;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "CREATE TABLE other(a); PRAGMA user_version=9", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-	struct journal_found found;
-	struct journal *journal = open_journal(&found);
-	assert_true(found.set_aside);
-	assert_int_equal(access(found.aside, F_OK), 0);
-	journal_close(journal);
-	drop_log();
-	FILE *file = fopen(path, "w");
-	fputs("this is no database, but longer than a header of one would be, by a good deal: 123456789", file);
-	fclose(file);
-	journal = open_journal(&found);
-	assert_true(found.set_aside);
-	write_rows(journal, 1, 10, true);
-	journal_close(journal);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -669,20 +211,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_file_drops_by_the_rule, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_unusable_folder_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_link_on_the_way_is_fine, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_rescue_that_was_cut_is_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_file_takes_rows_of_any_size, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(no_damage_stops_the_start, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_page_in_the_place_of_another_hides_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_wrong_key_of_an_inner_page_hides_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_deletion_by_a_wrong_page_takes_its_rows_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_noted_as_done_is_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(notes_of_another_file_do_not_count, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_is_noted_as_done_is_not_rescued, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_file_without_openings_is_fine, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_damaged_file_is_rescued_into_a_smaller_one, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_new_file_with_rows_in_its_log_replaces_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(looking_at_a_damaged_file_changes_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_foreign_or_newer_file_is_set_aside, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
