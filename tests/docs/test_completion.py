@@ -5,14 +5,14 @@ Zsh and fish are asked when they are on this machine.
 """
 import os
 import pathlib
-import pty
 import re
-import select
 import shutil
 import subprocess
 import tempfile
 import time
 import unittest
+
+from terminal import Terminal
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUSFERRY = os.environ.get("BUSFERRY", str(SOURCE / "build" / "busferry"))
@@ -38,27 +38,14 @@ class Shells(unittest.TestCase):
 
     def in_terminal(self, argv, typed, awaited):
         """Types into a program on a pseudo terminal, one text after the other, each when the text before it has come."""
-        pid, fd = pty.fork()
-        if pid == 0:
-            os.chdir(self.dir)
-            os.execvpe(argv[0], argv, self.env)
-        heard = b""
-        try:
-            for text, wanted in zip(typed, awaited):
-                os.write(fd, text.encode())
-                end = time.monotonic() + PATIENCE
-                seen = len(heard)
-                while not re.search(wanted, plain(heard[seen:])) and time.monotonic() < end:
-                    if select.select([fd], [], [], 0.1)[0]:
-                        try:
-                            heard += os.read(fd, 4096)
-                        except OSError:
-                            break
-                self.assertRegex(plain(heard[seen:]), wanted)
-        finally:
-            os.kill(pid, 9)
-            os.waitpid(pid, 0)
-            os.close(fd)
+        terminal = Terminal([shutil.which(argv[0]), *argv[1:]], env=self.env, cwd=self.dir)
+        self.addCleanup(terminal.close)
+        for text, wanted in zip(typed, awaited):
+            seen, end = len(terminal.raw), time.monotonic() + PATIENCE
+            terminal.type(text)
+            while not re.search(wanted, plain(terminal.raw[seen:])) and time.monotonic() < end and terminal.read(0.1):
+                pass
+            self.assertRegex(plain(terminal.raw[seen:]), wanted)
 
     def bash(self, line, wordbreaks=" \t\n\"'><=;|&(:"):
         """The offers at the end of a line, with its words as readline breaks them."""
