@@ -191,8 +191,8 @@ class Scenario(unittest.TestCase):
     def subscriber(self, port, topic="#", options=()):
         return Subscriber(self, port, topic, options)
 
-    def simulate(self, conf, *options):
-        process = self.start([BUSFERRY, "simulate", "-c", conf, *options], "simulate")
+    def simulate(self, conf, *options, env=None):
+        process = self.start([BUSFERRY, "simulate", "-c", conf, *options], "simulate", env)
         wait_until(lambda: "ready\n" in process.text() or not process.alive(), "simulate is ready")
         self.assertTrue(process.alive(), process.text())
         return process

@@ -33,10 +33,13 @@ class Terminal:
             environment.pop("NO_COLOR", None)
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            if cwd:
-                os.chdir(cwd)
-            os.execve(argv[0], argv, environment)
+            try:
+                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+                if cwd:
+                    os.chdir(cwd)
+                os.execve(argv[0], argv, environment)
+            finally:
+                os._exit(127)  # or the child would go on as a test
 
     def resize(self, columns, rows):
         self.columns, self.rows = columns, rows

@@ -1,12 +1,13 @@
 """Writing back through a real broker: set, result, reading; what is refused; a flood; the two keys, each missing."""
 
 import json
+import os
 import signal
 import subprocess
 import time
 import unittest
 
-from harness import BUSFERRY, PATIENCE, Scenario, free_port, wait_until
+from harness import PATIENCE, Scenario, free_port, wait_until
 
 MAP = """
 site: "s"
@@ -205,7 +206,7 @@ class Write(Scenario):
 
     def test_a_profile_alone_makes_nothing_writable(self):
         profiles = self.path("profiles")
-        subprocess.run(["mkdir", profiles], check=True)
+        os.mkdir(profiles)
         self.write("profiles/thermo.conf", 'profile: { id: "thermo"  maker: "m"  device: "d"  document: "x"  revision: "1" }\n'
                    'metrics: { set_a: { holding: 1  write: { max: 50 } }  set_b: { holding: 2  write: { max: 50 } } }\n'
                    'vectors: { v: { origin: "synthetic: ours"  registers: ({ holding: 1  values: [1, 2] })'
@@ -216,7 +217,7 @@ class Write(Scenario):
                           '  publish: { set_b: { write: { min: 10 } } } } } }\n' % (port, tcp))
         self.port = port
         env = {"BUSFERRY_PROFILES": profiles}
-        self.start_simulator(conf, env)
+        self.simulate(conf, env=env)
         self.sub = self.subscriber(port, "s/f/#")
         gateway = self.gateway(conf, env=env)
         self.sub.wait_for("s/f/d/set_b")
@@ -226,11 +227,6 @@ class Write(Scenario):
         self.assertEqual(self.result_of("d/set_b", "20"), {"ok": True, "value": 20})
         self.assertEqual(self.results("d/set_a"), [])
         self.assertEqual(gateway.stop(), 0)
-
-    def start_simulator(self, conf, env):
-        process = self.start([BUSFERRY, "simulate", "-c", conf], "simulate", env)
-        wait_until(lambda: "ready\n" in process.text() or not process.alive(), "simulate is ready")
-        self.assertTrue(process.alive(), process.text())
 
 
 if __name__ == "__main__":
