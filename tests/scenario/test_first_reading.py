@@ -126,7 +126,7 @@ class FirstReading(Scenario):
     def test_of_a_backlog_only_the_newest(self):
         self.stage(text=MAP.replace("topics: {{", 'topics: {{\n  newest: {{ metric: "voltage"  backlog: "latest" }}'))
         port = self.mosquitto.port
-        sub = self.subscriber(port, "hq/#", ("-c", "-i", "audit"))
+        sub = Witness(self, port, "hq/#")
         gateway = self.gateway(self.conf)
         sub.wait_for("hq/cellar/meter/voltage", 3)
         self.mosquitto.stop()

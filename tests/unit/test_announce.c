@@ -481,7 +481,7 @@ static void test_succession(void **state)
 	announce_change(announce, &next);
 	listener->turned(listener, NULL);
 	struct announce *heir;
-	assert_int_equal(announce_init(&next, &fake_clock, &sink, &heir), 0);
+	assert_int_equal(announce_init(&next, &virtual_clock, &sink, &heir), 0);
 	announce_succeed(heir, announce);
 	announce_destroy(announce);
 	announce = heir;
