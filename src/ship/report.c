@@ -50,6 +50,7 @@ struct report {
 	const struct plan *plan;
 	struct message_sink *messages;
 	struct report_listener *listener;
+	struct report_tap *taps;
 	struct payload payload;
 	struct payload_rounds rounds;
 	struct metric_state *states;
@@ -264,6 +265,12 @@ static int report_put(struct telling *telling, const struct reading *reading)
 	return report->messages->put(report->messages, &message);
 }
 
+static void tell_taps(const struct telling *telling, const struct reading *judged, bool told)
+{
+	for (struct report_tap *tap = telling->report->taps; tap; tap = tap->next)
+		tap->judged(tap, judged, telling->now_us, told);
+}
+
 static void report_bad(struct telling *telling, const struct reading *reading)
 {
 	struct report *report = telling->report;
@@ -271,6 +278,7 @@ static void report_bad(struct telling *telling, const struct reading *reading)
 	struct metric_state *state = &report->states[reading->metric];
 	bool turned = state->quality != reading->quality;
 	state->quality = (uint8_t)reading->quality;
+	tell_taps(telling, reading, turned);
 	if (metric->delivery.per_device) {
 		payload_round_add(&report->rounds, reading, turned);
 	} else if (turned) {
@@ -294,7 +302,9 @@ static void report_reading(struct telling *telling, const struct reading *readin
 		report_bad(telling, &judged);
 		return;
 	}
-	if (!reduce(metric, state, &judged.value, now_us) || !worth_telling(metric, state, &judged.value, now_us))
+	bool told = reduce(metric, state, &judged.value, now_us) && worth_telling(metric, state, &judged.value, now_us);
+	tell_taps(telling, &judged, told);
+	if (!told)
 		return;
 	if (metric->delivery.per_device) {
 		payload_round_add(&report->rounds, &judged, true);
@@ -385,6 +395,12 @@ void report_destroy(struct report *report)
 	arena_free(&report->arena);
 	free(report->states);
 	free(report);
+}
+
+void report_add_tap(struct report *report, struct report_tap *tap)
+{
+	tap->next = report->taps;
+	report->taps = tap;
 }
 
 void report_count_ids(struct report *report, struct payload_ids *ids)

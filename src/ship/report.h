@@ -21,10 +21,23 @@ struct report_listener {
 	void (*availability)(struct report_listener *listener, uint32_t device, bool online);
 };
 
+/* Who hears of each reading as the report has judged it, good or not; on the wire's thread, must not block. */
+struct report_tap {
+	/*
+	 * told: it was worth telling, by the rules above, whether there was room for it or not; a value is then that of
+	 * its window (reduce).  The reading and its text are valid during the call.
+	 */
+	void (*judged)(struct report_tap *tap, const struct reading *reading, int64_t now_us, bool told);
+	struct report_tap *next; /* the report's */
+};
+
 /* 0 and *ret_report, or -ENOMEM.  plan, clock, messages and listener outlive it. */
 int report_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
 	struct report_listener *listener, struct report **ret_report);
 void report_destroy(struct report *report);
+
+/* Before the first reading; a tap is of one report and outlives it. */
+void report_add_tap(struct report *report, struct report_tap *tap);
 
 /* Ids of readings are counted there, before the first.  ids outlive the report. */
 void report_count_ids(struct report *report, struct payload_ids *ids);

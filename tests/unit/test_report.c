@@ -200,6 +200,52 @@ static void test_deadband(void **state)
 	expect("1.1 1.31 ");
 }
 
+static char heard[512];
+
+static void hear(struct report_tap *tap, const struct reading *reading, int64_t now_us, bool was_told)
+{
+	(void)tap;
+	size_t n = strlen(heard);
+	assert_int_equal(now_us, now);
+	snprintf(heard + n, sizeof(heard) - n, "%u:%g%s%s ", reading->metric, bf_value_number(&reading->value),
+		reading->quality ? quality_word(reading->quality) : "", was_told ? "!" : "");
+}
+
+/* Taps hear everything as it was judged, and which of it was worth telling, whether there is room or not. */
+static void test_taps(void **state)
+{
+	(void)state;
+	struct report_tap first = {.judged = hear}, second = {.judged = hear};
+	heard[0] = '\0';
+	metrics[0].deadband = 1;
+	metrics[0].max = 100;
+	metrics[1].reduce = REDUCE_MEAN;
+	start();
+	report_add_tap(report, &first);
+	f64(5);
+	f64(5.5);
+	f64(101);
+	bad(QUALITY_TIMEOUT, 0);
+	bad(QUALITY_TIMEOUT, 0);
+	assert_string_equal(heard, "0:5! 0:5.5 0:0range! 0:0timeout! 0:0timeout ");
+	heard[0] = '\0';
+	put_answer = -ENOBUFS;
+	f64(7);
+	f64(7);
+	assert_string_equal(heard, "0:7! 0:7! ");
+	heard[0] = '\0';
+	for (unsigned i = 1; i <= 2; i++) {
+		struct reading reading = {.metric = 1, .value = {.kind = BF_FLOAT64, .f64 = 2 * i}};
+		take(1, &reading, 1, true);
+		now += 10 * SECOND;
+	}
+	assert_string_equal(heard, "1:2 1:3! ");
+	heard[0] = '\0';
+	report_add_tap(report, &second);
+	f64(8);
+	assert_string_equal(heard, "0:8! 0:8! ");
+}
+
 static void test_deadband_percent(void **state)
 {
 	(void)state;
@@ -582,6 +628,7 @@ int main(void)
 		REPORT_TEST(test_per_device),
 		REPORT_TEST(test_carry),
 		REPORT_TEST(test_common_ids),
+		REPORT_TEST(test_taps),
 	};
 	log_set_level(LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
