@@ -7,8 +7,8 @@
 #
 # The builds are kept in build-test/, so a second run is faster.
 #
-# Most tests wait most of their time.  Meanwhile what only reckons (the next builds, fuzzing, analysis) is done one after the
-# other at idle priority, and told when it is asked for.
+# Most tests wait most of their time.  Meanwhile what only reckons (the next builds, the package, analysis) is done one after
+# the other at idle priority, and told when it is asked for; and the tests of both sanitizers go on side by side.
 set -u
 cd "$(dirname "$0")" || exit 1
 what="${1:-all}"
@@ -28,9 +28,10 @@ jobs=$(nproc)
 export CCACHE_DIR=$PWD/build-test/ccache # each unit test compiles what it needs, many of them the same
 work=$(mktemp -d)
 log=$work/log
-chain=""
+chain="" # process groups that work behind and beside
+beside=""
 ends() {
-    [ -z "$chain" ] || kill -- "-$chain" 2>/dev/null
+    for group in $chain $beside; do kill -- "-$group" 2>/dev/null; done
     rm -rf "$work"
 }
 trap ends EXIT
@@ -63,8 +64,8 @@ behind() { # KEY NAME COMMAND...: a phase of the chain
     printf '%d %d\n' $? $((SECONDS - start)) >"$work/$key.new" && mv "$work/$key.new" "$work/$key"
 }
 
-await() { # KEY: a phase of the chain is waited for and told
-    while [ ! -f "$work/$1" ] && kill -0 "$chain" 2>/dev/null; do sleep 1; done
+await() { # KEY GROUP: a phase of it is waited for and told
+    while [ ! -f "$work/$1" ] && kill -0 "$2" 2>/dev/null; do sleep 1; done
     if [ ! -f "$work/$1" ]; then
         echo "FAILED  $1: it has not ended"
         failed=1
@@ -83,7 +84,7 @@ build() { # FOLDER OPTIONS...
 # Most tests of the whole program wait most of their time, so there are more of them at once than processors.
 tests() { # FOLDER CTEST-OPTIONS...
     folder="build-test/$1"; shift
-    ctest --test-dir "$folder" --output-on-failure -j $((2 * jobs)) "$@"
+    ctest --test-dir "$folder" --output-on-failure -j "${at_once:-$((2 * jobs))}" "$@"
 }
 
 FUZZED="map text frame sml mbus iec62056 wanted"
@@ -113,11 +114,6 @@ analyse() {
     if packages_possible; then
         behind package "package: made, installed, upgraded, removed" bash tests/package/test_package.sh
     fi
-    behind fuzz "build: libFuzzer" build_fuzz
-    for name in $FUZZED; do
-        seconds=$([ "$name" = map ] && echo 20 || echo 5)
-        behind "fuzz-$name" "fuzz: any bytes for $name, $seconds s" fuzz "$name" "$seconds"
-    done
     behind cppcheck "analysis: cppcheck" bash tests/structure/cppcheck.sh
     behind tidy "analysis: clang-tidy" bash tests/structure/tidy.sh build-test/asan
 }
@@ -139,7 +135,11 @@ take_long() {
     export BUSFERRY_SOAK_S=3600 BUSFERRY_OUTAGES=20 BUSFERRY_RESTARTS=10 BUSFERRY_CLUSTER_ROUNDS=10 BUSFERRY_FAILOVERS=10
     export BUSFERRY_HEALTHY_S=600 BUSFERRY_HOSTILE_SECONDS=300 BUSFERRY_WALKS=1500 BUSFERRY_RANDOM_HOURS=1000
     export BUSFERRY_KILLS=10000 BUSFERRY_POWER_CUTS=100000 BUSFERRY_DAMAGED_FILES=100000 BUSFERRY_DISK_STRIDE=1
-    phase "long: clang-tidy with all of its budget" bash tests/structure/tidy.sh build-test/asan 225000
+    phase "long: clang-tidy with all of its budget" bash tests/structure/tidy.sh build-test/asan all
+    phase "long: build libFuzzer" build_fuzz &&
+        for name in $FUZZED; do
+            phase "long: any bytes for $name, 120 s" fuzz "$name" 120
+        done
     phase "long: soak, outages, brokers, cluster, crashes" tests gcc --timeout 14400 \
         -R 'soak|outages|broker|cluster|network|healthy|hostile|walk|frame_find|crash'
     packages_need valgrind && phase "long: unit tests under valgrind" under_valgrind
@@ -164,16 +164,26 @@ else
     set +m
     [ "$failed" -ne 0 ] || gcc_tests
     export BUSFERRY_SOAK_S=40
-    await asan && phase "tests: address and undefined sanitizers" tests asan -LE 'outages|cluster|rows'
-    # What has one thread only has nothing to show here.
-    await tsan && phase "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster|rows)$' \
-        -E '^unit/(frame|text|sml|mbus|iec62056|check|decode|profile|stream_contract|listener|map)|^scenario/(sdk|profiles)$'
+    await asan "$chain"
+    built=$?
+    await tsan "$chain" && [ "$built" -eq 0 ] && {
+        at_once=$((2 * jobs - 1))
+        set -m
+        # What has one thread only has nothing to show here.
+        (behind tsan-tests "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster|rows)$' \
+            -E '^unit/(frame|text|sml|mbus|iec62056|check|decode|profile|stream_contract|listener|map)|^scenario/(sdk|profiles)$') &
+        beside=$!
+        set +m
+        phase "tests: address and undefined sanitizers" tests asan -LE 'outages|cluster|rows'
+        await tsan-tests "$beside"
+        beside=""
+    }
     if packages_possible; then
-        await package
+        await package "$chain"
     else
         echo "SKIPPED package: no root here, or none that may mount"
     fi
-    for key in fuzz $(printf 'fuzz-%s ' $FUZZED) cppcheck tidy; do await "$key"; done
+    for key in cppcheck tidy; do await "$key" "$chain"; done
     chain=""
     [ "$what" != long ] || take_long
 fi

@@ -11,9 +11,16 @@
 
 #include <string.h>
 
+static uint64_t bits_of(double number)
+{
+	uint64_t bits;
+	memcpy(&bits, &number, sizeof(bits));
+	return bits;
+}
+
 static bool numbers_differ(double a, double b)
 {
-	return memcmp(&a, &b, sizeof(a)) != 0;
+	return bits_of(a) != bits_of(b);
 }
 
 static bool texts_differ(const char *a, const char *b)

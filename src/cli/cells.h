@@ -30,7 +30,7 @@ struct cells {
 /* What holds unless an option says otherwise. */
 #define CELLS_INIT(command_)                                                                                           \
 	{                                                                                                              \
-		.command = command_, .unit = 1, .n = 1, .timeout_us = 1000000                                          \
+		.command = (command_), .unit = 1, .n = 1, .timeout_us = 1000000                                        \
 	}
 
 #define CELLS_TYPES "u8 s8 u16 s16 u24 u32 s32 u64 s64 f16 f32 f64 bcd16 bcd32 string bool"

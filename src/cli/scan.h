@@ -58,7 +58,7 @@ struct scan_wanted {
 #define SCAN_OPTION_LINES(wanted_, help_)                                                                              \
 	{                                                                                                              \
 		.name = "lines", .argument = "\"9600 8N1,...\"", .kind = CLI_TEXT, .into = &(wanted_)->lines,          \
-		.help = help_                                                                                          \
+		.help = (help_)                                                                                        \
 	}
 #define SCAN_OPTION_ADDRESSES(wanted_, of_)                                                                            \
 	{                                                                                                              \

@@ -21,7 +21,7 @@ int wire_parse(const char *command, const char *text, const char *line_text, boo
 /* The rows of options for wire_parse; `of_` begins the help of --rtu. */
 #define WIRE_OPTION_LINE(into_, help_)                                                                                 \
 	{                                                                                                              \
-		.name = "line", .argument = "\"9600 8N1\"", .kind = CLI_TEXT, .into = (into_), .help = help_           \
+		.name = "line", .argument = "\"9600 8N1\"", .kind = CLI_TEXT, .into = (into_), .help = (help_)         \
 	}
 #define WIRE_OPTION_RTU(into_, of_)                                                                                    \
 	{                                                                                                              \
