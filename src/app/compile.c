@@ -175,6 +175,7 @@ void compile(
 	compile_broker(&state, map.broker);
 	compile_buffer(&state, map.buffer);
 	compile_control(&state, map.control);
+	compile_homeassistant(&state, map.homeassistant);
 	compile_buses(&state, map.buses);
 	compile_rules(&state, map.topics);
 	compile_floors(&state, map.floors, map.every_us);
@@ -185,6 +186,7 @@ void compile(
 	ret_plan->buses = state.buses;
 	ret_plan->devices = state.devices;
 	ret_plan->metrics = state.metrics;
+	compile_homeassistant_check(&state, map.homeassistant);
 	compile_bus_lists(&state);
 	compile_load_check(&state);
 

@@ -42,7 +42,7 @@ struct compile_bus; /* what is known of a bus besides its plan */
 struct compile_rule;
 struct compile_profile;
 
-enum compile_scope { SCOPE_PORTS, SCOPE_TOPICS, SCOPE_DEVICES };
+enum compile_scope { SCOPE_PORTS, SCOPE_TOPICS, SCOPE_DEVICES, SCOPE_HA_DEVICES, SCOPE_HA_METRICS };
 
 struct compile {
 	struct plan *plan;
@@ -198,11 +198,11 @@ void compile_invalid(
 bool compile_bit(struct compile *compile, const struct tree *bit, struct plan_metric *metric);
 void compile_deadband(
 	struct compile *compile, const struct tree *at, const struct map_metric *map, struct plan_metric *metric);
-unsigned compile_width(enum bf_type type); /* bits; 0 for a string */
-bool compile_is_whole(enum bf_type type);  /* integers that are not BCD */
+bool compile_is_whole(enum bf_type type); /* integers that are not BCD */
 
-/* compile_unit.c: how Home Assistant writes this unit, if it would refuse it as it is; else NULL. */
-const char *compile_unit(const char *unit);
+/* compile_homeassistant.c: its group; and, when all is read, what Home Assistant would not take, or takes for one. */
+void compile_homeassistant(struct compile *compile, const struct tree *group);
+void compile_homeassistant_check(struct compile *compile, const struct tree *group);
 
 /* compile_overlap.c: what can only be seen when all is read. */
 void compile_topics_check(struct compile *compile);

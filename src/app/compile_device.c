@@ -150,6 +150,8 @@ static void device(struct compile *compile, const struct compile_level *level, c
 		.topic = arena_format(compile->keep, "%s/%s", plan->site, path),
 		.path = arena_text(compile->keep, path),
 		.name = arena_text(compile->keep, map->name ? map->name : at->name),
+		.maker = profile ? arena_text(compile->keep, profile->maker) : NULL,
+		.model = profile ? arena_text(compile->keep, profile->device) : NULL,
 		.bus = bus >= 0 ? (uint32_t)bus : 0,
 		.driver = driver,
 		.keys = keys.own,

@@ -6,6 +6,7 @@
  */
 #include "app/compile.h"
 #include "model/message.h"
+#include "model/unit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -113,7 +114,7 @@ static void unit(
 	if (!map->unit || map->unit[0] == '\0')
 		return;
 	metric->unit = arena_text(compile->keep, map->unit);
-	const char *better = compile_unit(map->unit);
+	const char *better = unit_better(map->unit);
 	if (map->bits || map->words_of || !number_type(metric->shape.type))
 		compile_warning(compile, at, "unit", "leave it out", "Home Assistant would reject a unit for %s",
 			map->bits                              ? "bits"

@@ -13,32 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-unsigned compile_width(enum bf_type type)
-{
-	switch (type) {
-	case BF_TYPE_U8:
-	case BF_TYPE_S8:
-		return 8;
-	case BF_TYPE_U24:
-		return 24;
-	case BF_TYPE_U32:
-	case BF_TYPE_S32:
-	case BF_TYPE_F32:
-	case BF_TYPE_BCD32:
-		return 32;
-	case BF_TYPE_U64:
-	case BF_TYPE_S64:
-	case BF_TYPE_F64:
-		return 64;
-	case BF_TYPE_STRING:
-		return 0;
-	case BF_TYPE_BOOL:
-		return 1;
-	default:
-		return 16;
-	}
-}
-
 static bool is_signed(enum bf_type type)
 {
 	return type == BF_TYPE_S8 || type == BF_TYPE_S16 || type == BF_TYPE_S32 || type == BF_TYPE_S64;
@@ -53,7 +27,7 @@ bool compile_is_whole(enum bf_type type)
 /* Can a value of this type be that number? */
 static bool in_type(enum bf_type type, int64_t number)
 {
-	unsigned width = compile_width(type);
+	unsigned width = plan_type_bits(type);
 	if (type == BF_TYPE_BCD16 || type == BF_TYPE_BCD32)
 		return number >= 0 && number <= (type == BF_TYPE_BCD16 ? 9999 : 99999999);
 	if (is_signed(type))
@@ -164,7 +138,7 @@ static const char *sentinel(
 {
 	const char *too_wide = arena_format(
 		&compile->scratch, "\"invalid\" does not fit into the type \"%s\"", bf_type_name(shape->type));
-	unsigned width = compile_width(shape->type);
+	unsigned width = plan_type_bits(shape->type);
 	uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
 	struct tree number = *at;
 	bool beyond_int = false;
@@ -251,7 +225,7 @@ static bool bit_range(const char *text, unsigned *ret_low, unsigned *ret_high)
 
 bool compile_bit(struct compile *compile, const struct tree *bit, struct plan_metric *metric)
 {
-	unsigned width = compile_width(metric->shape.type), low, high;
+	unsigned width = plan_type_bits(metric->shape.type), low, high;
 	if (bit->type == TREE_INT && bit->i >= 0 && bit->i < 64) {
 		low = high = (unsigned)bit->i;
 	} else if (bit->type != TREE_TEXT || !bit_range(bit->text, &low, &high)) {

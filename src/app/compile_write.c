@@ -57,26 +57,11 @@ static bool is_float(enum bf_type type)
 	return type == BF_TYPE_F16 || type == BF_TYPE_F32 || type == BF_TYPE_F64;
 }
 
-/* The least and the greatest raw value of the type; for floats all finite ones. */
-static void raw_range(enum bf_type type, double *ret_min, double *ret_max)
-{
-	double width = (double)compile_width(type);
-	bool is_signed = type == BF_TYPE_S16 || type == BF_TYPE_S32 || type == BF_TYPE_S64;
-	*ret_min = is_signed ? -exp2(width - 1) : 0;
-	*ret_max = is_signed ? exp2(width - 1) - 1 : exp2(width) - 1;
-	if (type == BF_TYPE_BCD16 || type == BF_TYPE_BCD32)
-		*ret_max = type == BF_TYPE_BCD16 ? 9999 : 99999999;
-	if (is_float(type)) {
-		*ret_max = type == BF_TYPE_F16 ? 65504 : type == BF_TYPE_F32 ? 0x1.fffffep127 : 0x1.fffffffffffffp1023;
-		*ret_min = -*ret_max;
-	}
-}
-
 static void limit(
 	struct compile *compile, const struct tree *at, const char *key, double value, const struct plan_metric *metric)
 {
 	double least, greatest;
-	raw_range(metric->shape.type, &least, &greatest);
+	plan_type_range(metric->shape.type, &least, &greatest);
 	double raw = (value - metric->offset) / metric->scale;
 	if (!(raw >= least - 0.5 && raw <= greatest + 0.5))
 		compile_fault(compile, at, key, NULL,

@@ -242,13 +242,16 @@ static bool writes_differ(const struct plan_write *a, const struct plan_write *b
 
 bool plan_diff_info(const struct plan *a, const struct plan *b)
 {
-	bool differ = texts_differ(a->file, b->file) || a->control != b->control || a->n_buses != b->n_buses ||
+	bool differ = texts_differ(a->file, b->file) || a->control != b->control ||
+		      texts_differ(a->homeassistant.prefix, b->homeassistant.prefix) || a->n_buses != b->n_buses ||
 		      a->n_devices != b->n_devices || a->n_metrics != b->n_metrics;
 	for (size_t i = 0; i < a->n_buses && !differ; i++)
 		differ = plan_diff_bus(a, i, b, i);
 	for (size_t i = 0; i < a->n_devices && !differ; i++)
 		differ = a->devices[i].bus != b->devices[i].bus ||
-			 texts_differ(a->devices[i].name, b->devices[i].name) || plan_diff_device(a, i, b, i);
+			 texts_differ(a->devices[i].name, b->devices[i].name) ||
+			 texts_differ(a->devices[i].maker, b->devices[i].maker) ||
+			 texts_differ(a->devices[i].model, b->devices[i].model) || plan_diff_device(a, i, b, i);
 	for (size_t i = 0; i < a->n_metrics && !differ; i++)
 		differ = writes_differ(a->metrics[i].write, b->metrics[i].write);
 	return differ;

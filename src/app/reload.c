@@ -364,6 +364,8 @@ static void leave(struct reload *reload, int64_t now_us)
 	struct upstream *upstream = gateway->upstream;
 	struct publisher_listener *listener = &upstream->audience.listener;
 	announce_change(upstream->announce, &gateway->present->standing);
+	if (upstream->discoverer)
+		discoverer_change(upstream->discoverer, &gateway->present->plan);
 	audience_change(&upstream->audience, reload->command, listener_of(gateway->present));
 	if (upstream->publisher)
 		publisher_turn(upstream->publisher);
@@ -377,9 +379,10 @@ static void leave(struct reload *reload, int64_t now_us)
 static bool told(struct reload *reload, int64_t now_us)
 {
 	struct gateway *gateway = reload->gateway;
+	const struct upstream *present = reload->gateway->upstream;
 	if (!reload->upstream)
-		return !announce_changes(gateway->upstream->announce) &&
-		       !audience_changes(&gateway->upstream->audience);
+		return !announce_changes(present->announce) && !audience_changes(&present->audience) &&
+		       !(present->discoverer && discoverer_changes(present->discoverer));
 	if (publisher_join(gateway->upstream->publisher, 0) < 0)
 		return false;
 	announce_succeed(reload->upstream->announce, gateway->upstream->announce);

@@ -26,7 +26,7 @@ const struct bf_key schema_top[] = {
 		"Where readings wait while the broker is away"},
 	{"control", BF_KEY_NODE, ROW(map_top, control), 0, 0, NULL, NULL, 0,
 		"What may be asked of the gateway through the broker"},
-	{"homeassistant", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET,
+	{"homeassistant", BF_KEY_NODE, ROW(map_top, homeassistant), 0, 0, NULL, NULL, 0,
 		"Announces devices to Home Assistant"},
 	{"sparkplug", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "Publishes Sparkplug B"},
 	{"status_page", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "A page with the state"},
@@ -239,6 +239,14 @@ const struct bf_key schema_control[] = {
 	{0},
 };
 
+const struct bf_key schema_homeassistant[] = {
+	{"enabled", BF_KEY_BOOL, ROW(map_homeassistant, enabled), 0, 0, "false", NULL, 0,
+		"true: devices and metrics appear in Home Assistant by themselves"},
+	{"prefix", BF_KEY_TEXT, ROW(map_homeassistant, prefix), 0, 0, "homeassistant", NULL, 0,
+		"The discovery prefix that is set in Home Assistant"},
+	{0},
+};
+
 const struct bf_key schema_register_metric[] = {
 	{"type", BF_KEY_CHOICE, ROW(map_register_metric, type), 0, 0, NULL,
 		"u16|u8|s8|s16|u24|u32|s32|u64|s64|f16|f32|f64|bcd16|bcd32|string|bool", 0,
@@ -272,6 +280,7 @@ const struct schema_group schema_groups[] = {
 	{"broker", schema_broker},
 	{"buffer", schema_buffer},
 	{"control", schema_control},
+	{"homeassistant", schema_homeassistant},
 	{"a rule", schema_rule},
 	{"a bus", schema_bus},
 	{"a level", schema_level},

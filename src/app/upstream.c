@@ -43,6 +43,10 @@ int upstream_init(const struct standing *standing, struct message_sink *messages
 		audience_add(&upstream->audience, announce_publisher_listener(upstream->announce));
 	if (rc == 0 && command)
 		audience_add(&upstream->audience, command_listener(command));
+	if (rc == 0 && outbox && !once)
+		rc = discoverer_init(standing->plan, &clock_system, messages, &upstream->discoverer);
+	if (upstream->discoverer)
+		audience_add(&upstream->audience, discoverer_listener(upstream->discoverer));
 	if (rc == 0 && outbox)
 		rc = init_publisher(upstream, standing->plan, once, outbox);
 	if (rc < 0) {
@@ -60,6 +64,7 @@ void upstream_destroy(struct upstream *upstream)
 	publisher_destroy(upstream->publisher);
 	uplink_mosquitto_destroy(upstream->lookout);
 	uplink_mosquitto_destroy(upstream->uplink);
+	discoverer_destroy(upstream->discoverer);
 	announce_destroy(upstream->announce);
 	arena_free(&upstream->arena);
 	free(upstream);

@@ -9,12 +9,14 @@
 #include "ship/announce.h"
 #include "ship/audience.h"
 #include "ship/command.h"
+#include "ship/discoverer.h"
 #include "ship/outbox.h"
 #include "ship/publisher.h"
 #include "ship/uplink.h"
 
 struct upstream {
 	struct announce *announce;
+	struct discoverer *discoverer; /* NULL with `once` and when printing */
 	struct audience audience; /* who hears what the broker says */
 	struct uplink *uplink;
 	struct uplink *lookout;      /* looks for the first broker while another serves; NULL = the map does not ask */

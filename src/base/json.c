@@ -18,7 +18,8 @@ static void json_put(struct json *json, const char *bytes, size_t n)
 		json->overflow = true;
 		return;
 	}
-	memcpy(json->text + json->n, bytes, n);
+	if (json->text)
+		memcpy(json->text + json->n, bytes, n);
 	json->n += n;
 }
 

@@ -2,6 +2,7 @@
  * Writes JSON into a buffer of the caller, without allocating: payloads, info, stats, --json.
  * A text that is not valid UTF-8 is written with U+FFFD in place of each bad byte, so the output always parses.
  * When the buffer is too small `overflow` is set and the text is useless; check it once, at the end.
+ * With text NULL and size SIZE_MAX nothing is written, only counted in n; such a text is not ended.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H

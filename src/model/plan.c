@@ -117,3 +117,45 @@ int64_t plan_bus_gap_us(const struct plan_bus *bus)
 		return 1750;
 	return (plan_line_char_ns(&bus->line) * 7 / 2 + 999) / 1000;
 }
+
+unsigned plan_type_bits(enum bf_type type)
+{
+	switch (type) {
+	case BF_TYPE_U8:
+	case BF_TYPE_S8:
+		return 8;
+	case BF_TYPE_U24:
+		return 24;
+	case BF_TYPE_U32:
+	case BF_TYPE_S32:
+	case BF_TYPE_F32:
+	case BF_TYPE_BCD32:
+		return 32;
+	case BF_TYPE_U64:
+	case BF_TYPE_S64:
+	case BF_TYPE_F64:
+		return 64;
+	case BF_TYPE_STRING:
+		return 0;
+	case BF_TYPE_BOOL:
+		return 1;
+	default:
+		return 16;
+	}
+}
+
+void plan_type_range(enum bf_type type, double *ret_min, double *ret_max)
+{
+	bool is_signed = type == BF_TYPE_S8 || type == BF_TYPE_S16 || type == BF_TYPE_S32 || type == BF_TYPE_S64;
+	double half = 0.5;
+	for (unsigned bits = plan_type_bits(type); bits > 0; bits--)
+		half *= 2;
+	*ret_min = is_signed ? -half : 0;
+	*ret_max = is_signed ? half - 1 : 2 * half - 1;
+	if (type == BF_TYPE_BCD16 || type == BF_TYPE_BCD32)
+		*ret_max = type == BF_TYPE_BCD16 ? 9999 : 99999999;
+	if (type == BF_TYPE_F16 || type == BF_TYPE_F32 || type == BF_TYPE_F64) {
+		*ret_max = type == BF_TYPE_F16 ? 65504 : type == BF_TYPE_F32 ? 0x1.fffffep127 : 0x1.fffffffffffffp1023;
+		*ret_min = -*ret_max;
+	}
+}

@@ -94,6 +94,7 @@ struct plan_device {
 	const char *topic; /* site/floor/device */
 	const char *path;  /* floor/device: the topic without the site */
 	const char *name;  /* for people */
+	const char *maker, *model; /* by its profile; NULL = not known */
 	uint32_t bus;
 	const struct bf_driver *driver;
 	uint8_t address;                  /* unit address; 0 = none was given (of streams only) */
@@ -170,6 +171,10 @@ struct plan_buffer {
 	bool live_first;
 };
 
+struct plan_homeassistant {
+	const char *prefix; /* of discovery topics; NULL = nothing is told */
+};
+
 struct plan {
 	const char *file; /* the map */
 	const char *site;
@@ -179,6 +184,7 @@ struct plan {
 	bool control;              /* metrics with `write` may be written, devices polled at once */
 	struct plan_broker broker;
 	struct plan_buffer buffer;
+	struct plan_homeassistant homeassistant;
 
 	struct plan_bus *buses;
 	size_t n_buses;
@@ -218,6 +224,12 @@ bool plan_space_from_word(const char *word, size_t n, enum bf_space *ret_space);
 
 /* Length of one character on the line in nanoseconds: start, data, parity and stop bits. */
 int64_t plan_line_char_ns(const struct plan_line *line);
+
+/* Bits of a raw value; 0 for a string. */
+unsigned plan_type_bits(enum bf_type type);
+
+/* The least and the greatest raw value of a number's type; for floats all finite ones. */
+void plan_type_range(enum bf_type type, double *ret_min, double *ret_max);
 
 /*
  * The silence between frames: the bus's own gap, else 3.5 characters, above 19200 baud 1.75 ms (MODBUS over Serial Line

@@ -36,13 +36,14 @@ check src/model/plan.h plan_delivery 7
 check src/model/plan.h plan_write 5
 check src/model/plan.h plan_metric 36
 check src/model/plan.h plan_stream 7
-check src/model/plan.h plan_device 13
+check src/model/plan.h plan_device 15
 check src/model/plan.h plan_line 4
 check src/model/plan.h plan_bus 13
 check src/model/plan.h plan_endpoint 4
 check src/model/plan.h plan_broker 14
 check src/model/plan.h plan_buffer 8
-check src/model/plan.h plan 15
+check src/model/plan.h plan_homeassistant 1
+check src/model/plan.h plan 16
 check src/sdk/decode.h bf_shape 4
 check src/sdk/driver.h bf_place 3
 check src/sdk/driver.h bf_message_told 3
