@@ -33,8 +33,8 @@ void compile_homeassistant(struct compile *compile, const struct tree *group)
 }
 
 /* Notes the id of what stands at places[i]; tells when it is that of another one. */
-static void note(struct compile *compile, enum compile_scope scope, const char *id, const struct tree *const *places,
-	size_t i)
+static void note(
+	struct compile *compile, enum compile_scope scope, const char *id, const struct tree *const *places, size_t i)
 {
 	size_t other;
 	const char *text = arena_text(&compile->scratch, id);

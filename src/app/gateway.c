@@ -135,7 +135,8 @@ int gateway_init(struct plan *plan, const struct gateway_options *options, struc
 	payload_ids_init(&gateway->ids);
 	int rc = init_messages(gateway, plan);
 	if (rc == 0)
-		rc = generation_init(plan, &clock_system, gateway->messages, &gateway->ids, &gateway->present);
+		rc = generation_init(
+			plan, &clock_system, gateway->messages, &gateway->ids, &gateway->occasions, &gateway->present);
 	else
 		plan_destroy(plan);
 	gateway->newest = gateway->present;
@@ -145,7 +146,7 @@ int gateway_init(struct plan *plan, const struct gateway_options *options, struc
 		rc = generation_command(gateway->present, &clock_system, gateway->messages);
 	if (rc == 0)
 		rc = upstream_init(&gateway->present->standing, gateway->messages, gateway->present->command,
-			options->once, gateway->outbox, &gateway->upstream);
+			&gateway->occasions, options->once, gateway->outbox, &gateway->upstream);
 	if (rc < 0) {
 		gateway_destroy(gateway);
 		return rc;

@@ -28,6 +28,7 @@ struct gateway {
 	struct printer *printer;
 	struct message_sink *messages; /* the outbox's or the printer's */
 	struct payload_ids ids;
+	_Atomic unsigned occasions; /* connects, while Home Assistant is told of devices */
 	struct tally tally;
 	struct upstream *upstream;
 	struct plan_buffer buffer;   /* as it is in force */

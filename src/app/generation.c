@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 int generation_init(struct plan *plan, const struct clock *clock, struct message_sink *messages,
-	struct payload_ids *ids, struct generation **ret_generation)
+	struct payload_ids *ids, const _Atomic unsigned *occasions, struct generation **ret_generation)
 {
 	struct generation *generation = calloc(1, sizeof(*generation));
 	if (!generation) {
@@ -27,6 +27,7 @@ int generation_init(struct plan *plan, const struct clock *clock, struct message
 		return rc;
 	}
 	report_count_ids(generation->report, ids);
+	report_tell_anew(generation->report, occasions);
 	generation->homes = arena_array(&generation->arena, generation->plan.n_buses, sizeof(*generation->homes));
 	*ret_generation = generation;
 	return 0;

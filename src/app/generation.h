@@ -45,9 +45,10 @@ struct generation {
 	struct arena arena;
 };
 
-/* The plan becomes the generation's, in any case.  messages and ids outlive it.  0 and *ret_generation, or -errno. */
+/* The plan becomes the generation's, in any case.  What is given outlives it; occasions: see report_tell_anew.  0 and
+ * *ret_generation, or -errno. */
 int generation_init(struct plan *plan, const struct clock *clock, struct message_sink *messages,
-	struct payload_ids *ids, struct generation **ret_generation);
+	struct payload_ids *ids, const _Atomic unsigned *occasions, struct generation **ret_generation);
 
 /*
  * Makes the pollers of the buses that have no home yet, which then have one, and what stands.  sink: the report's, or

@@ -191,7 +191,8 @@ static int make_next(struct reload *reload, struct plan *plan)
 	struct learnt learnt;
 	struct arena arena = {0};
 	bool connects = gateway->outbox && plan_diff_connection(&gateway->present->plan, plan);
-	int rc = generation_init(plan, &clock_system, gateway->messages, &gateway->ids, &reload->next);
+	int rc = generation_init(
+		plan, &clock_system, gateway->messages, &gateway->ids, &gateway->occasions, &reload->next);
 	if (rc < 0)
 		return rc;
 	struct generation *next = reload->next;
@@ -205,8 +206,8 @@ static int make_next(struct reload *reload, struct plan *plan)
 	if (rc == 0 && gateway->outbox)
 		rc = generation_command(next, &clock_system, gateway->messages);
 	if (rc == 0 && connects)
-		rc = upstream_init(
-			&next->standing, gateway->messages, next->command, false, gateway->outbox, &reload->upstream);
+		rc = upstream_init(&next->standing, gateway->messages, next->command, &gateway->occasions, false,
+			gateway->outbox, &reload->upstream);
 	if (rc == 0 && gateway->outbox) {
 		reload->retained = calloc(1, sizeof(*reload->retained));
 		rc = reload->retained ? 0 : -ENOMEM;

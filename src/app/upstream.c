@@ -31,8 +31,8 @@ static int init_publisher(struct upstream *upstream, const struct plan *plan, bo
 	return rc < 0 ? rc : publisher_look_with(upstream->publisher, upstream->lookout);
 }
 
-int upstream_init(const struct standing *standing, struct message_sink *messages, struct command *command, bool once,
-	struct outbox *outbox, struct upstream **ret_upstream)
+int upstream_init(const struct standing *standing, struct message_sink *messages, struct command *command,
+	_Atomic unsigned *occasions, bool once, struct outbox *outbox, struct upstream **ret_upstream)
 {
 	struct upstream *upstream = calloc(1, sizeof(*upstream));
 	if (!upstream)
@@ -44,7 +44,7 @@ int upstream_init(const struct standing *standing, struct message_sink *messages
 	if (rc == 0 && command)
 		audience_add(&upstream->audience, command_listener(command));
 	if (rc == 0 && outbox && !once)
-		rc = discoverer_init(standing->plan, &clock_system, messages, &upstream->discoverer);
+		rc = discoverer_init(standing->plan, &clock_system, messages, occasions, &upstream->discoverer);
 	if (upstream->discoverer)
 		audience_add(&upstream->audience, discoverer_listener(upstream->discoverer));
 	if (rc == 0 && outbox)

@@ -17,7 +17,7 @@
 struct upstream {
 	struct announce *announce;
 	struct discoverer *discoverer; /* NULL with `once` and when printing */
-	struct audience audience; /* who hears what the broker says */
+	struct audience audience;      /* who hears what the broker says */
 	struct uplink *uplink;
 	struct uplink *lookout;      /* looks for the first broker while another serves; NULL = the map does not ask */
 	struct publisher *publisher; /* NULL when printing */
@@ -25,10 +25,11 @@ struct upstream {
 	struct arena arena;
 };
 
-/* What is given outlives it; command may be NULL.  once: beside a gateway that may run with the same map.  outbox NULL:
- * messages are printed, there is no publisher.  0 and *ret_upstream, or -errno with nothing changed. */
-int upstream_init(const struct standing *standing, struct message_sink *messages, struct command *command, bool once,
-	struct outbox *outbox, struct upstream **ret_upstream);
+/* What is given outlives it; command may be NULL.  occasions: see discoverer_init.  once: beside a gateway that may run
+ * with the same map.  outbox NULL: messages are printed, there is no publisher.  0 and *ret_upstream, or -errno with
+ * nothing changed. */
+int upstream_init(const struct standing *standing, struct message_sink *messages, struct command *command,
+	_Atomic unsigned *occasions, bool once, struct outbox *outbox, struct upstream **ret_upstream);
 
 /* NULL is fine; its publisher has ended, or was never started. */
 void upstream_destroy(struct upstream *upstream);

@@ -40,6 +40,7 @@ const struct cli_operand cli_operands[] = {
 	{"profiles", 1, NULL, CLI_ANYTHING, "list show check new"},
 	{"profiles", 2, "show", CLI_PROFILES, NULL},
 	{"profiles", 2, "check", CLI_FILES, NULL},
+	{"ha", 1, NULL, CLI_ANYTHING, "show remove"},
 	{"completion", 1, NULL, CLI_ANYTHING, "bash zsh fish"},
 	{0},
 };
@@ -133,6 +134,19 @@ const struct cli_command cli_commands[] = {
 		"no buffer file and no gateway runs. drop without --yes says what it would do and ends with 64.\n\n"
 		"  busferry buffer export --topic 'home/cellar/#' > cellar.jsonl",
 		cli_buffer},
+	{"ha", "show [DEVICE] | remove [-c FILE] [--prefix PREFIX] [--yes] [--json]",
+		"what Home Assistant is told of the devices",
+		"show prints the discovery messages of the map, of one device (ground/meter) or of all, as topic and "
+		"payload.\n"
+		"remove clears at the broker every message of this gateway, also of devices that the map no longer "
+		"has; "
+		"without\n"
+		"--yes it says which and ends with 64. A gateway that runs and is to tell Home Assistant does so again "
+		"at its "
+		"next\n"
+		"connect: take homeassistant out of its map before.\n\n"
+		"  busferry ha show ground/meter",
+		cli_ha},
 	{"profiles", "list | show ID | check FILE | new ID [--transport DRIVER] [--json]",
 		"the devices that are known, and what is known of them",
 		"list shows all, show one with its metrics; check tells every fault of a profile and replays its "

@@ -113,6 +113,7 @@ int cli_drivers(int argc, char **argv);
 int cli_init(int argc, char **argv);
 int cli_watch(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_ha(int argc, char **argv);
 int cli_report(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 int cli_manual(int argc, char **argv);

@@ -91,9 +91,9 @@ struct plan_stream {
 };
 
 struct plan_device {
-	const char *topic; /* site/floor/device */
-	const char *path;  /* floor/device: the topic without the site */
-	const char *name;  /* for people */
+	const char *topic;         /* site/floor/device */
+	const char *path;          /* floor/device: the topic without the site */
+	const char *name;          /* for people */
 	const char *maker, *model; /* by its profile; NULL = not known */
 	uint32_t bus;
 	const struct bf_driver *driver;

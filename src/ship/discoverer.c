@@ -41,6 +41,7 @@ struct discoverer {
 	_Atomic(const struct plan *) next; /* NULL = no change */
 	const struct clock *clock;
 	struct message_sink *messages;
+	_Atomic unsigned *occasions;
 	char *text; /* DISCOVERY_MAX bytes; NULL as long as nothing is told */
 
 	struct uplink *uplink; /* NULL = no connection */
@@ -55,10 +56,10 @@ struct discoverer {
 	struct place portion[PORTION];
 	size_t n_portion, n_open; /* open: not answered */
 	bool reads_back;
-	size_t end;       /* while TELLING: up to this item, … */
+	size_t end;        /* while TELLING: up to this item, … */
 	unsigned end_part; /* … and this part of it */
-	int64_t until_us; /* of ASKING */
-	int64_t again_at; /* 0 = Home Assistant has not said a word */
+	int64_t until_us;  /* of ASKING */
+	int64_t again_at;  /* 0 = Home Assistant has not said a word */
 };
 
 static struct discoverer *discoverer_of(struct publisher_listener *listener)
@@ -108,8 +109,8 @@ static void ask(struct discoverer *discoverer)
 	}
 	discoverer->end = at.item;
 	discoverer->end_part = at.part;
-	discoverer->until_us = clock_now(discoverer->clock) +
-			       (discoverer->n_open ? DISCOVERER_ANSWER_US : DISCOVERER_QUIET_US);
+	discoverer->until_us =
+		clock_now(discoverer->clock) + (discoverer->n_open ? DISCOVERER_ANSWER_US : DISCOVERER_QUIET_US);
 	discoverer->state = DISCOVERER_ASKING;
 }
 
@@ -132,6 +133,15 @@ static void begin(struct discoverer *discoverer, bool reads_back)
 	discoverer->state = DISCOVERER_TELLING;
 	if (reads_back)
 		ask(discoverer);
+}
+
+/* Of a connection, or a map. */
+static void start(struct discoverer *discoverer, bool asks, bool reads_back)
+{
+	atomic_fetch_add_explicit(discoverer->occasions, 1, memory_order_relaxed);
+	if (asks)
+		ask_for_status(discoverer);
+	begin(discoverer, asks && reads_back);
 }
 
 /* ---- Telling ---- */
@@ -201,10 +211,7 @@ static void discoverer_connected(
 	discoverer->again_at = 0;
 	if (!is_on(discoverer))
 		return;
-	bool asks = unanswered_asks(&discoverer->unanswered);
-	if (asks)
-		ask_for_status(discoverer);
-	begin(discoverer, asks && !discoverer->read[discoverer->unanswered.endpoint]);
+	start(discoverer, unanswered_asks(&discoverer->unanswered), !discoverer->read[discoverer->unanswered.endpoint]);
 }
 
 static void discoverer_lost(struct publisher_listener *listener)
@@ -217,7 +224,8 @@ static void discoverer_lost(struct publisher_listener *listener)
 	if (!discoverer->asked || discoverer->answered || !unanswered_lost(&discoverer->unanswered))
 		return;
 	log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = discoverer->broker_url},
-		"broker %s: drops the connection when it is asked for Home Assistant's topics: its start is not noticed",
+		"broker %s: drops the connection when it is asked for Home Assistant's topics: its start is not "
+		"noticed",
 		discoverer->broker_url);
 }
 
@@ -333,17 +341,13 @@ static void discoverer_turned(struct publisher_listener *listener, struct uplink
 	discoverer->again_at = 0;
 	make_room(discoverer);
 	memset(discoverer->read, 0, next->broker.n_endpoints * sizeof(*discoverer->read));
-	bool asks = unanswered_asks(&discoverer->unanswered);
-	if (uplink && is_on(discoverer)) {
-		if (asks)
-			ask_for_status(discoverer);
-		begin(discoverer, asks);
-	}
+	if (uplink && is_on(discoverer))
+		start(discoverer, unanswered_asks(&discoverer->unanswered), true);
 	atomic_store_explicit(&discoverer->next, NULL, memory_order_release);
 }
 
 int discoverer_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
-	struct discoverer **ret_discoverer)
+	_Atomic unsigned *occasions, struct discoverer **ret_discoverer)
 {
 	struct discoverer *discoverer = calloc(1, sizeof(*discoverer));
 	if (!discoverer)
@@ -357,6 +361,7 @@ int discoverer_init(const struct plan *plan, const struct clock *clock, struct m
 		.plan = plan,
 		.clock = clock,
 		.messages = messages,
+		.occasions = occasions,
 		.read = calloc(plan->broker.n_endpoints + 1, sizeof(bool))};
 	make_room(discoverer);
 	if (unanswered_init(&discoverer->unanswered, &plan->broker) < 0 || !discoverer->read ||

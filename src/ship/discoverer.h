@@ -30,9 +30,13 @@
 
 struct discoverer;
 
-/* 0 and *ret_discoverer, or -ENOMEM.  What is given outlives it, the plan until another one is taken. */
+/*
+ * 0 and *ret_discoverer, or -ENOMEM.  What is given outlives it, the plan until another one is taken.  occasions is
+ * counted up at each connect, and when a map that tells is taken: Home Assistant takes no reading of an outage for the
+ * present one, so it wants to hear all that are (report_tell_anew).
+ */
 int discoverer_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,
-	struct discoverer **ret_discoverer);
+	_Atomic unsigned *occasions, struct discoverer **ret_discoverer);
 /* NULL is fine. */
 void discoverer_destroy(struct discoverer *discoverer);
 

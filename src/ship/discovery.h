@@ -1,6 +1,6 @@
 /*
- * What Home Assistant is told of the devices of a plan: one retained message a device (its "device form"), from which it
- * makes an entity of each metric.
+ * What Home Assistant is told of the devices of a plan: one retained message a device (its "device form"), from which
+ * it makes an entity of each metric.
  *
  * Items are numbered: 0 is the gateway itself, n the device n - 1 of the plan.  A device whose message would be longer
  * than DISCOVERY_MAX has several, its parts, with the same device in each.
@@ -34,9 +34,6 @@ static inline bool discovery_tells(const struct plan_metric *metric)
 {
 	return metric->delivery.payload != PAYLOAD_INFLUX;
 }
-
-/* How many seconds a sensor may be silent before its value is too old; 0 = nobody can say. */
-unsigned discovery_expires_s(const struct plan_metric *metric);
 
 /* How many items, and how many messages an item has: 0 when it has nothing that Home Assistant can read. */
 size_t discovery_items(const struct plan *plan);

@@ -5,6 +5,7 @@
  */
 #include "ship/info.h"
 #include "base/json.h"
+#include "ship/discovery.h"
 #include "ship/payload.h"
 
 static void print_buses(struct json *json, const struct plan *plan)
@@ -51,7 +52,7 @@ static void print_retained(struct json *json, const struct plan *plan, const str
 static void print_devices(struct json *json, const struct plan *plan, bool whole)
 {
 	json_array(json, "devices");
-	for (size_t i = 0; i < plan->n_devices; i++) {
+	for (size_t i = 0; i < plan->n_devices && !json->overflow; i++) {
 		const struct plan_device *device = &plan->devices[i];
 		json_object(json, NULL);
 		json_text(json, "path", device->path);
@@ -63,6 +64,9 @@ static void print_devices(struct json *json, const struct plan *plan, bool whole
 			json_int(json, "metrics", device->n_metrics);
 		}
 		print_retained(json, plan, device);
+		unsigned n_parts = discovery_is_on(plan) ? discovery_parts(plan, i + 1) : 1;
+		if (n_parts > 1)
+			json_int(json, "discovery", n_parts);
 		json_object_end(json);
 	}
 	json_array_end(json);
@@ -77,6 +81,8 @@ int info_print(const struct plan *plan, int64_t started_ms, const char *broker_u
 	json_int(&json, "started", started_ms);
 	if (broker_url)
 		json_text(&json, "broker", broker_url);
+	if (discovery_is_on(plan))
+		json_text(&json, "homeassistant", plan->homeassistant.prefix);
 	if (detail == INFO_WHOLE)
 		print_buses(&json, plan);
 	if (detail != INFO_BARE)

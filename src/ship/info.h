@@ -1,8 +1,8 @@
 /*
  * What the gateway tells of itself: GATEWAY/info (contract, section 2), a json object that is retained:
  *
- *   version, started, broker, buses: [{name, driver, port | host + tcp_port, devices}],
- *   devices: [{path, name, bus, address, metrics, retained: [metric...], per: "device"}]
+ *   version, started, broker, homeassistant: PREFIX, buses: [{name, driver, port | host + tcp_port, devices}],
+ *   devices: [{path, name, bus, address, metrics, retained: [metric...], per: "device", discovery: messages}]
  *
  * `retained` names the metrics whose messages are retained, `per` says that the message of the whole device is.  They
  * are there for the next start: what a changed map no longer retains can be cleared then (sweep.h), by the gateway that

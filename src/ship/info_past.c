@@ -5,13 +5,14 @@
  * of short names), so they are never all there at once.
  *
  * Invariant: `topic` is site/path[/name], at most MESSAGE_TOPIC_MAX bytes, with a path and a name that topic_text_fault
- * has nothing against, and never below site/gateway.
+ * has nothing against, and never below site/gateway; or one of discovery_topic, with such a path, of this gateway.
  *
  * Thread: its owner's.
  */
 #include "ship/info_past.h"
 #include "model/message.h"
 #include "model/topic.h"
+#include "ship/discovery_id.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -20,13 +21,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum past_stage { PAST_AVAILABILITY, PAST_WHOLE, PAST_METRICS };
+#define PARTS_MAX 1000 /* discovery messages of one device */
+
+enum past_stage { PAST_AVAILABILITY, PAST_DISCOVERY, PAST_WHOLE, PAST_METRICS };
 
 struct info_past {
-	const char *site;
+	const char *site, *gateway;
+	const char *prefix; /* of discovery topics; NULL = there are none, or that of the gateway was the last */
 	cJSON *root;
 	const cJSON *device; /* in hand; NULL after the last */
 	enum past_stage stage;
+	unsigned part;       /* the next discovery message of the device */
 	const cJSON *metric; /* the next one */
 	char topic[MESSAGE_TOPIC_MAX + 1];
 };
@@ -54,6 +59,16 @@ static bool build(struct info_past *past, const char *path, const char *name)
 	return n > 0 && n < (int)sizeof(past->topic);
 }
 
+/* The next discovery message of the device in hand. */
+static bool build_discovery(struct info_past *past, const char *path)
+{
+	const cJSON *n = cJSON_GetObjectItemCaseSensitive(past->device, "discovery");
+	unsigned n_parts = cJSON_IsNumber(n) && n->valueint > 1 && n->valueint <= PARTS_MAX ? (unsigned)n->valueint : 1;
+	if (!past->prefix || past->part >= n_parts)
+		return false;
+	return discovery_topic(past->prefix, past->gateway, path, past->part++, past->topic, sizeof(past->topic)) > 0;
+}
+
 static void next_device(struct info_past *past)
 {
 	past->device = past->device->next;
@@ -72,9 +87,15 @@ const char *info_past_next(struct info_past *past)
 		const char *per, *name;
 		switch (past->stage) {
 		case PAST_AVAILABILITY:
-			past->stage = PAST_WHOLE;
+			past->stage = PAST_DISCOVERY;
+			past->part = 0;
 			if (build(past, path, "availability"))
 				return past->topic;
+			break;
+		case PAST_DISCOVERY:
+			if (build_discovery(past, path))
+				return past->topic;
+			past->stage = PAST_WHOLE;
 			break;
 		case PAST_WHOLE:
 			past->stage = PAST_METRICS;
@@ -95,10 +116,13 @@ const char *info_past_next(struct info_past *past)
 			break;
 		}
 	}
-	return NULL;
+	const char *prefix = past->prefix;
+	past->prefix = NULL;
+	bool is_one = prefix && discovery_topic(prefix, past->gateway, NULL, 0, past->topic, sizeof(past->topic)) > 0;
+	return is_one ? past->topic : NULL;
 }
 
-int info_past_read(const char *site, const void *payload, size_t n, struct info_past **ret_past)
+int info_past_read(const char *site, const char *gateway, const void *payload, size_t n, struct info_past **ret_past)
 {
 	if (n > MESSAGE_PAYLOAD_MAX)
 		return -EMSGSIZE;
@@ -106,11 +130,13 @@ int info_past_read(const char *site, const void *payload, size_t n, struct info_
 	if (!past)
 		return -ENOMEM;
 	past->site = site;
+	past->gateway = gateway;
 	past->root = cJSON_ParseWithLength(payload, n);
 	if (!cJSON_IsObject(past->root)) {
 		info_past_destroy(past);
 		return -EINVAL;
 	}
+	past->prefix = text_of(past->root, "homeassistant");
 	const cJSON *devices = cJSON_GetObjectItemCaseSensitive(past->root, "devices");
 	past->device = cJSON_IsArray(devices) ? devices->child : NULL;
 	*ret_past = past;

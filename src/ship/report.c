@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ enum metric_flags {
 	METRIC_SEEN = 2,     /* last_good is set */
 	METRIC_WINDOW = 4,   /* window_us is set */
 	METRIC_TOO_LONG = 8, /* complained about */
+	METRIC_OCCASION = 16 /* from here on four bits: the occasion at which it was told */
 };
 
 struct metric_state {
@@ -51,6 +53,7 @@ struct report {
 	struct message_sink *messages;
 	struct report_listener *listener;
 	struct report_tap *taps;
+	const _Atomic unsigned *occasions; /* NULL = there are none */
 	struct payload payload;
 	struct payload_rounds rounds;
 	struct metric_state *states;
@@ -204,9 +207,37 @@ static bool differs(const struct plan_metric *metric, const struct metric_state 
 	return fabs(now - then) > limit + rounding;
 }
 
-static bool worth_telling(const struct plan_metric *metric, const struct metric_state *state,
-	const struct bf_value *value, int64_t now_us)
+/* A batch under way, with room for the usual payload: one for all of its readings, because the compiler clears it. */
+struct telling {
+	struct report *report;
+	int64_t now_us;
+	uint8_t occasion;
+	char text[PAYLOAD_READING_MAX];
+};
+
+/* The present occasion, as it stands in flags. */
+static uint8_t occasion_of(const struct report *report)
 {
+	unsigned n = report->occasions ? atomic_load_explicit(report->occasions, memory_order_relaxed) : 0;
+	return (uint8_t)(n * METRIC_OCCASION);
+}
+
+static bool is_new_occasion(const struct metric_state *state, uint8_t occasion)
+{
+	return (state->flags & ~(METRIC_OCCASION - 1)) != occasion;
+}
+
+static void note_occasion(struct metric_state *state, uint8_t occasion)
+{
+	state->flags = (uint8_t)((state->flags & (METRIC_OCCASION - 1)) | occasion);
+}
+
+static bool worth_telling(const struct plan_metric *metric, const struct metric_state *state,
+	const struct bf_value *value, const struct telling *telling)
+{
+	int64_t now_us = telling->now_us;
+	if (is_new_occasion(state, telling->occasion))
+		return true;
 	if (isnan(metric->deadband) || state->quality != QUALITY_GOOD || !(state->flags & METRIC_TOLD))
 		return true;
 	if (metric->heartbeat_us > 0 && now_us - state->told_us >= metric->heartbeat_us)
@@ -220,13 +251,6 @@ static size_t report_room(const struct report *report, uint32_t metric)
 	size_t room = payload_room(&report->payload, metric);
 	return room < MESSAGE_PAYLOAD_MAX + 1 ? room : MESSAGE_PAYLOAD_MAX + 1;
 }
-
-/* A batch under way, with room for the usual payload: one for all of its readings, because the compiler clears it. */
-struct telling {
-	struct report *report;
-	int64_t now_us;
-	char text[PAYLOAD_READING_MAX];
-};
 
 /* Puts the reading as a message of its own.  0; -ENOMSG when its format has no words for it; -errno when not put. */
 static int report_put(struct telling *telling, const struct reading *reading)
@@ -276,7 +300,8 @@ static void report_bad(struct telling *telling, const struct reading *reading)
 	struct report *report = telling->report;
 	const struct plan_metric *metric = &report->plan->metrics[reading->metric];
 	struct metric_state *state = &report->states[reading->metric];
-	bool turned = state->quality != reading->quality;
+	bool turned = state->quality != reading->quality || is_new_occasion(state, telling->occasion);
+	note_occasion(state, telling->occasion);
 	state->quality = (uint8_t)reading->quality;
 	tell_taps(telling, reading, turned);
 	if (metric->delivery.per_device) {
@@ -302,7 +327,8 @@ static void report_reading(struct telling *telling, const struct reading *readin
 		report_bad(telling, &judged);
 		return;
 	}
-	bool told = reduce(metric, state, &judged.value, now_us) && worth_telling(metric, state, &judged.value, now_us);
+	bool told =
+		reduce(metric, state, &judged.value, now_us) && worth_telling(metric, state, &judged.value, telling);
 	tell_taps(telling, &judged, told);
 	if (!told)
 		return;
@@ -313,6 +339,7 @@ static void report_reading(struct telling *telling, const struct reading *readin
 		return;
 	}
 	state->quality = QUALITY_GOOD;
+	note_occasion(state, telling->occasion);
 	state->flags |= METRIC_TOLD;
 	state->told = value_bits(&judged.value);
 	state->told_kind = (uint8_t)judged.value.kind;
@@ -345,7 +372,7 @@ static void report_take(struct reading_sink *sink, const struct batch *batch)
 	if (batch->availability != AVAILABILITY_SAME && report->listener)
 		report->listener->availability(
 			report->listener, batch->device, batch->availability == AVAILABILITY_ONLINE);
-	struct telling telling = {.report = report, .now_us = batch->now_us};
+	struct telling telling = {.report = report, .now_us = batch->now_us, .occasion = occasion_of(report)};
 	for (size_t i = 0; i < batch->n; i++)
 		report_reading(&telling, &batch->readings[i]);
 	if (batch->round_over)
@@ -401,6 +428,11 @@ void report_add_tap(struct report *report, struct report_tap *tap)
 {
 	tap->next = report->taps;
 	report->taps = tap;
+}
+
+void report_tell_anew(struct report *report, const _Atomic unsigned *occasions)
+{
+	report->occasions = occasions;
 }
 
 void report_count_ids(struct report *report, struct payload_ids *ids)

@@ -39,6 +39,12 @@ void report_destroy(struct report *report);
 /* Before the first reading; a tap is of one report and outlives it. */
 void report_add_tap(struct report *report, struct report_tap *tap);
 
+/*
+ * Whenever that number is another one than when a metric was told, its next reading is told whatever the deadband says:
+ * somebody wants to know how things are.  Before the first reading; the number outlives the report.
+ */
+void report_tell_anew(struct report *report, const _Atomic unsigned *occasions);
+
 /* Ids of readings are counted there, before the first.  ids outlive the report. */
 void report_count_ids(struct report *report, struct payload_ids *ids);
 

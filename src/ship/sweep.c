@@ -22,11 +22,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/topic.h"
+#include "ship/discovery.h"
 #include "ship/info_past.h"
 #include "ship/reason.h"
 #include "ship/retained.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +108,18 @@ static bool has(const char *const *sorted, size_t n, const char *topic)
 	return n && bsearch(&topic, sorted, n, sizeof(*sorted), by_text);
 }
 
+static int sweep_keep_discovery(struct sweep *sweep, const struct plan *plan)
+{
+	int error = 0;
+	for (size_t i = 0; i < discovery_items(plan); i++)
+		for (unsigned part = 0, n = discovery_parts(plan, i); part < n && !error; part++) {
+			char topic[MESSAGE_TOPIC_MAX + 1];
+			if (discovery_topic_of(plan, i, part, topic) > 0)
+				error = sweep_keep(sweep, arena_text(&sweep->texts, topic));
+		}
+	return error;
+}
+
 /* What a plan retains. */
 static int sweep_keep_plan(struct sweep *sweep, const struct plan *plan)
 {
@@ -117,7 +131,7 @@ static int sweep_keep_plan(struct sweep *sweep, const struct plan *plan)
 	retained_destroy(&retained);
 	for (size_t i = 0; i < plan->n_devices && !error; i++)
 		error = sweep_keep(sweep, arena_format(&sweep->texts, "%s/availability", plan->devices[i].topic));
-	return error;
+	return error ? error : sweep_keep_discovery(sweep, plan);
 }
 
 /* Those of a list that are not kept, each once, in the order of their texts; they become `also`. */
@@ -227,6 +241,13 @@ static void sweep_keep_others(struct sweep *sweep, struct info_past *past)
 	}
 }
 
+/* Whose info a topic of `every` is. */
+static void gateway_of(const struct sweep *sweep, const char *topic, char gateway[static MESSAGE_TOPIC_MAX + 1])
+{
+	const char *id = topic + (strchr(sweep->every, '+') - sweep->every);
+	snprintf(gateway, MESSAGE_TOPIC_MAX + 1, "%.*s", (int)strcspn(id, "/"), id);
+}
+
 void sweep_message(struct sweep *sweep, const struct uplink_message *message)
 {
 	if (sweep->state != SWEEP_ASKING || !message->retained || !topic_matches(sweep->every, message->topic))
@@ -235,7 +256,10 @@ void sweep_message(struct sweep *sweep, const struct uplink_message *message)
 	struct info_past *past;
 	if (message->payload_n == 0 || (own && sweep->past))
 		return;
-	int error = info_past_read(sweep->plan->site, message->payload, message->payload_n, &past);
+	char gateway[MESSAGE_TOPIC_MAX + 1];
+	gateway_of(sweep, message->topic, gateway);
+	int error = info_past_read(sweep->plan->site, own ? sweep->plan->gateway_id : gateway, message->payload,
+		message->payload_n, &past);
 	if (error) {
 		log_warning("broker: what is retained at %s is no info (%s): it is ignored", message->topic,
 			error == -EINVAL ? "not a JSON object" : strerror(-error));
