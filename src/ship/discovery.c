@@ -178,7 +178,7 @@ int discovery_print(const struct plan *plan, size_t item, unsigned part, char *t
 {
 	struct json json = json_into(text, size);
 	uint32_t at = 0, end = 0;
-	if (item && !part_of(plan, item, part, &at, &end))
+	if (item ? !part_of(plan, item, part, &at, &end) : part > 0)
 		return -ENOENT;
 	print_head(&json, plan, item);
 	if (!item)

@@ -42,7 +42,8 @@ unsigned discovery_parts(const struct plan *plan, size_t item);
 /* The topic of a message, NUL-terminated.  Its length, or -ENAMETOOLONG. */
 int discovery_topic_of(const struct plan *plan, size_t item, unsigned part, char topic[static MESSAGE_TOPIC_MAX + 1]);
 
-/* The message.  Its length, NUL-terminated; DISCOVERY_MAX bytes are enough.  -ENOSPC. */
+/* The message.  Its length, NUL-terminated; DISCOVERY_MAX bytes are enough.  -ENOENT: there is no such part; -ENOSPC.
+ */
 int discovery_print(const struct plan *plan, size_t item, unsigned part, char *text, size_t size);
 
 /*

@@ -175,11 +175,11 @@ static void print_template(struct json *json, const char *label, const struct pl
 	json_text_n(json, "value_template", text, pen.n);
 }
 
+/* What decimal fractions are off in binary is left out. */
 static void json_number(struct json *json, const char *key, double number)
 {
 	char digits[BF_NUMBER_SIZE];
-	struct bf_value value = {.kind = BF_FLOAT64, .f64 = number};
-	int n = bf_value_print(&value, -1, digits);
+	int n = snprintf(digits, sizeof(digits), "%.12g", number);
 	if (n > 0)
 		json_raw(json, key, digits, (size_t)n);
 }

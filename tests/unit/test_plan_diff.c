@@ -308,6 +308,9 @@ static void test_info(void **state)
 {
 	(void)state;
 	FLIP(info_differs, device.name, "other");
+	FLIP(info_differs, device.maker, "other");
+	FLIP(info_differs, device.model, "other");
+	FLIP(info_differs, plan.homeassistant.prefix, "other");
 	FLIP(info_differs, device.bus, 1);
 	FLIP(info_differs, device.topic, "other");
 	FLIP(info_differs, bus.name, "other");
