@@ -200,6 +200,42 @@ static void test_deadband(void **state)
 	expect("1.1 1.31 ");
 }
 
+/* Somebody wants to know how things are: each metric is told once more, good or bad. */
+static void test_occasions(void **state)
+{
+	static _Atomic unsigned occasions;
+	(void)state;
+	metrics[0].deadband = 0.2;
+	start();
+	report_tell_anew(report, &occasions);
+	f64(230.1);
+	f64(230.1);
+	expect("230.1 ");
+	occasions++;
+	f64(230.1);
+	f64(230.1);
+	expect("230.1 ");
+	metrics[0].delivery.payload = PAYLOAD_JSON;
+	bad(QUALITY_TIMEOUT, 0);
+	bad(QUALITY_TIMEOUT, 0);
+	assert_int_equal(n_told, 3);
+	occasions++;
+	bad(QUALITY_TIMEOUT, 0);
+	bad(QUALITY_TIMEOUT, 0);
+	assert_int_equal(n_told, 4);
+	metrics[0].delivery.payload = PAYLOAD_PLAIN;
+	told[0] = '\0';
+	f64(230.1);
+	f64(230.1);
+	expect("230.1 ");
+	for (int i = 0; i < 40; i++) { /* they are counted round */
+		occasions++;
+		f64(230.1);
+		f64(230.1);
+		expect("230.1 ");
+	}
+}
+
 static char heard[512];
 
 static void hear(struct report_tap *tap, const struct reading *reading, int64_t now_us, bool was_told)
@@ -612,6 +648,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		REPORT_TEST(test_every_poll),
 		REPORT_TEST(test_deadband),
+		REPORT_TEST(test_occasions),
 		REPORT_TEST(test_deadband_percent),
 		REPORT_TEST(test_any_change),
 		REPORT_TEST(test_quality),

@@ -74,8 +74,8 @@ static struct plan_metric metrics[] = {
 		.delivery = {.retain = true, .per_device = true}},
 };
 static struct plan_device devices[] = {
-	{.topic = "home/ground/meter", .path = "ground/meter", .n_metrics = 2},
-	{.topic = "home/roof/wind", .path = "roof/wind", .first_metric = 2, .n_metrics = 1},
+	{.topic = "home/ground/meter", .path = "ground/meter", .name = "meter", .n_metrics = 2},
+	{.topic = "home/roof/wind", .path = "roof/wind", .name = "wind", .first_metric = 2, .n_metrics = 1},
 };
 static struct plan_bus bus = {.name = "b", .wire = WIRE_TCP, .host = "h"};
 static struct plan plan = {.site = "home",
@@ -172,6 +172,70 @@ static void test_own_info(void **state)
 	hear(OWN, text);
 	finish();
 	expect("home/ground/meter/availability home/ground/meter/voltage home/roof/wind/availability home/roof/wind ");
+}
+
+/* Discovery messages are among what is retained: those of devices that are no more, of another prefix, or all. */
+static void test_discovery(void **state)
+{
+	(void)state;
+	static const char was[] = "{\"homeassistant\":\"ha\",\"devices\":[{\"path\":\"roof/wind\"},"
+				  "{\"path\":\"old/one\",\"discovery\":2},{\"path\":\"old/two\",\"discovery\":99999}]}";
+	plan.gateway_id = "pi";
+	plan.homeassistant.prefix = "ha";
+	sweep_begin(&sweep, &uplink, now);
+	hear(OWN, was);
+	finish();
+	expect("home/old/one/availability ha/device/busferry_pi_old_one/config "
+	       "ha/device/busferry_pi_old_one-part2/config home/old/two/availability "
+	       "ha/device/busferry_pi_old_two/config ");
+	plan.homeassistant.prefix = "other";
+	cleared[0] = '\0';
+	sweep_begin(&sweep, &uplink, now);
+	hear(OWN, "{\"homeassistant\":\"ha\",\"devices\":[{\"path\":\"roof/wind\"}]}");
+	finish();
+	expect("ha/device/busferry_pi_roof_wind/config ha/device/busferry_pi/config ");
+	plan.homeassistant.prefix = NULL;
+	cleared[0] = '\0';
+	sweep_begin(&sweep, &uplink, now);
+	/* another gateway may have a name that makes the same topic */
+	hear("home/gateway/pi_roof/info", "{\"homeassistant\":\"ha\",\"devices\":[{\"path\":\"wind\"}]}");
+	hear(OWN, "{\"homeassistant\":\"ha\",\"devices\":[{\"path\":\"roof/wind\"},{\"path\":\"ground/meter\"}]}");
+	finish();
+	expect("ha/device/busferry_pi_ground_meter/config ha/device/busferry_pi/config ");
+	/* a prefix is no way to other topics */
+	cleared[0] = '\0';
+	sweep_begin(&sweep, &uplink, now);
+	hear(OWN, "{\"homeassistant\":\"a/#\",\"devices\":[{\"path\":\"roof/wind\"}]}");
+	finish();
+	expect("");
+	plan.gateway_id = NULL;
+}
+
+/* What is told to Home Assistant is printed in info as well, and read back as what the plan has. */
+static void test_discovery_of_info(void **state)
+{
+	(void)state;
+	char text[2048];
+	plan.gateway_id = "pi";
+	plan.homeassistant.prefix = "ha";
+	int n = info_print(&plan, 1, "mqtt://a", INFO_WHOLE, text, sizeof(text));
+	assert_true(n > 0);
+	assert_non_null(strstr(text, "\"homeassistant\":\"ha\""));
+	sweep_begin(&sweep, &uplink, now);
+	hear_n(OWN, text, (size_t)n, true);
+	finish();
+	expect("");
+	/* and when the map is read again, without any info */
+	static struct plan next;
+	next = plan;
+	next.n_devices = 1;
+	next.homeassistant.prefix = "ha";
+	sweep_replan(&sweep, &next, &plan);
+	sweep_begin(&sweep, NULL, now);
+	finish();
+	expect("ha/device/busferry_pi_roof_wind/config home/roof/wind/availability home/roof/wind ");
+	plan.homeassistant.prefix = NULL;
+	plan.gateway_id = NULL;
 }
 
 static void test_others(void **state)
@@ -335,6 +399,8 @@ int main(void)
 		SWEEP_TEST(test_leftovers),
 		SWEEP_TEST(test_own_info),
 		SWEEP_TEST(test_others),
+		SWEEP_TEST(test_discovery),
+		SWEEP_TEST(test_discovery_of_info),
 		SWEEP_TEST(test_nothing_there),
 		SWEEP_TEST(test_hostile),
 		SWEEP_TEST(test_portions),
