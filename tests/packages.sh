@@ -50,7 +50,7 @@ PACKAGES_BROKER="mosquitto mosquitto-clients"
 # services, of which the tests know nothing: theirs have ports and folders of their own.
 PACKAGES_ROWS="rabbitmq-server activemq libmqtt-client-java ejabberd"
 PACKAGES_TEST="ninja-build clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
-    python3-serial socat mbpoll man-db zsh fish ccache"
+    python3-serial python3-jinja2 socat mbpoll man-db zsh fish ccache"
 # All that packages are made with comes into a root of their own: systemd/build_root.sh.
 PACKAGES_PACKAGE="mmdebstrap"
 # For tests/package/machine.py, beside that.

@@ -233,7 +233,7 @@ static void test_discovery_of_info(void **state)
 	sweep_replan(&sweep, &next, &plan);
 	sweep_begin(&sweep, NULL, now);
 	finish();
-	expect("ha/device/busferry_pi_roof_wind/config home/roof/wind/availability home/roof/wind ");
+	expect("ha/device/busferry_pi_roof_wind/config home/roof/wind home/roof/wind/availability ");
 	plan.homeassistant.prefix = NULL;
 	plan.gateway_id = NULL;
 }
