@@ -28,7 +28,7 @@ function __busferry_at -a command nth after
 	test "$operands[1]" = $after
 end
 
-set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain init:--config init:-c init:--site init:--broker init:--scan init:--lines init:--addresses init:-a scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout write:--address write:-a write:--type write:-t write:--line write:--words write:--bytes write:--length write:--function write:--timeout listen:--line listen:--profile listen:--seconds listen:--record watch:--config watch:-c watch:--seconds status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t profiles:--transport report:--config report:-c report:--output report:-o report:--lines
+set -g __busferry_takes run:--config run:-c check:--config check:-c check:--explain init:--config init:-c init:--site init:--broker init:--scan init:--lines init:--addresses init:-a scan:--lines scan:--addresses scan:-a scan:--ask scan:--timeout read:--address read:-a read:--type read:-t read:--count read:-n read:--line read:--words read:--bytes read:--length read:--timeout write:--address write:-a write:--type write:-t write:--line write:--words write:--bytes write:--length write:--function write:--timeout listen:--line listen:--profile listen:--seconds listen:--record watch:--config watch:-c watch:--seconds status:--config status:-c simulate:--config simulate:-c simulate:--folder simulate:--faults simulate:--seed simulate:--seconds buffer:--config buffer:-c buffer:--topic buffer:-t ha:--config ha:-c ha:--prefix profiles:--transport report:--config report:-c report:--output report:-o report:--lines
 
 complete -c busferry -f
 complete -c busferry -n __fish_is_first_token -l help -d 'the commands'
@@ -45,6 +45,7 @@ complete -c busferry -n __fish_is_first_token -a watch -d 'what arrives at the b
 complete -c busferry -n __fish_is_first_token -a status -d 'how the running gateway is: broker, buffer, buses, devices'
 complete -c busferry -n __fish_is_first_token -a simulate -d 'plays the devices of a map, for trying it without hardware'
 complete -c busferry -n __fish_is_first_token -a buffer -d 'what waits for the broker'
+complete -c busferry -n __fish_is_first_token -a ha -d 'what Home Assistant is told of the devices'
 complete -c busferry -n __fish_is_first_token -a profiles -d 'the devices that are known, and what is known of them'
 complete -c busferry -n __fish_is_first_token -a drivers -d 'the drivers and their keys'
 complete -c busferry -n __fish_is_first_token -a report -d 'what somebody who helps wants to know, in one file'
@@ -129,6 +130,11 @@ complete -c busferry -n '__busferry_at buffer' -s t -l topic -r -f -d 'export, d
 complete -c busferry -n '__busferry_at buffer' -l yes -d 'drop: do it'
 complete -c busferry -n '__busferry_at buffer' -l json -d 'one JSON object (export always prints one a line)'
 complete -c busferry -n '__busferry_at buffer 1' -f -a 'status export drop'
+complete -c busferry -n '__busferry_at ha' -s c -l config -r -F -d 'the map (/etc/busferry/busferry.conf)'
+complete -c busferry -n '__busferry_at ha' -l prefix -r -f -d 'the discovery prefix, if not the map\'s'
+complete -c busferry -n '__busferry_at ha' -l yes -d 'remove: do it'
+complete -c busferry -n '__busferry_at ha' -l json -d 'one JSON object a message'
+complete -c busferry -n '__busferry_at ha 1' -f -a 'show remove'
 complete -c busferry -n '__busferry_at profiles' -l transport -r -f -a '(__busferry_ask drivers)' -d 'of new: which driver the device needs (modbus)'
 complete -c busferry -n '__busferry_at profiles' -l json -d 'one JSON object'
 complete -c busferry -n '__busferry_at profiles 1' -f -a 'list show check new'

@@ -41,7 +41,7 @@ floors: {{
 """
 SETTABLE = """site: "home"
 gateway: { id: "pi" }
-broker: "mqtt://localhost"
+broker: "mqtt://localhost:1"
 buffer: { path: ":none:" }
 control: { allow: true }
 buses: { net: { tcp: "127.0.0.1:1502" } }
@@ -67,7 +67,7 @@ ANYWHERE = [
 # Counters and the like, in the texts of commands that have them.
 NUMBERS = [(r"(?<![\w.:/-])\d+(\.\d+)?(?![\w.:/])", "N"), (r" +N\b", " N")]
 # By their keys in JSON.
-VOLATILE = {"time", "started", "oldest", "heard", "answered", "pid", "version", "uptime_s", "requests", "answers", "late", "merged",
+VOLATILE = {"sw_version", "time", "started", "oldest", "heard", "answered", "pid", "version", "uptime_s", "requests", "answers", "late", "merged",
             "jitter_us_median", "jitter_us_p99", "utilisation", "answer_ms_median", "answer_ms_p95", "answer_ms", "acknowledged",
             "disk_bytes", "memory_bytes", "rows_written", "commits", "bytes", "busy_us", "idle_us", "wire_us", "missed", "opened"}
 
@@ -276,6 +276,12 @@ class Golden(Scenario):
         rules = [(r"(?m), up .*$", ", up LENGTH"), *NUMBERS, (r" +(LENGTH|never)", r" \1"), (r"LENGTH ago", "LENGTH")]
         self.golden("status", "status", "-c", self.conf, json_argv=["--json"], rules=rules)
         self.assertEqual(gateway.stop(), 0)
+
+    def test_ha(self):
+        told = self.write("told.conf", SETTABLE + "homeassistant: { enabled: true }\n")
+        self.golden("ha-show", "ha", "show", "-c", told, json_argv=["--json"], rules=[(r'"sw_version":"[^"]*"', '"sw_version":"VERSION"')])
+        self.golden("ha-show-unknown", "ha", "show", "cellar/none", "-c", told, json_argv=["--json"])
+        self.golden("ha-remove-no-broker", "ha", "remove", "-c", told)
 
     def test_report(self):
         self.map()
