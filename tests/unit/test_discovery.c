@@ -101,8 +101,8 @@ static void metric(uint32_t i, const char *name, struct plan_metric metric)
 	metric.name = name;
 	metric.device = i >= 9;
 	metric.every_us = metric.every_us ? metric.every_us : 10 * S;
-	metric.scale = metric.scale ? metric.scale : 1;
-	metric.deadband = metric.deadband ? metric.deadband : NAN;
+	metric.scale = metric.scale != 0 ? metric.scale : 1;
+	metric.deadband = metric.deadband != 0 ? metric.deadband : NAN;
 	metrics[i] = metric;
 }
 
