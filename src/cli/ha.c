@@ -14,7 +14,7 @@
 
 static int print_message(const struct plan *plan, size_t item, unsigned part, bool as_json)
 {
-	static char payload[DISCOVERY_MAX], line[DISCOVERY_MAX + 7 * MESSAGE_TOPIC_MAX];
+	static char payload[DISCOVERY_MAX], line[DISCOVERY_MAX + (size_t)7 * MESSAGE_TOPIC_MAX];
 	char topic[MESSAGE_TOPIC_MAX + 1];
 	int n = discovery_print(plan, item, part, payload, sizeof(payload));
 	if (n < 0 || discovery_topic_of(plan, item, part, topic) < 0)
