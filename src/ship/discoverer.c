@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PORTION 32
+#define PORTION 64
 
 enum discoverer_state { DISCOVERER_IDLE, DISCOVERER_ASKING, DISCOVERER_TELLING };
 

@@ -230,7 +230,7 @@ static void test_more_than_a_portion(void **state)
 	plan.n_devices = N_DEVICES;
 	make(&plan);
 	connect_to("mqtt://x");
-	assert_int_equal(n_filters, 1 + 32);
+	assert_int_equal(n_filters, 1 + 64);
 	finish();
 	assert_int_equal(n_filters, 1 + 1 + N_DEVICES);
 	assert_int_equal(n_given_up, 1 + N_DEVICES);
