@@ -1,7 +1,8 @@
 /*
  * Telling of discovery.  See discoverer.h.
  *
- * Why one message at a time: what stands passes all readings, and a thousand devices are half a megabyte.
+ * Why a few messages at a time, each portion acknowledged before the next: what stands passes all readings, and a
+ * thousand devices are a megabyte.
  *
  * Why what is gone is taken away by a message that is not retained: the broker keeps the old one until the new one is
  * there, so a gateway that is killed in between finds it again.
@@ -24,7 +25,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PORTION 64
+#define PORTION       64 /* topics that are asked for at once */
+#define TOLD_AT_ONCE  16 /* messages, … */
+#define BYTES_AT_ONCE 65536
 
 enum discoverer_state { DISCOVERER_IDLE, DISCOVERER_ASKING, DISCOVERER_TELLING };
 
@@ -154,12 +157,10 @@ static int put(struct discoverer *discoverer, const char *topic, int n, bool ret
 		.qos = 1,
 		.retain = retain,
 		.kind = MESSAGE_STANDING};
-	int error = discoverer->messages->put(discoverer->messages, &message);
-	discoverer->messages->flush(discoverer->messages);
-	return error;
+	return discoverer->messages->put(discoverer->messages, &message);
 }
 
-/* The next message of the portion.  1; 0 when there is none; -errno when it was not put. */
+/* The next message of the portion.  Its length; 0 when there is none; -errno when it was not put. */
 static int tell(struct discoverer *discoverer)
 {
 	struct place *at = &discoverer->at;
@@ -175,7 +176,7 @@ static int tell(struct discoverer *discoverer)
 		if (error)
 			return error;
 		at->part++;
-		return 1;
+		return n;
 	}
 	return 0;
 }
@@ -193,6 +194,7 @@ static void take_back(struct discoverer *discoverer, const struct uplink_message
 			message->payload_n, discoverer->text, DISCOVERY_MAX);
 		if (n > 0)
 			put(discoverer, topic, n, false);
+		discoverer->messages->flush(discoverer->messages);
 		return;
 	}
 }
@@ -283,9 +285,17 @@ static int64_t step_idle(struct discoverer *discoverer, int64_t now_us)
 
 static int64_t step_telling(struct discoverer *discoverer, bool settled, int64_t now_us)
 {
-	int told = settled ? tell(discoverer) : -EAGAIN;
-	if (told != 0)
+	if (!settled)
 		return now_us + DISCOVERER_QUIET_US; /* acknowledgements wake the publisher by themselves */
+	int told = 1;
+	size_t n_bytes = 0;
+	for (int i = 0; i < TOLD_AT_ONCE && n_bytes < BYTES_AT_ONCE && told > 0; i++) {
+		told = tell(discoverer);
+		n_bytes += told > 0 ? (size_t)told : 0;
+	}
+	discoverer->messages->flush(discoverer->messages);
+	if (told != 0 || n_bytes)
+		return now_us + DISCOVERER_QUIET_US;
 	if (discoverer->at.item < discovery_items(discoverer->plan)) {
 		ask(discoverer);
 		return discoverer->until_us;

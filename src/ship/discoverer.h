@@ -1,8 +1,8 @@
 /*
  * Tells Home Assistant of the plan's devices: a listener of the publisher beside the announcements.
  *
- * After each connect, and after a reading of the map, every discovery message is put, retained, one after the other as
- * they are acknowledged; and again, a chance few seconds after Home Assistant has said that it has started
+ * After each connect, and after a reading of the map, every discovery message is put, retained, a few at a time as
+ * those before are acknowledged; and again, a chance few seconds after Home Assistant has said that it has started
  * (PREFIX/status: online), so that a hundred gateways do not answer at once.
  *
  * The first time at a broker what it has of these messages is read back before: components that are no more are taken

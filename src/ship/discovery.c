@@ -219,6 +219,7 @@ int discovery_print_gone(
 		struct json before = json;
 		if (!json_text_of(&key, id, sizeof(id)) ||
 			!json_find_text(value.text, value.n, "platform", platform, sizeof(platform)) ||
+			platform[strspn(platform, "abcdefghijklmnopqrstuvwxyz_")] ||
 			has_component(plan, at, end, id, platform))
 			continue;
 		json_object(&json, id);

@@ -50,7 +50,7 @@ static struct {
 	char topic[96];
 	bool retain;
 	char payload[700];
-} put[512];
+} put[512]; /* payloads cut off */
 static int n_put, put_error;
 
 static int fake_put(struct message_sink *sink, const struct message *message)
@@ -205,10 +205,7 @@ static void test_told_after_a_connect(void **state)
 	virtual_now += DISCOVERER_QUIET_US;
 	step();
 	assert_int_equal(n_given_up, 3); /* not the status */
-	assert_int_equal(n_put, 1);
-	/* one at a time: none before the last is acknowledged */
-	listener->step(listener, false, virtual_now);
-	assert_int_equal(n_put, 1);
+	assert_int_equal(n_put, 3);
 	finish();
 	expect_all_of(&plan, 0);
 	assert_int_equal(occasions, 1);
@@ -234,6 +231,29 @@ static void test_more_than_a_portion(void **state)
 	finish();
 	assert_int_equal(n_filters, 1 + 1 + N_DEVICES);
 	assert_int_equal(n_given_up, 1 + N_DEVICES);
+	expect_all_of(&plan, 0);
+}
+
+/* A few at a time: none before the last ones are acknowledged, and not many when they are large. */
+static void test_a_few_at_a_time(void **state)
+{
+	(void)state;
+	plan.n_devices = N_DEVICES;
+	make(&plan);
+	subscribe_error = -EAGAIN;
+	connect_to("mqtt://x");
+	virtual_now += DISCOVERER_QUIET_US;
+	step();
+	assert_int_equal(n_put, 16);
+	listener->step(listener, false, virtual_now);
+	assert_int_equal(n_put, 16);
+	for (int i = 16; i < N_DEVICES; i++) { /* some 30 kB each */
+		devices[i].first_metric = 0;
+		devices[i].n_metrics = N_DEVICES;
+	}
+	step();
+	assert_in_range(n_put, 16 + 3, 16 + 4);
+	finish();
 	expect_all_of(&plan, 0);
 }
 
@@ -465,6 +485,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_told_after_a_connect),
 		TEST(test_more_than_a_portion),
+		TEST(test_a_few_at_a_time),
 		TEST(test_a_broker_that_does_not_answer),
 		TEST(test_a_subscription_that_fails),
 		TEST(test_a_broker_that_drops_who_asks),

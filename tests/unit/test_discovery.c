@@ -373,6 +373,7 @@ static void test_gone_of_nonsense(void **state)
 	assert_int_equal(gone("{\"components\":{\"old\":7}}"), 0);
 	assert_int_equal(gone("{\"components\":{\"old\":{\"platform\":\"a platform with quite a long name\"}}}"), 0);
 	assert_int_equal(gone("{\"components\":{\"old\":{\"platform\":\"sensor\""), 0);
+	assert_int_equal(gone("{\"components\":{\"old\":{\"platform\":\"a b\"}}}"), 0);
 	/* more than there is room for: what fits is taken away, the rest the next time */
 	size_t n = (size_t)sprintf(was, "{\"components\":{\"a\":1");
 	for (int i = 0; i < 5000; i++)
