@@ -3,7 +3,7 @@ that a message that it would reject is found without it.
 
 Facts from home-assistant/core: components/mqtt/schemas.py, discovery.py, sensor.py, binary_sensor.py, number.py, select.py,
 switch.py; components/sensor/const.py (device classes, their units and state classes), of which only what its versions
-since the device form (2024.11) agree on stands here.
+since the device form (late 2024) agree on stands here.
 """
 
 import json
