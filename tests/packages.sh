@@ -31,11 +31,11 @@ packages_need() {
     rm -f "$log"
 }
 
-# The one broker that is not in Debian, where there is npm to fetch it.  Without it its tests are skipped.
-aedes_need() { # FOLDER
-    if [ ! -d "$1/node_modules/aedes" ] && command -v npm >/dev/null 2>&1; then
-        npm install --silent --no-audit --no-fund --prefix "$1" aedes@1.2.0 >/dev/null 2>&1 ||
-            echo "npm can't fetch aedes: its tests are skipped" >&2
+# What is not in Debian, where there is npm to fetch it: a broker, and a program of docs/snippets.md.  Without it its tests are skipped.
+npm_need() { # FOLDER NAME VERSION
+    if [ ! -d "$1/node_modules/$2" ] && command -v npm >/dev/null 2>&1; then
+        npm install --silent --no-audit --no-fund --prefix "$1" "$2@$3" >/dev/null 2>&1 ||
+            echo "npm can't fetch $2: its tests are skipped" >&2
     fi
 }
 
