@@ -62,9 +62,9 @@ else()
     target_compile_options(busferry_flags INTERFACE -mbranch-protection=standard)
   endif()
   target_link_options(busferry_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs,--as-needed)
-  # A bit for each address that is relocated, instead of 24 bytes.  glibc 2.36 is the first that reads them, Debian 12's; no
-  # linker option of that name is an error, one for another processor is passed over by the linker.
-  check_linker_flag(C -Wl,-z,pack-relative-relocs BUSFERRY_PACKS_RELOCATIONS)
+  # A bit for each address that is relocated, instead of 24 bytes.  Debian 12's glibc is the first that reads them (2.36); its
+  # linker makes them for PCs only, and warns elsewhere.
+  check_linker_flag(C -Wl,--fatal-warnings,-z,pack-relative-relocs BUSFERRY_PACKS_RELOCATIONS)
   if(BUSFERRY_PACKS_RELOCATIONS)
     target_link_options(busferry_flags INTERFACE -Wl,-z,pack-relative-relocs)
   endif()
