@@ -21,6 +21,8 @@ packages_need $PACKAGES_BUILD $PACKAGES_BROKER $PACKAGES_TEST || exit 1
 if [ "$what" != quick ]; then
     # shellcheck disable=SC2086  # words are wanted
     packages_need $PACKAGES_ROWS || echo "tests with the brokers that are missing are skipped" >&2
+    # shellcheck disable=SC2086  # words are wanted
+    packages_need $PACKAGES_SNIPPETS || echo "snippets whose programs are missing are not run" >&2
     npm_need build-test/aedes aedes 1.2.0
     npm_need build-test/node-red node-red 4.0.9
 fi

@@ -49,6 +49,9 @@ PACKAGES_BROKER="mosquitto mosquitto-clients"
 # The other brokers of docs/brokers.md, one of them for the cluster too.  On a machine with systemd the packages start them as
 # services, of which the tests know nothing: theirs have ports and folders of their own.
 PACKAGES_ROWS="rabbitmq-server activemq libmqtt-client-java ejabberd"
+# The programs of docs/snippets.md, each of which is missed by its own test only.  prometheus, which asks what the dashboard asks, is
+# taken where it is: as a package it would start a service.
+PACKAGES_SNIPPETS="jq collectd-core"
 PACKAGES_TEST="ninja-build clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
     python3-serial python3-jinja2 socat mbpoll man-db zsh fish ccache"
 # All that packages are made with comes into a root of their own: systemd/build_root.sh.

@@ -15,6 +15,7 @@ import sys
 import tomllib
 import unittest
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from harness import HERE, PATIENCE, Scenario, free_port, wait_until
@@ -319,33 +320,61 @@ class Files(Snippets):
                 self.assertEqual(set(by.replace(" ", "").split(",")) - labels[name], set(), query)
         for name in re.findall(r"\{\{(\w+)\}\}", json.dumps(board)):
             self.assertTrue(any(name in label for label in labels.values()), name)
+        if shutil.which("prometheus"):
+            self.ask_prometheus(board)
 
     def metrics(self):
         """What /metrics tells of the gateway, None where there is no such page."""
-        http = free_port()
-        conf = self.write("page.conf", 'site: "home"\nbroker: "mqtt://127.0.0.1:1"\nstatus_page: { listen: "127.0.0.1:%d" }\n' % http)
+        self.http = free_port()
+        page = 'status_page: { listen: "127.0.0.1:%d" }\n' % self.http
+        conf = self.write("page.conf", 'site: "home"\nbroker: "mqtt://127.0.0.1:1"\n' + page)
         if self.command("check", "-c", conf).returncode:
             return None
-        mqtt = self.broker().port
         with open(conf, "w", encoding="utf-8") as f:
-            f.write(MAP.format(broker=mqtt, tcp=free_port()) + 'status_page: { listen: "127.0.0.1:%d" }\n' % http)
+            f.write(MAP.format(broker=self.broker().port, tcp=free_port()) + page)
         self.simulate(conf)
         gateway = self.gateway(conf)
-        page = "http://127.0.0.1:%d/metrics" % http
 
         def fetch():
             self.assertTrue(gateway.alive(), gateway.text())
             try:
-                with urllib.request.urlopen(page, timeout=PATIENCE) as answer:
+                with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.http, timeout=PATIENCE) as answer:
                     text = answer.read().decode()
             except urllib.error.URLError:
-                if "libmicrohttpd" in gateway.text():
-                    return "none"
-                return None
-            return text if "busferry_reading{" in text else None
+                return "none" if "libmicrohttpd" in gateway.text() else None
+            return text if text.count("busferry_reading{") >= 6 else None
 
         text = wait_until(fetch, "/metrics")
         return None if text == "none" else text
+
+    def ask_prometheus(self, board):
+        """Each query, of a Prometheus that reads the page."""
+        port = free_port()
+        conf = self.write("prometheus.yml", "global: { scrape_interval: 1s }\nscrape_configs:\n- job_name: busferry\n"
+                                            "  static_configs: [ { targets: ['127.0.0.1:%d'] } ]\n" % self.http)
+        self.start(["prometheus", "--config.file=" + conf, "--storage.tsdb.path=" + self.path("prometheus"),
+                    "--web.listen-address=127.0.0.1:%d" % port], "prometheus")
+
+        def ask(query):
+            address = "http://127.0.0.1:%d/api/v1/query?%s" % (port, urllib.parse.urlencode({"query": query}))
+            try:
+                with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
+                    return json.load(answer)["data"]["result"]
+            except urllib.error.URLError as error:  # not there yet, or not ready
+                self.assertIn(getattr(error, "code", 503), (503,), query)
+                return []
+
+        for panel in board["panels"]:
+            for target in panel["targets"]:
+                query = target["expr"]
+                for name, value in (("$__rate_interval", "10s"), ("$__range", "1m"), ("$unit", "V")):
+                    query = query.replace(name, value)
+                query = re.sub(r"\$(site|path|device)\b", ".*", query)
+                self.assertNotIn("$", query)
+                wait_until(lambda: ask(query), query)
+        # What the variables are filled from.
+        for wanted in ("V", "W"):
+            self.assertEqual([r["metric"]["site"] for r in ask('busferry_reading{unit="%s"}' % wanted)], ["home"])
 
 
 if __name__ == "__main__":
