@@ -24,7 +24,8 @@ if [ "$what" != quick ]; then
     # shellcheck disable=SC2086  # words are wanted
     packages_need $PACKAGES_SNIPPETS || echo "snippets whose programs are missing are not run" >&2
     npm_need build-test/aedes aedes 1.2.0
-    npm_need build-test/node-red node-red 4.0.9
+    npm_need build-test/node-red node-red 4.0.9 &
+    fetched=$! # while the first build runs
 fi
 
 jobs=$(nproc)
@@ -165,6 +166,7 @@ else
     (chrt --idle -p 0 $BASHPID >/dev/null 2>&1 || renice -n 19 -p $BASHPID >/dev/null 2>&1; analyse) &
     chain=$!
     set +m
+    wait "$fetched"
     [ "$failed" -ne 0 ] || gcc_tests
     export BUSFERRY_SOAK_S=40
     await asan "$chain"
