@@ -6,26 +6,27 @@
  */
 #include "app/remember.h"
 #include "base/log.h"
+#include "base/whole_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *remember_path(const struct plan *plan, struct arena *arena)
+const char *remember_path(const struct plan *plan, const char *what, struct arena *arena)
 {
 	const char *folder = getenv("STATE_DIRECTORY"), *buffer = plan->buffer.path;
 	if (!folder || !*folder)
-		return buffer ? arena_format(arena, "%s.learnt", buffer) : NULL;
+		return buffer ? arena_format(arena, "%s.%s", buffer, what) : NULL;
 	const char *slash = buffer ? strrchr(buffer, '/') : NULL;
 	const char *name = slash ? slash + 1 : buffer;
 	/* systemd separates several by colons; the first one is ours */
-	return arena_format(
-		arena, "%.*s/%s%s", (int)strcspn(folder, ":"), folder, name ? name : "", name ? ".learnt" : "learnt");
+	return arena_format(arena, "%.*s/%s%s%s", (int)strcspn(folder, ":"), folder, name ? name : "", name ? "." : "",
+		what);
 }
 
 void remember_load(const struct plan *plan, struct learnt *ret_learnt, struct arena *arena)
 {
-	const char *path = remember_path(plan, arena);
+	const char *path = remember_path(plan, "learnt", arena);
 	*ret_learnt = (struct learnt){0};
 	if (!path)
 		return;
@@ -37,7 +38,7 @@ void remember_load(const struct plan *plan, struct learnt *ret_learnt, struct ar
 void remember_init(struct remember *remember, const struct plan *plan)
 {
 	*remember = (struct remember){0};
-	remember->path = remember_path(plan, &remember->arena);
+	remember->path = remember_path(plan, "learnt", &remember->arena);
 }
 
 void remember_destroy(struct remember *remember)
@@ -84,7 +85,7 @@ static int write_file(const struct remember *remember, struct poller *const *pol
 	memcpy(text, LEARNT_HEAD, head + 1);
 	for (struct walk_of_devices walk = {0}; (device = next_device(pollers, n_pollers, &walk));)
 		at += learnt_print(device->plan, device->told, &device->refusals, text + at);
-	int rc = learnt_save(remember->path, text, at);
+	int rc = whole_file_save(remember->path, text, at);
 	free(text);
 	return rc;
 }

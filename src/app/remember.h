@@ -15,9 +15,9 @@ struct remember {
 	struct arena arena;
 };
 
-/* The file: in $STATE_DIRECTORY, else beside the buffer file, else none; named after the buffer.  Memory from the
- * arena. */
-const char *remember_path(const struct plan *plan, struct arena *arena);
+/* A file for what outlives the process: in $STATE_DIRECTORY, else beside the buffer file, else none; named after the
+ * buffer, and what.  Memory from the arena. */
+const char *remember_path(const struct plan *plan, const char *what, struct arena *arena);
 
 /* What was learnt in earlier runs; nothing when there is no file or it can't be read.  Memory from the arena. */
 void remember_load(const struct plan *plan, struct learnt *ret_learnt, struct arena *arena);

@@ -151,32 +151,3 @@ size_t learnt_print(
 	}
 	return n;
 }
-
-static int write_all(int fd, const char *text, size_t n)
-{
-	for (size_t at = 0; at < n;) {
-		ssize_t put = write(fd, text + at, n - at);
-		if (put < 0)
-			return -errno;
-		at += (size_t)put;
-	}
-	return fdatasync(fd) < 0 ? -errno : 0;
-}
-
-int learnt_save(const char *path, const char *text, size_t n)
-{
-	char beside[PATH_MAX];
-	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
-		return -ENAMETOOLONG;
-	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0)
-		return -errno;
-	int rc = write_all(fd, text, n);
-	if (close(fd) < 0 && rc == 0)
-		rc = -errno;
-	if (rc == 0 && rename(beside, path) < 0)
-		rc = -errno;
-	if (rc < 0)
-		unlink(beside);
-	return rc;
-}

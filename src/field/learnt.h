@@ -41,7 +41,4 @@ void learnt_recall(const struct learnt *learnt, const struct plan *plan, const s
 size_t learnt_print(
 	const struct plan *plan, const struct plan_device *told, const struct refusals *refusals, char *text);
 
-/* Puts a whole file in place of the old one, or leaves the old one.  0 or -errno. */
-int learnt_save(const char *path, const char *text, size_t n);
-
 #endif

@@ -128,6 +128,8 @@ static void connection_open(struct connection *connection)
 			.endpoint = endpoint,
 			.clean_session = connection->purge_due || !qos2,
 			.will_topic = connection->purge_due ? NULL : connection->will_topic,
+			.will = "offline",
+			.will_n = strlen("offline"),
 			.will_qos = connection->will_refused[connection->opened] & CONNECTION_WILL_QOS ? 0 : 1,
 			.will_retain = !(connection->will_refused[connection->opened] & CONNECTION_WILL_RETAIN),
 		};
@@ -304,7 +306,7 @@ int connection_init(struct connection *connection)
 	if (error < 0)
 		return error;
 	connection->lookout.next_at_us = CLOCK_NEVER;
-	retry_init(&connection->retry, broker, connection_seed(connection));
+	retry_init(&connection->retry, broker, "", connection_seed(connection));
 	atomic_store_explicit(&connection->url, broker->endpoints[0].url, memory_order_relaxed);
 	connection_alive(connection, CLOCK_NEVER);
 	connection->uplink->events = (struct uplink_events){.user = connection,

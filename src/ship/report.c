@@ -366,12 +366,20 @@ static struct report *report_of(struct reading_sink *sink)
 	return (struct report *)(void *)((char *)sink - offsetof(struct report, sink));
 }
 
+static void report_availability(struct report *report, uint32_t device, bool online)
+{
+	if (report->listener)
+		report->listener->availability(report->listener, device, online);
+	for (struct report_tap *tap = report->taps; tap; tap = tap->next)
+		if (tap->availability)
+			tap->availability(tap, device, online);
+}
+
 static void report_take(struct reading_sink *sink, const struct batch *batch)
 {
 	struct report *report = report_of(sink);
-	if (batch->availability != AVAILABILITY_SAME && report->listener)
-		report->listener->availability(
-			report->listener, batch->device, batch->availability == AVAILABILITY_ONLINE);
+	if (batch->availability != AVAILABILITY_SAME)
+		report_availability(report, batch->device, batch->availability == AVAILABILITY_ONLINE);
 	struct telling telling = {.report = report, .now_us = batch->now_us, .occasion = occasion_of(report)};
 	for (size_t i = 0; i < batch->n; i++)
 		report_reading(&telling, &batch->readings[i]);
@@ -381,8 +389,11 @@ static void report_take(struct reading_sink *sink, const struct batch *batch)
 
 static void report_rest(struct reading_sink *sink)
 {
-	struct message_sink *messages = report_of(sink)->messages;
-	messages->flush(messages);
+	const struct report *report = report_of(sink);
+	report->messages->flush(report->messages);
+	for (struct report_tap *tap = report->taps; tap; tap = tap->next)
+		if (tap->rest)
+			tap->rest(tap);
 }
 
 int report_init(const struct plan *plan, const struct clock *clock, struct message_sink *messages,

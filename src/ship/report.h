@@ -28,6 +28,10 @@ struct report_tap {
 	 * its window (reduce).  The reading and its text are valid during the call.
 	 */
 	void (*judged)(struct report_tap *tap, const struct reading *reading, int64_t now_us, bool told);
+	/* A device has come or gone, after the listener was told.  NULL = no matter. */
+	void (*availability)(struct report_tap *tap, uint32_t device, bool online);
+	/* At the end of each step of the thread.  NULL = no matter. */
+	void (*rest)(struct report_tap *tap);
 	struct report_tap *next; /* the report's */
 };
 

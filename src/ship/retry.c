@@ -19,10 +19,11 @@
 #define NEXT_ENDPOINT_US 200000
 #define EAGER_US         (60 * (int64_t)1000000) /* most brokers that go are back within that: restarts, updates */
 
-void retry_init(struct retry *retry, const struct plan_broker *broker, uint64_t seed)
+void retry_init(struct retry *retry, const struct plan_broker *broker, const char *who, uint64_t seed)
 {
 	*retry = (struct retry){
 		.broker = broker,
+		.who = who,
 		.quick = {.first_us = 800000, .cap_us = 15000000, .jitter_percent = 50, .seed = seed},
 		.slow = {.first_us = 4000000, .cap_us = 30000000, .jitter_percent = 50, .seed = ~seed},
 	};
@@ -38,10 +39,10 @@ void retry_connected(struct retry *retry, int64_t now_us)
 		char length[LOG_LENGTH_SIZE];
 		n += !retry->was_connected; /* the loss that began it was no attempt; the one that succeeded is */
 		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.broker = url},
-			"broker %s is %s after %s, %llu attempt%s", url, retry->ever_connected ? "back" : "there",
+			"%sbroker %s is %s after %s, %llu attempt%s", retry->who, url, retry->ever_connected ? "back" : "there",
 			log_length(lasted_us, length), (unsigned long long)n, n == 1 ? "" : "s");
 	} else if (!was_out) {
-		log_about(LOG_LEVEL_INFO, &(struct log_about){.broker = url}, "broker %s: connected", url);
+		log_about(LOG_LEVEL_INFO, &(struct log_about){.broker = url}, "%sbroker %s: connected", retry->who, url);
 	}
 	retry->ever_connected = true;
 	retry->connected_at_us = now_us;
@@ -53,6 +54,15 @@ void retry_moved(struct retry *retry, int64_t now_us)
 	retry->endpoint = 0;
 	retry->n_failed = 0;
 	retry->next_at_us = now_us;
+}
+
+void retry_next(struct retry *retry, int64_t now_us)
+{
+	bool round_over = ++retry->n_failed >= retry->broker->n_endpoints;
+	retry->endpoint = (retry->endpoint + 1) % retry->broker->n_endpoints;
+	retry->next_at_us = now_us + (round_over ? backoff_next(&retry->quick) : NEXT_ENDPOINT_US);
+	if (round_over)
+		retry->n_failed = 0;
 }
 
 void retry_hurry(struct retry *retry)
@@ -93,7 +103,7 @@ static void retry_tell(struct retry *retry, enum uplink_fault fault, const char 
 		hint = "; if another client uses the same client id, each pushes the other out";
 	const char *url = retry_endpoint(retry)->url;
 	log_about(act ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, &(struct log_about){.broker = url},
-		"broker %s: %s%s; trying again, readings wait%s", url, connected ? "connection lost: " : "", what,
+		"%sbroker %s: %s%s; trying again, readings wait%s", retry->who, url, connected ? "connection lost: " : "", what,
 		hint);
 }
 

@@ -21,6 +21,7 @@
 
 struct retry {
 	const struct plan_broker *broker;
+	const char *who; /* before what is told: "" = the publisher, "sparkplug: " */
 	size_t endpoint; /* in use, or to be tried next */
 	size_t n_failed; /* endpoints of the present round */
 	int64_t next_at_us;
@@ -35,7 +36,7 @@ struct retry {
 	unsigned short_lives; /* connections in a row that the broker closed soon without a reason */
 };
 
-void retry_init(struct retry *retry, const struct plan_broker *broker, uint64_t seed);
+void retry_init(struct retry *retry, const struct plan_broker *broker, const char *who, uint64_t seed);
 
 static inline const struct plan_endpoint *retry_endpoint(const struct retry *retry)
 {
@@ -47,6 +48,9 @@ void retry_connected(struct retry *retry, int64_t now_us);
 
 /* The connection was left for the first endpoint, which is tried at once. */
 void retry_moved(struct retry *retry, int64_t now_us);
+
+/* The connection was left for the next endpoint, which is tried soon; once all were, after a wait. */
+void retry_next(struct retry *retry, int64_t now_us);
 
 /* What comes next is no outage: the next attempt is due soon. */
 void retry_hurry(struct retry *retry);

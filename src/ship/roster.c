@@ -98,3 +98,9 @@ void roster_tell(struct roster *roster, uint32_t device)
 		state = atomic_load_explicit(&roster->states[device], memory_order_acquire);
 	}
 }
+
+int roster_look(const struct roster *roster, uint32_t device)
+{
+	unsigned char state = atomic_load_explicit(&roster->states[device], memory_order_acquire);
+	return state == DEVICE_UNKNOWN ? -1 : state == DEVICE_ONLINE;
+}

@@ -32,6 +32,9 @@ void roster_carry(struct roster *roster, uint32_t device, const struct roster *f
 /* Puts what is known of the device, and again what it turns into meanwhile: the last word is the true one. */
 void roster_tell(struct roster *roster, uint32_t device);
 
+/* Does it answer?  1 yes; 0 no; -1 nobody knows yet.  Any thread. */
+int roster_look(const struct roster *roster, uint32_t device);
+
 /* Where the state of a device is. */
 struct roster_place {
 	struct roster *roster;

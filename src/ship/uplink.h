@@ -64,15 +64,18 @@ struct uplink_target {
 	const struct plan_endpoint *endpoint;
 	bool clean_session;
 	const char *will_topic; /* NULL = no will (a session purge) */
+	const void *will;       /* will_n bytes, until the next open or forget */
+	size_t will_n;
 	int will_qos;
 	bool will_retain;
+	bool dies; /* an orderly end is for others what a loss is: the broker is asked to publish the will (MQTT 5) */
 };
 
 struct uplink_publish {
 	const struct message *message; /* qos already capped */
 	const void *payload;           /* with its marks */
 	size_t payload_n;
-	const char *content_type; /* MQTT 5 only, as what follows */
+	const char *content_type; /* MQTT 5 only, as what follows; NULL = none */
 	uint32_t expire_s;
 	bool replayed, again; /* marks that the payload can't carry: MQTT 5 user properties */
 	bool recurs;          /* more will come on this topic: worth an alias */

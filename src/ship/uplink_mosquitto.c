@@ -257,7 +257,8 @@ static int mosquitto_uplink_publish(struct uplink *uplink, const struct uplink_p
 		alias = uplink_alias(self, publish, &known);
 		if (alias)
 			mosquitto_property_add_int16(&properties, MQTT_PROP_TOPIC_ALIAS, alias);
-		mosquitto_property_add_string(&properties, MQTT_PROP_CONTENT_TYPE, publish->content_type);
+		if (publish->content_type)
+			mosquitto_property_add_string(&properties, MQTT_PROP_CONTENT_TYPE, publish->content_type);
 		if (publish->expire_s)
 			mosquitto_property_add_int32(&properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, publish->expire_s);
 		if (publish->replayed)
@@ -395,7 +396,8 @@ static void mosquitto_uplink_close(struct uplink *uplink, bool orderly)
 		return;
 	uplink_note_silence(&self->note);
 	int fd = mosquitto_socket(self->mosq);
-	if (orderly && active && fd >= 0 && mosquitto_disconnect_v5(self->mosq, 0, NULL) == MOSQ_ERR_SUCCESS) {
+	int reason = self->target.dies && self->target.broker->protocol == 5 ? MQTT_RC_DISCONNECT_WITH_WILL_MSG : 0;
+	if (orderly && active && fd >= 0 && mosquitto_disconnect_v5(self->mosq, reason, NULL) == MOSQ_ERR_SUCCESS) {
 		int64_t until_us = clock_now(&clock_system) + CLOSE_MS * (int64_t)1000;
 		while (mosquitto_socket(self->mosq) >= 0 && clock_now(&clock_system) < until_us) {
 			struct pollfd out = {.fd = fd, .events = POLLOUT};

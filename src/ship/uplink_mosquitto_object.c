@@ -58,8 +58,8 @@ static bool setup_settings(struct uplink_mosquitto *self)
 		mosq, MOSQ_OPT_PROTOCOL_VERSION, target->broker->protocol == 5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311);
 	mosquitto_int_option(mosq, MOSQ_OPT_TCP_NODELAY, 1);
 	mosquitto_int_option(mosq, MOSQ_OPT_SEND_MAXIMUM, UINT16_MAX); /* the window is the publisher's */
-	if (target->will_topic && mosquitto_will_set_v5(mosq, target->will_topic, 7, "offline", target->will_qos,
-					  target->will_retain, NULL)) {
+	if (target->will_topic && mosquitto_will_set_v5(mosq, target->will_topic, (int)target->will_n, target->will,
+					  target->will_qos, target->will_retain, NULL)) {
 		uplink_note_lost(&self->note, UPLINK_SETUP, "the will can't be set on %s", target->will_topic);
 		return false;
 	}

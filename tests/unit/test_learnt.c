@@ -1,6 +1,7 @@
 /*
  * The file of refused gaps: it comes back for the same device only, and from no bytes whatever comes harm.
  */
+#include "base/whole_file.h"
 #include "field/learnt.h"
 
 #include <errno.h>
@@ -146,20 +147,20 @@ static void the_file_is_replaced_as_a_whole(void **state)
 	assert_int_equal(learnt_load(path, &learnt, &arena), -ENOENT);
 	assert_int_equal(learnt.n, 0);
 	const char text[] = LEARNT_HEAD "0123456789abcdef input 2 5\n";
-	assert_int_equal(learnt_save(path, text, strlen(text)), 0);
+	assert_int_equal(whole_file_save(path, text, strlen(text)), 0);
 	assert_int_equal(learnt_load(path, &learnt, &arena), 0);
 	assert_int_equal(learnt.n, 1);
 	assert_int_equal(access(beside, F_OK), -1);
 	/* it can't be written: the old one stays */
 	assert_int_equal(symlink("/nowhere/at/all", beside), 0);
-	assert_true(learnt_save(path, "x", 1) < 0);
+	assert_true(whole_file_save(path, "x", 1) < 0);
 	assert_int_equal(learnt_load(path, &learnt, &arena), 0);
 	assert_int_equal(learnt.n, 1);
 	unlink(beside);
 	unlink(path);
 	assert_true(learnt_load(folder, &learnt, &arena) < 0);
 	rmdir(folder);
-	assert_true(learnt_save(path, text, strlen(text)) < 0);
+	assert_true(whole_file_save(path, text, strlen(text)) < 0);
 	arena_free(&arena);
 }
 

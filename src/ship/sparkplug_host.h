@@ -1,0 +1,31 @@
+/*
+ * The primary host: is it there?  By what it says of itself on spBv1.0/STATE/HOST, or as older hosts do on STATE/HOST.
+ *
+ * Source: Sparkplug 3.0.0, 6.4.32 (STATE) and 5.6; before 3.0 ONLINE and OFFLINE.  One owner thread.
+ */
+#ifndef SHIP_SPARKPLUG_HOST_H
+#define SHIP_SPARKPLUG_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sparkplug_host {
+	const char *id; /* NULL = none: whoever listens will do */
+	bool online;
+	bool speaks;     /* in this connection it has said so as hosts of today do: what an older one left is no matter */
+	int64_t last_ms; /* the newest time that was heard of it */
+};
+
+#define SPARKPLUG_HOST_TOPICS 2
+
+/* The topics to subscribe to, n of 0 and 1. */
+void sparkplug_host_topic(const struct sparkplug_host *host, unsigned n, char *to, size_t size);
+
+/* Nothing is known of it yet at this broker. */
+void sparkplug_host_connected(struct sparkplug_host *host);
+
+/* What came on a topic.  0; 1 older than what is known, so ignored; -ENOENT another topic; -EBADMSG no such words. */
+int sparkplug_host_heard(struct sparkplug_host *host, const char *topic, const void *payload, size_t n);
+
+#endif
