@@ -180,6 +180,7 @@ void compile(
 	compile_rules(&state, map.topics);
 	compile_floors(&state, map.floors, map.every_us);
 	compile_bus_settle(&state);
+	compile_sparkplug(&state, map.sparkplug);
 	compile_topics_check(&state);
 	compile_addresses_check(&state);
 

@@ -204,6 +204,9 @@ bool compile_is_whole(enum bf_type type); /* integers that are not BCD */
 void compile_homeassistant(struct compile *compile, const struct tree *group);
 void compile_homeassistant_check(struct compile *compile, const struct tree *group);
 
+/* compile_sparkplug.c: once all devices are known. */
+void compile_sparkplug(struct compile *compile, const struct tree *sparkplug);
+
 /* compile_overlap.c: what can only be seen when all is read. */
 void compile_topics_check(struct compile *compile);
 void compile_addresses_check(struct compile *compile);

@@ -141,9 +141,13 @@ int gateway_init(struct plan *plan, const struct gateway_options *options, struc
 		plan_destroy(plan);
 	gateway->newest = gateway->present;
 	if (rc == 0)
+		rc = gateway_taps(gateway, gateway->present);
+	if (rc == 0)
 		rc = init_pollers(gateway);
 	if (rc == 0 && !options->once && !options->print)
 		rc = generation_command(gateway->present, &clock_system, gateway->messages);
+	if (rc == 0)
+		rc = gateway_node(gateway, gateway->present, &gateway->node);
 	if (rc == 0)
 		rc = upstream_init(&gateway->present->standing, gateway->messages, gateway->present->command,
 			&gateway->occasions, options->once, gateway->outbox, &gateway->upstream);
@@ -162,6 +166,8 @@ int gateway_open_buffer(struct gateway *gateway)
 	int rc = store_init(&gateway->at_start, gateway->outbox, &clock_system, &gateway->store);
 	if (rc == 0)
 		store_answers(gateway->store, inquiry_serve, gateway->inquiry);
+	if (rc == 0 && gateway->edge)
+		rc = edge_open(gateway->edge);
 	return rc;
 }
 
@@ -171,6 +177,10 @@ int gateway_start(struct gateway *gateway)
 	int rc = gateway->store ? store_start(gateway->store) : 0;
 	if (rc == 0 && gateway_publisher(gateway))
 		rc = publisher_start(gateway_publisher(gateway));
+	if (rc == 0 && gateway->edge)
+		rc = edge_start(gateway->edge);
+	if (rc == 0 && gateway->node)
+		rc = sparkplug_start(gateway->node->sparkplug);
 	if (rc < 0 || gateway->options.once)
 		return rc;
 	return gateway_poll(gateway);
@@ -201,16 +211,23 @@ int gateway_stop(struct gateway *gateway)
 		if (poller_join(gateway->pollers[i], rc ? 0 : POLLER_JOIN_US) < 0)
 			rc = -ETIMEDOUT;
 	struct publisher *publisher = gateway_publisher(gateway);
+	if (gateway->node)
+		sparkplug_stop(gateway->node->sparkplug);
 	if (publisher) {
 		publisher_stop(publisher);
 		if (publisher_join(publisher, PUBLISHER_JOIN_US) < 0)
 			rc = -ETIMEDOUT;
 	}
+	if (gateway->node && sparkplug_join(gateway->node->sparkplug, rc ? 0 : PUBLISHER_JOIN_US) < 0)
+		rc = -ETIMEDOUT;
+	edge_stop(gateway->edge);
 	if (gateway->store) {
 		store_stop(gateway->store);
 		if (store_join(gateway->store, STORE_JOIN_US) < 0)
 			rc = -ETIMEDOUT;
 	}
+	if (edge_join(gateway->edge, STORE_JOIN_US) < 0)
+		rc = -ETIMEDOUT;
 	gateway_remember(gateway);
 	return rc;
 }
@@ -221,12 +238,14 @@ void gateway_destroy(struct gateway *gateway)
 		return;
 	struct generation *generation = gateway->newest;
 	upstream_destroy(gateway->upstream);
+	edge_node_destroy(gateway->node);
 	for (struct generation *older; generation; generation = older) {
 		older = generation->older;
 		generation_destroy(generation);
 	}
 	free(gateway->pollers);
 	printer_destroy(gateway->printer);
+	edge_destroy(gateway->edge);
 	store_destroy(gateway->store);
 	inquiry_destroy(gateway->inquiry);
 	outbox_destroy(gateway->outbox);
@@ -273,6 +292,10 @@ int64_t gateway_alive_until(const struct gateway *gateway)
 	int64_t until = publisher ? publisher_alive_until(publisher) : CLOCK_NEVER;
 	if (gateway->store && store_alive_until(gateway->store) < until)
 		until = store_alive_until(gateway->store);
+	if (gateway->edge && gateway->edge->store)
+		until = clock_earlier(until, store_alive_until(gateway->edge->store));
+	if (gateway->node)
+		until = clock_earlier(until, sparkplug_alive_until(gateway->node->sparkplug));
 	for (size_t i = 0; i < gateway->n_pollers; i++)
 		if (poller_alive_until(gateway->pollers[i]) < until)
 			until = poller_alive_until(gateway->pollers[i]);

@@ -80,6 +80,10 @@ const struct plan_buffer *gateway_buffer(const struct gateway *gateway); /* the 
 int64_t gateway_memory_bytes(const struct gateway *gateway);             /* that readings in memory may take */
 int64_t gateway_started_at(const struct gateway *gateway);               /* monotonic µs */
 
+/* "sparkplug": {…} for stats; nothing when it is switched off. */
+struct json;
+void gateway_sparkplug_json(const struct gateway *gateway, struct json *json);
+
 /* Keeps what was learnt of devices for the next run, if there is something new. */
 void gateway_remember(struct gateway *gateway);
 

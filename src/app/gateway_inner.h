@@ -5,6 +5,7 @@
 #ifndef APP_GATEWAY_INNER_H
 #define APP_GATEWAY_INNER_H
 
+#include "app/edge.h"
 #include "app/gateway.h"
 #include "app/generation.h"
 #include "app/remember.h"
@@ -34,6 +35,8 @@ struct gateway {
 	struct plan_buffer buffer;   /* as it is in force */
 	struct plan_buffer at_start; /* the store's */
 	struct store *store;
+	struct edge *edge;      /* of Sparkplug; NULL = no map has had it yet … */
+	struct edge_node *node; /* … or has it now */
 	struct poller **pollers; /* of all generations but one that is not the present one yet */
 	size_t n_pollers;
 	struct remember remember;
@@ -43,6 +46,19 @@ struct gateway {
 
 /* Memory that readings may take with such a buffer. */
 int64_t gateway_memory_of(const struct plan_buffer *buffer);
+
+/*
+ * gateway_edge.c.  What Sparkplug looks at in a generation, if its map has it, and the place for what waits, which runs
+ * at once when the gateway does; after generation_init.  0, or -errno: then gateway_untap after the generation's end.
+ */
+int gateway_taps(struct gateway *gateway, struct generation *generation);
+void gateway_untap(struct gateway *gateway);
+
+/* Its node, after generation_poll; NULL = the map has it not.  0 or -errno. */
+int gateway_node(struct gateway *gateway, struct generation *generation, struct edge_node **ret_node);
+
+/* The node, which was asked to stop, and *node change places, and the latter starts.  False while the former runs. */
+bool gateway_change_node(struct gateway *gateway, struct edge_node **node, int64_t alive_by_us);
 
 /* Room for a list of so many pollers.  0 or -ENOMEM. */
 int gateway_room_for_pollers(struct gateway *gateway, size_t n);

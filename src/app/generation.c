@@ -91,6 +91,38 @@ int generation_command(struct generation *generation, const struct clock *clock,
 				&generation->command);
 }
 
+int generation_taps(struct generation *generation, struct message_sink *records, int news_fd)
+{
+	if (!generation->plan.sparkplug.enabled)
+		return 0;
+	int rc = sparkplug_intake_init(&generation->plan, records, news_fd, &generation->intake);
+	if (rc == 0)
+		rc = board_init(&generation->plan, false, &generation->board);
+	if (rc < 0)
+		return rc;
+	/* The one that is added last hears first: what waits is never newer than what the board shows. */
+	report_add_tap(generation->report, sparkplug_intake_tap(generation->intake));
+	report_add_tap(generation->report, board_tap(generation->board));
+	return 0;
+}
+
+int generation_places(struct generation *generation, const struct clock *clock)
+{
+	const struct plan *plan = &generation->plan;
+	if (!plan->sparkplug.enabled)
+		return 0;
+	generation->places = arena_array(&generation->arena, plan->n_devices, sizeof(*generation->places));
+	for (uint32_t d = 0; d < plan->n_devices; d++) {
+		const struct roster_place *roster = &generation->standing.devices[d];
+		const struct generation *there = generation->homes[plan->devices[d].bus].generation;
+		generation->places[d] = (struct sparkplug_place){.roster = *roster,
+			.board = there->board,
+			.intake = there->intake,
+			.first_metric = there->plan.devices[roster->device].first_metric};
+	}
+	return plan->control ? orders_init(generation, clock, &generation->edge_orders) : 0;
+}
+
 void generation_trim(struct generation *generation)
 {
 	size_t kept = 0;
@@ -114,7 +146,10 @@ void generation_destroy(struct generation *generation)
 	free(generation->pollers);
 	command_destroy(generation->command);
 	orders_destroy(generation->orders);
+	orders_destroy(generation->edge_orders);
 	report_destroy(generation->report);
+	sparkplug_intake_destroy(generation->intake);
+	board_destroy(generation->board);
 	roster_destroy(generation->roster);
 	arena_free(&generation->arena);
 	plan_destroy(&generation->plan);

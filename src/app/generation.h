@@ -19,6 +19,7 @@
 #include "ship/payload.h"
 #include "ship/report.h"
 #include "ship/roster.h"
+#include "ship/sparkplug_place.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +43,12 @@ struct generation {
 	struct standing standing; /* likewise */
 	struct orders *orders;    /* and of the commands that the broker sends by this plan; NULL = it allows none */
 	struct command *command;
+
+	/* Of Sparkplug; NULL = the map has it not. */
+	struct board *board;
+	struct sparkplug_intake *intake;
+	struct sparkplug_place *places; /* of each device */
+	struct orders *edge_orders;     /* NULL = nothing may be written */
 	struct arena arena;
 };
 
@@ -59,6 +66,13 @@ int generation_poll(struct generation *generation, const struct learnt *learnt, 
 
 /* Commands by this plan, if it allows them; after generation_poll.  0 or -ENOMEM. */
 int generation_command(struct generation *generation, const struct clock *clock, struct message_sink *messages);
+
+/*
+ * What Sparkplug looks at, if the map has it: after generation_init its readings, which go to records; after
+ * generation_poll where those of each device are, and orders of its own.  0 or -ENOMEM.
+ */
+int generation_taps(struct generation *generation, struct message_sink *records, int news_fd);
+int generation_places(struct generation *generation, const struct clock *clock);
 
 /* Drops those of its pollers that have no wire left and are joined. */
 void generation_trim(struct generation *generation);

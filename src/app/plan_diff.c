@@ -204,7 +204,15 @@ bool plan_diff_bus(const struct plan *a, size_t i, const struct plan *b, size_t 
 
 bool plan_diff_readings(const struct plan *a, const struct plan *b)
 {
-	return texts_differ(a->site, b->site) || a->ids != b->ids;
+	return texts_differ(a->site, b->site) || a->ids != b->ids || a->sparkplug.enabled != b->sparkplug.enabled;
+}
+
+bool plan_diff_sparkplug(const struct plan *a, const struct plan *b)
+{
+	const struct plan_sparkplug *x = &a->sparkplug, *y = &b->sparkplug;
+	return x->enabled != y->enabled ||
+	       (x->enabled && (texts_differ(x->group, y->group) || texts_differ(x->node, y->node) ||
+				      texts_differ(x->host, y->host)));
 }
 
 static bool endpoints_differ(const struct plan_endpoint *a, const struct plan_endpoint *b)

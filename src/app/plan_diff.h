@@ -21,11 +21,14 @@ bool plan_diff_metric(const struct plan *a, size_t i, const struct plan *b, size
 bool plan_diff_device(const struct plan *a, size_t i, const struct plan *b, size_t j);
 bool plan_diff_bus(const struct plan *a, size_t i, const struct plan *b, size_t j);
 
-/* True when every reading looks another way or goes to another place: no bus can go on. */
+/* True when every reading looks another way or goes to another place (also one more): no bus can go on. */
 bool plan_diff_readings(const struct plan *a, const struct plan *b);
 
 /* True when the connection to the broker must be another one: broker, who we are, and whether QoS 2 is spoken. */
 bool plan_diff_connection(const struct plan *a, const struct plan *b);
+
+/* True when Sparkplug is another one: switched on or off, or who the gateway is in it. */
+bool plan_diff_sparkplug(const struct plan *a, const struct plan *b);
 
 /* True when what is told of the gateway and its devices differs (info), which topics there are, or what may be written.
  */

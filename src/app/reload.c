@@ -40,11 +40,13 @@ struct reload {
 	const char *file;
 	enum reload_state state;
 	bool asked;
+	bool node_is_told;
 	bool is_told;     /* while TELLING: the publisher's side is, but wires may owe an answer to the one before */
 	int64_t began_at; /* 0 = a hanging wire was told of */
 	struct generation *next;
 	struct publisher_listener *command; /* of the generation before; NULL = it had none */
 	struct upstream *upstream;          /* to take the place of the present one; NULL = that stays */
+	struct edge_node *node;             /* of Sparkplug: the next one, then the one before; NULL = the map has none */
 	struct retained *retained;          /* the next one, then the one before; NULL when printing */
 	struct reload_report report;
 };
@@ -73,6 +75,7 @@ void reload_destroy(struct reload *reload)
 	if (!reload)
 		return;
 	upstream_destroy(reload->upstream);
+	edge_node_destroy(reload->node);
 	drop_retained(reload);
 	free(reload);
 }
@@ -162,8 +165,10 @@ static void carry_device(struct generation *present, struct generation *next, ui
 			if (plan_diff_metric(
 				    &next->plan, device->first_metric + i, &present->plan, before->first_metric + m))
 				continue;
-			report_carry(next->report, device->first_metric + i, lived->report,
-				lived->plan.devices[there].first_metric + m);
+			uint32_t metric = lived->plan.devices[there].first_metric + m;
+			report_carry(next->report, device->first_metric + i, lived->report, metric);
+			if (next->board && lived->board)
+				board_carry(next->board, device->first_metric + i, lived->board, metric);
 			at = m + 1;
 			break;
 		}
@@ -184,6 +189,17 @@ static void carry(struct generation *present, struct generation *next)
 
 /* ---- Before anything is touched ---- */
 
+static void unmake_next(struct reload *reload)
+{
+	upstream_destroy(reload->upstream);
+	edge_node_destroy(reload->node);
+	generation_destroy(reload->next);
+	gateway_untap(reload->gateway);
+	reload->upstream = NULL;
+	reload->node = NULL;
+	reload->next = NULL;
+}
+
 /* 0, or -errno with nothing of it left. */
 static int make_next(struct reload *reload, struct plan *plan)
 {
@@ -196,15 +212,19 @@ static int make_next(struct reload *reload, struct plan *plan)
 	if (rc < 0)
 		return rc;
 	struct generation *next = reload->next;
+	rc = gateway_taps(gateway, next);
 	find_homes(gateway, next);
 	gateway_remember(gateway);
 	remember_load(&next->plan, &learnt, &arena);
-	rc = generation_poll(next, &learnt, report_sink(next->report), &clock_system, false);
+	if (rc == 0)
+		rc = generation_poll(next, &learnt, report_sink(next->report), &clock_system, false);
 	arena_free(&arena);
 	if (rc == 0)
 		rc = gateway_room_for_pollers(gateway, gateway->n_pollers + next->n_pollers);
 	if (rc == 0 && gateway->outbox)
 		rc = generation_command(next, &clock_system, gateway->messages);
+	if (rc == 0)
+		rc = gateway_node(gateway, next, &reload->node);
 	if (rc == 0 && connects)
 		rc = upstream_init(&next->standing, gateway->messages, next->command, &gateway->occasions, false,
 			gateway->outbox, &reload->upstream);
@@ -213,9 +233,7 @@ static int make_next(struct reload *reload, struct plan *plan)
 		rc = reload->retained ? 0 : -ENOMEM;
 	}
 	if (rc < 0) {
-		upstream_destroy(reload->upstream);
-		reload->upstream = NULL;
-		generation_destroy(next);
+		unmake_next(reload);
 		return rc;
 	}
 	if (reload->retained)
@@ -234,7 +252,7 @@ static bool changes(const struct gateway *gateway, const struct plan *plan)
 {
 	const struct plan *present = &gateway->present->plan;
 	return plan_diff_info(present, plan) || plan_diff_readings(present, plan) ||
-	       plan_diff_connection(present, plan) ||
+	       plan_diff_connection(present, plan) || plan_diff_sparkplug(present, plan) ||
 	       plan_diff_buffer(&gateway->buffer, &plan->buffer) & live_keys(gateway);
 }
 
@@ -277,6 +295,8 @@ static void begin(struct reload *reload, int64_t now_us)
 			poller_release(present->homes[i].poller, present->homes[i].wire);
 	if (reload->upstream)
 		publisher_stop(gateway_publisher(gateway));
+	if (gateway->node)
+		sparkplug_stop(gateway->node->sparkplug);
 }
 
 /* ---- The wires are leaving ---- */
@@ -309,6 +329,8 @@ static void relimit(struct gateway *gateway, const struct plan_buffer *buffer)
 	if (live_keys(gateway) & BUFFER_MAX_SIZE)
 		gateway->buffer.max_size = buffer->max_size;
 	outbox_relimit(gateway->outbox, &gateway->buffer, gateway_memory_of(&gateway->buffer));
+	if (gateway->edge)
+		edge_relimit(gateway->edge, buffer);
 }
 
 static void start_pollers(struct generation *next, int64_t now_us)
@@ -345,7 +367,7 @@ static int turn_over(struct reload *reload, int64_t now_us)
 	start_pollers(next, now_us);
 	gateway->present = next;
 	reload->next = NULL;
-	reload->is_told = false;
+	reload->is_told = reload->node_is_told = false;
 	reload->state = RELOAD_TELLING;
 	return 0;
 }
@@ -401,7 +423,8 @@ static bool told(struct reload *reload, int64_t now_us)
 static bool owes(const struct gateway *gateway)
 {
 	for (const struct generation *one = gateway->newest; one; one = one->older)
-		if (one != gateway->present && one->orders && orders_busy(one->orders))
+		if (one != gateway->present && ((one->orders && orders_busy(one->orders)) ||
+						       (one->edge_orders && orders_busy(one->edge_orders))))
 			return true;
 	return false;
 }
@@ -427,8 +450,13 @@ static void tell(struct reload *reload, int64_t now_us)
 {
 	if (!reload->is_told)
 		reload->is_told = told(reload, now_us);
-	if (!reload->is_told || owes(reload->gateway))
+	if (!reload->node_is_told)
+		reload->node_is_told =
+			gateway_change_node(reload->gateway, &reload->node, now_us + FIRST_STEP_US);
+	if (!reload->is_told || !reload->node_is_told || owes(reload->gateway))
 		return;
+	edge_node_destroy(reload->node);
+	reload->node = NULL;
 	bury(reload->gateway);
 	drop_retained(reload);
 	malloc_trim(0);

@@ -28,7 +28,7 @@ const struct bf_key schema_top[] = {
 		"What may be asked of the gateway through the broker"},
 	{"homeassistant", BF_KEY_NODE, ROW(map_top, homeassistant), 0, 0, NULL, NULL, 0,
 		"Announces devices to Home Assistant"},
-	{"sparkplug", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "Publishes Sparkplug B"},
+	{"sparkplug", BF_KEY_NODE, ROW(map_top, sparkplug), 0, 0, NULL, NULL, 0, "The gateway as a Sparkplug B node"},
 	{"status_page", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "A page with the state"},
 	{0},
 };
@@ -247,6 +247,17 @@ const struct bf_key schema_homeassistant[] = {
 	{0},
 };
 
+const struct bf_key schema_sparkplug[] = {
+	{"enabled", BF_KEY_BOOL, ROW(map_sparkplug, enabled), 0, 0, "false", NULL, 0,
+		"true: readings are told in Sparkplug B as well, on a connection of its own"},
+	{"group", BF_KEY_TEXT, ROW(map_sparkplug, group), 0, 0, NULL, NULL, 0, "The group id; the site when not given"},
+	{"node", BF_KEY_TEXT, ROW(map_sparkplug, node), 0, 0, NULL, NULL, 0,
+		"The edge node id; the gateway's id when not given"},
+	{"host", BF_KEY_TEXT, ROW(map_sparkplug, host), 0, 0, NULL, NULL, 0,
+		"The id of the primary host: while it is not online readings wait; none when not given"},
+	{0},
+};
+
 const struct bf_key schema_register_metric[] = {
 	{"type", BF_KEY_CHOICE, ROW(map_register_metric, type), 0, 0, NULL,
 		"u16|u8|s8|s16|u24|u32|s32|u64|s64|f16|f32|f64|bcd16|bcd32|string|bool", 0,
@@ -281,6 +292,7 @@ const struct schema_group schema_groups[] = {
 	{"buffer", schema_buffer},
 	{"control", schema_control},
 	{"homeassistant", schema_homeassistant},
+	{"sparkplug", schema_sparkplug},
 	{"a rule", schema_rule},
 	{"a bus", schema_bus},
 	{"a level", schema_level},

@@ -233,6 +233,7 @@ static int write_all(struct gateway *gateway, bool whole, char *text, size_t siz
 	if (gateway_publisher(gateway)) {
 		buffer_json(&json, gateway_outbox(gateway), gateway_store(gateway));
 		broker_json(&json, gateway_publisher(gateway));
+		gateway_sparkplug_json(gateway, &json);
 	}
 	json_object_end(&json);
 	return json_end(&json);

@@ -175,6 +175,13 @@ struct plan_homeassistant {
 	const char *prefix; /* of discovery topics; NULL = nothing is told */
 };
 
+/* The gateway as an edge node of Sparkplug B. */
+struct plan_sparkplug {
+	bool enabled;
+	const char *group, *node;
+	const char *host; /* the primary host; NULL = none */
+};
+
 struct plan {
 	const char *file; /* the map */
 	const char *site;
@@ -185,6 +192,7 @@ struct plan {
 	struct plan_broker broker;
 	struct plan_buffer buffer;
 	struct plan_homeassistant homeassistant;
+	struct plan_sparkplug sparkplug;
 
 	struct plan_bus *buses;
 	size_t n_buses;

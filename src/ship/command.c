@@ -428,7 +428,7 @@ int command_init(const struct plan *plan, const struct clock *clock, struct mess
 		.giver = {.done = command_done},
 		.plan = plan,
 		.clock = clock,
-		.result = {plan, clock, messages},
+		.result = {plan, clock, messages, "set"},
 		.taker = taker};
 	if (unanswered_init(&command->unanswered, &plan->broker) < 0 || init_targets(command) < 0) {
 		command_destroy(command);

@@ -19,7 +19,7 @@ static void put_result(const struct result *result, uint32_t metric, struct json
 {
 	char topic[MESSAGE_TOPIC_MAX + 16];
 	int n = json_end(json);
-	if (n < 0)
+	if (n < 0 || !result->messages)
 		return;
 	snprintf(topic, sizeof(topic), "%s/result", result->plan->metrics[metric].topic);
 	struct message message = {.topic = topic,
@@ -102,9 +102,9 @@ static void log_write(
 	int n = payload_value(metric, wanted, PAYLOAD_PLAIN, value, sizeof(value) - 1);
 	value[n > 0 ? n : 0] = '\0';
 	if (why)
-		log_about(LOG_LEVEL_NOTICE, &about, "%s/set: %s: %s", metric->topic, value, why);
+		log_about(LOG_LEVEL_NOTICE, &about, "%s/%s: %s: %s", metric->topic, result->word, value, why);
 	else
-		log_about(LOG_LEVEL_NOTICE, &about, "%s/set: %s written", metric->topic, value);
+		log_about(LOG_LEVEL_NOTICE, &about, "%s/%s: %s written", metric->topic, result->word, value);
 }
 
 void result_told(

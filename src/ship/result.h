@@ -16,7 +16,8 @@
 struct result {
 	const struct plan *plan;
 	const struct clock *clock;
-	struct message_sink *messages;
+	struct message_sink *messages; /* NULL = nobody is answered here */
+	const char *word;              /* what the command was: "set" */
 };
 
 #define RESULT_WHY_SIZE 160

@@ -58,6 +58,8 @@ void retry_moved(struct retry *retry, int64_t now_us)
 
 void retry_next(struct retry *retry, int64_t now_us)
 {
+	if (now_us - retry->connected_at_us >= STABLE_US)
+		backoff_reset(&retry->quick);
 	bool round_over = ++retry->n_failed >= retry->broker->n_endpoints;
 	retry->endpoint = (retry->endpoint + 1) % retry->broker->n_endpoints;
 	retry->next_at_us = now_us + (round_over ? backoff_next(&retry->quick) : NEXT_ENDPOINT_US);

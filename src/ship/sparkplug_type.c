@@ -7,7 +7,6 @@
 #include "ship/sparkplug_type.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,18 +59,18 @@ enum sparkplug_type sparkplug_type_of(const struct plan_metric *metric)
 static bool fit_word(const struct plan_metric *metric, struct bf_value *value, char text[static BF_STRING_MAX + 1])
 {
 	int64_t number = value->kind == BF_SIGNED ? value->i : (int64_t)value->u;
-	int n = -1;
+	const char *word = NULL;
 	if (value->kind != BF_SIGNED && value->kind != BF_UNSIGNED)
 		return false;
-	for (uint32_t i = 0; i < metric->n_words && n < 0; i++)
+	for (uint32_t i = 0; i < metric->n_words && !word; i++)
 		if (metric->words[i].number == number)
-			n = snprintf(text, BF_STRING_MAX + 1, "%s", metric->words[i].word);
-	if (n < 0)
-		n = bf_value_print(value, -1, text);
+			word = metric->words[i].word;
+	if (!word && bf_value_print(value, -1, text) < 0)
+		return false;
 	*value = (struct bf_value){.kind = BF_TEXT};
-	value->text.at = text;
-	value->text.n = strlen(text);
-	return n >= 0;
+	value->text.at = word ? word : text;
+	value->text.n = strlen(value->text.at);
+	return true;
 }
 
 static bool fit_text(struct bf_value *value, char text[static BF_STRING_MAX + 1])

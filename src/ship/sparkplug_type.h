@@ -15,7 +15,7 @@ enum sparkplug_type sparkplug_type_of(const struct plan_metric *metric);
 
 /*
  * Turns a value into the one that is told: of the kind that the type has, rounded to the metric's decimals, a text
- * terminated (in `text`).  False when it can't be one: then it is no value.
+ * terminated (in `text`, or a word of the plan).  False when it can't be one: then it is no value.
  */
 bool sparkplug_type_fit(const struct plan_metric *metric, struct bf_value *value, char text[static BF_STRING_MAX + 1]);
 

@@ -1,0 +1,156 @@
+/*
+ * What Sparkplug needs of the gateway.  See edge.h.
+ *
+ * Why a file of its own: what was told in one protocol waits for the other one's broker in its own time, and the limits
+ * of the buffer hold for each.
+ */
+#include "app/edge.h"
+#include "app/remember.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define MEMORY_BYTES (16u << 20) /* of records that wait and are not on disk */
+
+static int64_t memory_of(const struct plan_buffer *buffer)
+{
+	bool memory_only = !buffer->path && buffer->path_given;
+	return memory_only || buffer->max_size < MEMORY_BYTES ? buffer->max_size : MEMORY_BYTES;
+}
+
+/* …/buffer.db → …/buffer-sparkplug.db */
+static const char *path_beside(const char *path, struct arena *arena)
+{
+	static const char ending[] = ".db";
+	size_t n = strlen(path), n_ending = sizeof(ending) - 1;
+	bool named = n > n_ending && strcmp(path + n - n_ending, ending) == 0 && path[n - n_ending - 1] != '/';
+	return arena_format(arena, "%.*s-sparkplug%s", (int)(named ? n - n_ending : n), path, named ? ending : "");
+}
+
+int edge_init(const struct plan *plan, struct edge **ret_edge)
+{
+	struct edge *edge = calloc(1, sizeof(*edge));
+	if (!edge)
+		return -ENOMEM;
+	edge->buffer = plan->buffer;
+	edge->buffer.path = plan->buffer.path ? path_beside(plan->buffer.path, &edge->arena) : NULL;
+	edge->buffer.live_first = true; /* history goes beside what is read now */
+	sparkplug_count_init(&edge->count, remember_path(plan, "bdseq", &edge->arena), &clock_system);
+	edge->news_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	int rc = edge->news_fd < 0
+			 ? -errno
+			 : outbox_init(&edge->buffer, memory_of(&edge->buffer), &clock_system, &edge->outbox);
+	if (rc < 0) {
+		edge_destroy(edge);
+		return rc;
+	}
+	*ret_edge = edge;
+	return 0;
+}
+
+int edge_open(struct edge *edge)
+{
+	return edge->buffer.path ? store_init(&edge->buffer, edge->outbox, &clock_system, &edge->store) : 0;
+}
+
+int edge_start(struct edge *edge)
+{
+	int rc = edge->store ? store_start(edge->store) : 0;
+	edge->runs = rc == 0;
+	return rc;
+}
+
+void edge_stop(struct edge *edge)
+{
+	if (edge && edge->store)
+		store_stop(edge->store);
+}
+
+int edge_join(struct edge *edge, int64_t timeout_us)
+{
+	return edge && edge->store ? store_join(edge->store, timeout_us) : 0;
+}
+
+void edge_destroy(struct edge *edge)
+{
+	if (!edge)
+		return;
+	store_destroy(edge->store);
+	outbox_destroy(edge->outbox);
+	if (edge->news_fd >= 0)
+		close(edge->news_fd);
+	arena_free(&edge->arena);
+	free(edge);
+}
+
+void edge_relimit(struct edge *edge, const struct plan_buffer *limits)
+{
+	edge->buffer.max_age_us = limits->max_age_us;
+	edge->buffer.replay = limits->replay;
+	edge->buffer.when_full = limits->when_full;
+	if (!edge->buffer.path)
+		edge->buffer.max_size = limits->max_size;
+	outbox_relimit(edge->outbox, &edge->buffer, memory_of(&edge->buffer));
+}
+
+void edge_json(const struct edge *edge, const struct edge_node *node, struct json *json)
+{
+	if (!edge || !node)
+		return;
+	struct sparkplug_status status;
+	struct outbox_counts counts;
+	sparkplug_status(node->sparkplug, &status);
+	outbox_counts(edge->outbox, &counts);
+	json_object(json, "sparkplug");
+	json_text(json, "state", status.state);
+	json_text(json, "url", status.broker_url);
+	json_int(json, "bdseq", status.bd_seq);
+	json_int(json, "births", (int64_t)status.births);
+	json_int(json, "told", (int64_t)status.told);
+	json_int(json, "waiting", (int64_t)counts.waiting);
+	json_int(json, "dropped", (int64_t)(counts.dropped_full + counts.dropped_expired + counts.dropped_damaged));
+	json_object_end(json);
+}
+
+int edge_node_init(struct edge *edge, struct generation *generation, struct edge_node **ret_node)
+{
+	struct edge_node *node = calloc(1, sizeof(*node));
+	if (!node)
+		return -ENOMEM;
+	node->broker = plan_broker_copy(&generation->plan.broker, &node->arena);
+	node->broker.client_id = sparkplug_client_id(node->broker.client_id, &node->arena);
+	int rc = uplink_mosquitto_init(&node->uplink);
+	const struct sparkplug_parts parts = {
+		.plan = &generation->plan,
+		.broker = &node->broker,
+		.places = generation->places,
+		.outbox = edge->outbox,
+		.uplink = node->uplink,
+		.count = &edge->count,
+		.taker = generation->edge_orders ? orders_taker(generation->edge_orders) : NULL,
+		.clock = &clock_system,
+		.news_fd = edge->news_fd,
+	};
+	if (rc == 0)
+		rc = sparkplug_init(&parts, &node->sparkplug);
+	if (rc < 0) {
+		edge_node_destroy(node);
+		return rc;
+	}
+	*ret_node = node;
+	return 0;
+}
+
+void edge_node_destroy(struct edge_node *node)
+{
+	if (!node)
+		return;
+	sparkplug_destroy(node->sparkplug);
+	uplink_mosquitto_destroy(node->uplink);
+	arena_free(&node->arena);
+	free(node);
+}
