@@ -20,7 +20,7 @@ void sparkplug_host_topic(const struct sparkplug_host *host, unsigned n, char *t
 
 void sparkplug_host_connected(struct sparkplug_host *host)
 {
-	host->online = host->speaks = false;
+	host->online = host->heard = host->speaks = false;
 }
 
 static bool is_topic(const struct sparkplug_host *host, unsigned n, const char *topic)
@@ -46,6 +46,7 @@ int sparkplug_host_heard(struct sparkplug_host *host, const char *topic, const v
 			return 1;
 		if (!online && !is_word(payload, n, "OFFLINE"))
 			return -EBADMSG;
+		host->heard = true;
 		host->online = online;
 		return 0;
 	}
@@ -56,7 +57,7 @@ int sparkplug_host_heard(struct sparkplug_host *host, const char *topic, const v
 	if (!json_find_bool(payload, n, "online", &online) ||
 		!json_find_int(payload, n, "timestamp", &time_ms) || time_ms < 0)
 		return -EBADMSG;
-	host->speaks = true;
+	host->heard = host->speaks = true;
 	if (time_ms < host->last_ms)
 		return 1;
 	host->last_ms = time_ms;

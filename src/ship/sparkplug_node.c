@@ -25,7 +25,7 @@
 #define LOOKUP_US    (60 * (int64_t)1000000) /* what a name look-up and a slow card may block */
 #define GRACE_US     (10 * (int64_t)1000000)
 #define ANSWER_US    (5 * (int64_t)1000000)  /* the broker's words on the subscriptions; births go without, then */
-#define HOST_US      (15 * (int64_t)1000000) /* the primary host's word, where there is another broker to try */
+#define HOST_US      (15 * (int64_t)1000000) /* the primary host's first word, where there is another broker to try */
 #define REBIRTH_US   (1 * (int64_t)1000000)  /* between two births that are asked for */
 #define DRAIN_US     (2 * (int64_t)1000000)
 #define TICK_US      (5 * (int64_t)1000000)
@@ -274,7 +274,7 @@ static void wait_for_all(struct sparkplug_node *node)
 	if (!answered || node->now_us < node->deadline_us)
 		return;
 	host_is_away(node);
-	if (node->parts.broker->n_endpoints > 1 && node->now_us >= node->host_by_us) {
+	if (node->parts.broker->n_endpoints > 1 && (node->host.heard || node->now_us >= node->host_by_us)) {
 		leave(node, SPARKPLUG_DOWN);
 		retry_next(&node->retry, node->now_us);
 	}

@@ -107,15 +107,12 @@ void sparkplug_pack_begin(struct sparkplug_pack *pack, void *bytes, size_t size,
 static void set_value(Sparkplug__Metric *to, enum sparkplug_type type, const struct bf_value *value)
 {
 	switch (type) {
-	case SPARKPLUG_INT8:
-	case SPARKPLUG_INT16:
 	case SPARKPLUG_INT32:
 		to->value_case = SPARKPLUG__METRIC__VALUE_INT_VALUE;
 		to->int_value = (uint32_t)(int32_t)value->i; /* two's complement */
 		break;
 	case SPARKPLUG_UINT8:
 	case SPARKPLUG_UINT16:
-	case SPARKPLUG_UINT32:
 		to->value_case = SPARKPLUG__METRIC__VALUE_INT_VALUE;
 		to->int_value = (uint32_t)value->u;
 		break;
@@ -142,6 +139,8 @@ static void set_value(Sparkplug__Metric *to, enum sparkplug_type type, const str
 	case SPARKPLUG_STRING:
 		to->value_case = SPARKPLUG__METRIC__VALUE_STRING_VALUE;
 		to->string_value = (char *)(uintptr_t)value->text.at;
+		break;
+	default: /* of commands only */
 		break;
 	}
 }

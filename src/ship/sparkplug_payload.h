@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The datatypes that are used, by their numbers. */
+/* The datatypes by their numbers; which are told: sparkplug_type.h. */
 enum sparkplug_type {
 	SPARKPLUG_INT8 = 1,
 	SPARKPLUG_INT16,
@@ -41,7 +41,7 @@ struct sparkplug_metric {
 	bool births;     /* its type is told */
 	bool historical; /* not the present value */
 	int quality;     /* < 0 = not told */
-	/* Of the kind that its type has (sparkplug_type_fits), text terminated; BF_NONE = null. */
+	/* Of the kind that its type has (sparkplug_type_fit), text terminated; BF_NONE = null. */
 	struct bf_value value;
 };
 

@@ -3,6 +3,11 @@
  *
  * Why by the plan and not by what is read: a birth says the type before the first reading may have come, and a host
  * holds on to it.
+ *
+ * Why never Int8, Int16 and UInt32: programs do not agree on how these are encoded, whether a negative Int16 is
+ * extended to 32 bits, and whether a UInt32 stands in int_value, as in the specification, or in long_value, as in
+ * Eclipse Tahu and what was made after it (eclipse-tahu/tahu #76, #131, #397; eclipse-sparkplug/sparkplug #102).  Int32
+ * and Int64 hold the same values, and all agree on them.
  */
 #include "ship/sparkplug_type.h"
 
@@ -15,7 +20,7 @@ static enum sparkplug_type type_of_bits(unsigned n)
 	return n == 1	 ? SPARKPLUG_BOOLEAN
 	       : n <= 8	 ? SPARKPLUG_UINT8
 	       : n <= 16 ? SPARKPLUG_UINT16
-	       : n <= 32 ? SPARKPLUG_UINT32
+	       : n <= 32 ? SPARKPLUG_INT64
 			 : SPARKPLUG_UINT64;
 }
 
@@ -24,10 +29,10 @@ enum sparkplug_type sparkplug_type_of(const struct plan_metric *metric)
 	static const uint8_t types[BF_N_TYPES] = {
 		[BF_TYPE_U16] = SPARKPLUG_UINT16,
 		[BF_TYPE_U8] = SPARKPLUG_UINT8,
-		[BF_TYPE_S8] = SPARKPLUG_INT8,
-		[BF_TYPE_S16] = SPARKPLUG_INT16,
-		[BF_TYPE_U24] = SPARKPLUG_UINT32,
-		[BF_TYPE_U32] = SPARKPLUG_UINT32,
+		[BF_TYPE_S8] = SPARKPLUG_INT32,
+		[BF_TYPE_S16] = SPARKPLUG_INT32,
+		[BF_TYPE_U24] = SPARKPLUG_INT64,
+		[BF_TYPE_U32] = SPARKPLUG_INT64,
 		[BF_TYPE_S32] = SPARKPLUG_INT32,
 		[BF_TYPE_U64] = SPARKPLUG_UINT64,
 		[BF_TYPE_S64] = SPARKPLUG_INT64,
@@ -35,7 +40,7 @@ enum sparkplug_type sparkplug_type_of(const struct plan_metric *metric)
 		[BF_TYPE_F32] = SPARKPLUG_FLOAT,
 		[BF_TYPE_F64] = SPARKPLUG_DOUBLE,
 		[BF_TYPE_BCD16] = SPARKPLUG_UINT16,
-		[BF_TYPE_BCD32] = SPARKPLUG_UINT32,
+		[BF_TYPE_BCD32] = SPARKPLUG_INT64,
 		[BF_TYPE_STRING] = SPARKPLUG_STRING,
 		[BF_TYPE_BOOL] = SPARKPLUG_BOOLEAN,
 	};
@@ -124,10 +129,6 @@ bool sparkplug_type_fit(const struct plan_metric *metric, struct bf_value *value
 	case SPARKPLUG_FLOAT:
 	case SPARKPLUG_DOUBLE:
 		return fit_fraction(metric, type == SPARKPLUG_FLOAT, value);
-	case SPARKPLUG_INT8:
-		return fit_signed(value, INT8_MIN, INT8_MAX);
-	case SPARKPLUG_INT16:
-		return fit_signed(value, INT16_MIN, INT16_MAX);
 	case SPARKPLUG_INT32:
 		return fit_signed(value, INT32_MIN, INT32_MAX);
 	case SPARKPLUG_INT64:
@@ -136,10 +137,9 @@ bool sparkplug_type_fit(const struct plan_metric *metric, struct bf_value *value
 		return fit_unsigned(value, UINT8_MAX);
 	case SPARKPLUG_UINT16:
 		return fit_unsigned(value, UINT16_MAX);
-	case SPARKPLUG_UINT32:
-		return fit_unsigned(value, UINT32_MAX);
 	case SPARKPLUG_UINT64:
 		return fit_unsigned(value, UINT64_MAX);
+	default:
+		return false;
 	}
-	return false;
 }

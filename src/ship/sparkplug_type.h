@@ -10,7 +10,8 @@
 
 #include <stdbool.h>
 
-/* An enum is told by its word, as elsewhere; what is scaled or averaged as a double, the rest as wide as it is read. */
+/* An enum is told by its word, as elsewhere; what is scaled or averaged as a double, the rest as wide as it is read or
+ * wider; never Int8, Int16 or UInt32. */
 enum sparkplug_type sparkplug_type_of(const struct plan_metric *metric);
 
 /*
