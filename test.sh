@@ -24,6 +24,7 @@ if [ "$what" != quick ]; then
     # shellcheck disable=SC2086  # words are wanted
     packages_need $PACKAGES_SNIPPETS || echo "snippets whose programs are missing are not run" >&2
     npm_need build-test/aedes aedes 1.2.0
+    npm_need build-test/sparkplug sparkplug-payload 1.0.3
     npm_need build-test/node-red node-red 4.0.9 &
     fetched=$! # while the first build runs
 fi

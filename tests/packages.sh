@@ -31,7 +31,8 @@ packages_need() {
     rm -f "$log"
 }
 
-# What is not in Debian, where there is npm to fetch it: a broker, and a program of docs/snippets.md.  Without it its tests are skipped.
+# What is not in Debian, where there is npm to fetch it: a broker, a decoder of Sparkplug, and a program of docs/snippets.md.
+# Without it its tests are skipped.
 npm_need() { # FOLDER NAME VERSION
     if [ ! -d "$1/node_modules/$2" ] && command -v npm >/dev/null 2>&1; then
         npm install --silent --no-audit --no-fund --prefix "$1" "$2@$3" >/dev/null 2>&1 ||
@@ -52,7 +53,7 @@ PACKAGES_ROWS="rabbitmq-server activemq libmqtt-client-java ejabberd"
 # The programs of docs/snippets.md, each of which is missed by its own test only.  prometheus, which asks what the dashboard asks, is
 # taken where it is: as a package it would start a service.
 PACKAGES_SNIPPETS="jq collectd-core"
-PACKAGES_TEST="ninja-build clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
+PACKAGES_TEST="ninja-build protobuf-compiler clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
     python3-serial python3-jinja2 socat mbpoll man-db zsh fish ccache"
 # All that packages are made with comes into a root of their own: systemd/build_root.sh.
 PACKAGES_PACKAGE="mmdebstrap"

@@ -35,18 +35,23 @@ const char *sparkplug_client_id(const char *client_id, struct arena *arena)
 	return arena_format(arena, "busferry-%08x" ID_ENDING, (unsigned)hash_fold(hash_text(client_id)));
 }
 
-int64_t sparkplug_step(struct sparkplug *sparkplug, int64_t now_us)
-{
-	bool stop = atomic_load_explicit(&sparkplug->stop_asked, memory_order_acquire);
-	sparkplug_node_step(&sparkplug->node, sparkplug->readable, sparkplug->writable, stop, now_us);
-	return sparkplug_node_wake(&sparkplug->node);
-}
-
-static void clear(int fd)
+/* Has a device come or gone, or a write ended? */
+static bool has_news(const struct sparkplug_node *node)
 {
 	uint64_t count;
-	ssize_t n = read(fd, &count, sizeof(count));
-	(void)n; /* -EAGAIN: it was clear */
+	return read(node->parts.news_fd, &count, sizeof(count)) > 0;
+}
+
+int64_t sparkplug_step(struct sparkplug *sparkplug, int64_t now_us)
+{
+	struct sparkplug_node *node = &sparkplug->node;
+	if (has_news(node)) {
+		node->news = true;
+		node->command_at_us = now_us;
+	}
+	bool stop = atomic_load_explicit(&sparkplug->stop_asked, memory_order_acquire);
+	sparkplug_node_step(node, sparkplug->readable, sparkplug->writable, stop, now_us);
+	return sparkplug_node_wake(node);
 }
 
 static void wait_for_news(struct sparkplug *sparkplug, int64_t wake_us)
@@ -71,11 +76,6 @@ static void wait_for_news(struct sparkplug *sparkplug, int64_t wake_us)
 	sparkplug->writable = fds[0].revents & POLLOUT;
 	if (fds[1].revents)
 		outbox_fd_clear(node->parts.outbox);
-	if (fds[2].revents) {
-		clear(fds[2].fd);
-		node->news = true;
-		node->command_at_us = now_us;
-	}
 }
 
 static void run(void *user)

@@ -113,7 +113,7 @@ class Sparkplug(Scenario):
 
     def taken_apart_by_others(self):
         """protoc and the decoder of Node.js see what the host sees."""
-        decoder = os.environ.get("BUSFERRY_SPARKPLUG", "")
+        decoder = os.environ.get("BUSFERRY_SPARKPLUG") or os.path.join(HERE, "..", "..", "build-test", "sparkplug")
         for message in self.host.messages():
             if shutil.which("protoc"):
                 done = subprocess.run(["protoc", "--decode=org.eclipse.tahu.protobuf.Payload", "--proto_path=" + HERE,
@@ -126,7 +126,7 @@ class Sparkplug(Scenario):
             print("no npm package sparkplug-payload: its part is left out")
             return
         lines = "\n".join(m.raw.hex() for m in self.host.messages())
-        done = subprocess.run(["node", os.path.join(HERE, "sparkplug_decode.js"), decoder], input=lines, capture_output=True,
+        done = subprocess.run(["node", os.path.join(HERE, "sparkplug_decode.js"), os.path.abspath(decoder)], input=lines, capture_output=True,
                               text=True, timeout=PATIENCE, check=True)
         for message, line in zip(self.host.messages(), done.stdout.splitlines(), strict=True):
             told = json.loads(line)
