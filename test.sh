@@ -92,7 +92,7 @@ tests() { # FOLDER CTEST-OPTIONS...
     ctest --test-dir "$folder" --output-on-failure -j "${at_once:-$((2 * jobs))}" "$@"
 }
 
-FUZZED="map text frame sml mbus iec62056 wanted discovered"
+FUZZED="map text frame sml mbus iec62056 wanted discovered sparkplug"
 
 build_fuzz() {
     # shellcheck disable=SC2046  # words are wanted

@@ -124,6 +124,7 @@ static void fill(struct map *map)
 		.gateway_topic = map->text,
 		.broker = {.endpoints = &map->endpoint, .n_endpoints = 1, .client_id = map->text, .max_qos = 2},
 		.buffer = {.path = map->text},
+		.sparkplug = {.enabled = true, .group = map->text, .node = map->text, .host = map->text},
 		.buses = &map->bus,
 		.n_buses = 1,
 		.devices = &map->device,
@@ -155,6 +156,11 @@ static bool metric_differs(void)
 static bool connection_differs(void)
 {
 	return plan_diff_connection(&before.plan, &after.plan);
+}
+
+static bool sparkplug_differs(void)
+{
+	return plan_diff_sparkplug(&before.plan, &after.plan);
 }
 
 static bool readings_differ(void)
@@ -217,6 +223,7 @@ static void test_same(void **state)
 	assert_false(metric_differs());
 	assert_false(connection_differs());
 	assert_false(readings_differ());
+	assert_false(sparkplug_differs());
 	assert_false(info_differs());
 	assert_int_equal(plan_diff_buffer(&before.plan.buffer, &after.plan.buffer), 0);
 }
@@ -365,6 +372,11 @@ static void test_plan(void **state)
 	(void)state;
 	FLIP(readings_differ, plan.site, "other");
 	FLIP(readings_differ, plan.ids, true);
+	FLIP(readings_differ, plan.sparkplug.enabled, false);
+	FLIP(sparkplug_differs, plan.sparkplug.enabled, false);
+	FLIP(sparkplug_differs, plan.sparkplug.group, "other");
+	FLIP(sparkplug_differs, plan.sparkplug.node, "other");
+	FLIP(sparkplug_differs, plan.sparkplug.host, NULL);
 	FLIP(connection_differs, plan.site, "other");
 	FLIP(connection_differs, plan.gateway_id, "other");
 	FLIP(connection_differs, plan.gateway_topic, "other");
