@@ -41,9 +41,8 @@ int edge_init(const struct plan *plan, struct edge **ret_edge)
 	edge->buffer.live_first = true; /* history goes beside what is read now */
 	sparkplug_count_init(&edge->count, remember_path(plan, "bdseq", &edge->arena), &clock_system);
 	edge->news_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	int rc = edge->news_fd < 0
-			 ? -errno
-			 : outbox_init(&edge->buffer, memory_of(&edge->buffer), &clock_system, &edge->outbox);
+	int rc = edge->news_fd < 0 ? -errno
+				   : outbox_init(&edge->buffer, memory_of(&edge->buffer), &clock_system, &edge->outbox);
 	if (rc < 0) {
 		edge_destroy(edge);
 		return rc;

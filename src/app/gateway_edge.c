@@ -22,7 +22,8 @@ int gateway_taps(struct gateway *gateway, struct generation *generation)
 		return 0;
 	if (!gateway->edge)
 		rc = edge_init(&generation->plan, &gateway->edge);
-	if (rc == 0 && gateway->started_at && !gateway->edge->runs) { /* else gateway_open_buffer and gateway_start do */
+	if (rc == 0 && gateway->started_at &&
+		!gateway->edge->runs) { /* else gateway_open_buffer and gateway_start do */
 		rc = edge_open(gateway->edge);
 		if (rc == 0)
 			rc = edge_start(gateway->edge);

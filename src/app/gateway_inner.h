@@ -35,8 +35,8 @@ struct gateway {
 	struct plan_buffer buffer;   /* as it is in force */
 	struct plan_buffer at_start; /* the store's */
 	struct store *store;
-	struct edge *edge;      /* of Sparkplug; NULL = no map has had it yet … */
-	struct edge_node *node; /* … or has it now */
+	struct edge *edge;       /* of Sparkplug; NULL = no map has had it yet … */
+	struct edge_node *node;  /* … or has it now */
 	struct poller **pollers; /* of all generations but one that is not the present one yet */
 	size_t n_pollers;
 	struct remember remember;

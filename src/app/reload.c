@@ -46,8 +46,8 @@ struct reload {
 	struct generation *next;
 	struct publisher_listener *command; /* of the generation before; NULL = it had none */
 	struct upstream *upstream;          /* to take the place of the present one; NULL = that stays */
-	struct edge_node *node;             /* of Sparkplug: the next one, then the one before; NULL = the map has none */
-	struct retained *retained;          /* the next one, then the one before; NULL when printing */
+	struct edge_node *node;    /* of Sparkplug: the next one, then the one before; NULL = the map has none */
+	struct retained *retained; /* the next one, then the one before; NULL when printing */
 	struct reload_report report;
 };
 
@@ -451,8 +451,7 @@ static void tell(struct reload *reload, int64_t now_us)
 	if (!reload->is_told)
 		reload->is_told = told(reload, now_us);
 	if (!reload->node_is_told)
-		reload->node_is_told =
-			gateway_change_node(reload->gateway, &reload->node, now_us + FIRST_STEP_US);
+		reload->node_is_told = gateway_change_node(reload->gateway, &reload->node, now_us + FIRST_STEP_US);
 	if (!reload->is_told || !reload->node_is_told || owes(reload->gateway))
 		return;
 	edge_node_destroy(reload->node);

@@ -33,8 +33,7 @@ void sparkplug_command_destroy(struct sparkplug_command *command);
 bool sparkplug_command_writes(const struct sparkplug_command *command, uint32_t device);
 
 /* An NCMD.  True when a new birth is asked for. */
-bool sparkplug_command_node(
-	struct sparkplug_command *command, const struct uplink_message *message, int64_t now_us);
+bool sparkplug_command_node(struct sparkplug_command *command, const struct uplink_message *message, int64_t now_us);
 
 /* A DCMD for the device. */
 void sparkplug_command_device(

@@ -35,7 +35,8 @@ static bool tell_devices(struct sparkplug_node *node)
 	for (uint32_t i = 0; i < node->parts.plan->n_devices; i++) {
 		struct sparkplug_device *device = &node->tell.devices[i];
 		bool answers = look(node, i) > 0;
-		if (answers && !device->born && !device->refused && sparkplug_tell_birth(&node->tell, i, false) == -EAGAIN)
+		if (answers && !device->born && !device->refused &&
+			sparkplug_tell_birth(&node->tell, i, false) == -EAGAIN)
 			return false;
 		if (answers)
 			device->dies_at = CLOCK_NEVER;
@@ -49,7 +50,8 @@ static void tell_deaths(struct sparkplug_node *node)
 {
 	for (uint32_t i = 0; i < node->parts.plan->n_devices; i++) {
 		const struct sparkplug_device *device = &node->tell.devices[i];
-		if (device->born && device->dies_at != CLOCK_NEVER && (node->starved || node->now_us >= device->dies_at))
+		if (device->born && device->dies_at != CLOCK_NEVER &&
+			(node->starved || node->now_us >= device->dies_at))
 			sparkplug_tell_death(&node->tell, i);
 	}
 }

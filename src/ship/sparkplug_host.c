@@ -54,8 +54,8 @@ int sparkplug_host_heard(struct sparkplug_host *host, const char *topic, const v
 		return -ENOENT;
 	if (n == 0) /* what was retained was cleared */
 		return 1;
-	if (!json_find_bool(payload, n, "online", &online) ||
-		!json_find_int(payload, n, "timestamp", &time_ms) || time_ms < 0)
+	if (!json_find_bool(payload, n, "online", &online) || !json_find_int(payload, n, "timestamp", &time_ms) ||
+		time_ms < 0)
 		return -EBADMSG;
 	host->heard = host->speaks = true;
 	if (time_ms < host->last_ms)

@@ -13,8 +13,8 @@
 struct sparkplug_host {
 	const char *id; /* NULL = none: whoever listens will do */
 	bool online;
-	bool heard;      /* anything, in this connection */
-	bool speaks;     /* in this connection it has said so as hosts of today do: what an older one left is no matter */
+	bool heard;  /* anything, in this connection */
+	bool speaks; /* in this connection it has said so as hosts of today do: what an older one left is no matter */
 	int64_t last_ms; /* the newest time that was heard of it */
 };
 

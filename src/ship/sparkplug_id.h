@@ -19,7 +19,7 @@ const char *sparkplug_id_fault(const char *text);
 void sparkplug_id_of(const char *path, char to[static SPARKPLUG_ID_MAX + 1]);
 
 /* type: "NBIRTH", "DDATA", …; device NULL = the node's own.  Ids are sound. */
-void sparkplug_topic(char to[static SPARKPLUG_TOPIC_MAX], const char *group, const char *type, const char *node,
-	const char *device);
+void sparkplug_topic(
+	char to[static SPARKPLUG_TOPIC_MAX], const char *group, const char *type, const char *node, const char *device);
 
 #endif

@@ -65,7 +65,8 @@ size_t sparkplug_record_pack(const struct reading *reading, uint8_t bytes[static
 int sparkplug_record_unpack(const void *bytes, size_t n, struct reading *ret_reading)
 {
 	const uint8_t *at = bytes;
-	if (n < 3 || at[0] > BF_TEXT || at[1] > QUALITY_OFFLINE || (at[0] == BF_TEXT ? n > SPARKPLUG_RECORD_MAX : n != 11))
+	if (n < 3 || at[0] > BF_TEXT || at[1] > QUALITY_OFFLINE ||
+		(at[0] == BF_TEXT ? n > SPARKPLUG_RECORD_MAX : n != 11))
 		return -EBADMSG;
 	struct bf_value value = {.kind = (enum bf_kind)at[0]};
 	if ((value.kind == BF_NONE) != (at[1] != QUALITY_GOOD))
@@ -140,8 +141,7 @@ int sparkplug_intake_init(
 		free(last);
 		return -ENOMEM;
 	}
-	*intake = (struct sparkplug_intake){
-		.tap = {.judged = judged, .availability = availability, .rest = rest},
+	*intake = (struct sparkplug_intake){.tap = {.judged = judged, .availability = availability, .rest = rest},
 		.plan = plan,
 		.records = records,
 		.news_fd = news_fd,

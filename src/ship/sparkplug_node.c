@@ -75,7 +75,8 @@ static void on_subscribed(void *user, int message_id, int reason)
 	node->n_answered++;
 	if (reason >= 0x80 && complaint_raise(&node->refused, node->now_us))
 		log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = retry_endpoint(&node->retry)->url},
-			"sparkplug: broker %s: refuses a subscription (%s): commands or the host's state can't be heard",
+			"sparkplug: broker %s: refuses a subscription (%s): commands or the host's state can't be "
+			"heard",
 			retry_endpoint(&node->retry)->url, reason_words(reason));
 }
 
@@ -431,8 +432,8 @@ int sparkplug_node_init(struct sparkplug_node *node, const struct sparkplug_part
 		.window = {.outbox = parts->outbox},
 		.command_at_us = CLOCK_NEVER,
 		.paced_until_us = CLOCK_NEVER};
-	retry_init(&node->retry, parts->broker, "sparkplug: ",
-		hash_bytes((uint64_t)clock_now(parts->clock), id, strlen(id)));
+	retry_init(&node->retry, parts->broker,
+		"sparkplug: ", hash_bytes((uint64_t)clock_now(parts->clock), id, strlen(id)));
 	sparkplug_topic(node->will_topic, told->group, "NDEATH", told->node, NULL);
 	atomic_store_explicit(&node->url, parts->broker->endpoints[0].url, memory_order_relaxed);
 	atomic_store_explicit(&node->told_bd_seq, parts->count->number, memory_order_relaxed);
@@ -444,11 +445,12 @@ int sparkplug_node_init(struct sparkplug_node *node, const struct sparkplug_part
 		.subscribed = on_subscribed,
 		.message = on_message};
 	node->record = malloc(OUTBOX_MESSAGE_BYTES);
-	int rc = node->record ? sparkplug_tell_init(&node->tell, parts->plan, parts->places, parts->clock, parts->uplink)
-			      : -ENOMEM;
+	int rc = node->record
+			 ? sparkplug_tell_init(&node->tell, parts->plan, parts->places, parts->clock, parts->uplink)
+			 : -ENOMEM;
 	return rc < 0 ? rc
-		      : sparkplug_command_init(parts->plan, parts->places, parts->taker, parts->clock, parts->news_fd,
-				&node->command);
+		      : sparkplug_command_init(
+				parts->plan, parts->places, parts->taker, parts->clock, parts->news_fd, &node->command);
 }
 
 void sparkplug_node_destroy(struct sparkplug_node *node)

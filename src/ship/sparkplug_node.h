@@ -51,9 +51,9 @@ struct sparkplug_node {
 	bool rebirth;        /* asked for */
 	int64_t rebirth_at;  /* not before */
 	bool begun;
-	bool news;           /* devices may have come or gone */
-	bool starved;        /* nothing waits in the outbox */
-	bool more;           /* something waits, and the broker would take it */
+	bool news;    /* devices may have come or gone */
+	bool starved; /* nothing waits in the outbox */
+	bool more;    /* something waits, and the broker would take it */
 	int64_t paced_until_us, command_at_us;
 	int64_t stop_at_us; /* 0 = not asked to stop */
 	struct complaint refused, absent;

@@ -28,8 +28,8 @@ static struct {
 	size_t (*packed_size)(const ProtobufCMessage *message);
 	size_t (*pack)(const ProtobufCMessage *message, uint8_t *out);
 	size_t (*pack_to_buffer)(const ProtobufCMessage *message, ProtobufCBuffer *buffer);
-	ProtobufCMessage *(*unpack)(
-		const ProtobufCMessageDescriptor *descriptor, ProtobufCAllocator *allocator, size_t n, const uint8_t *data);
+	ProtobufCMessage *(*unpack)(const ProtobufCMessageDescriptor *descriptor, ProtobufCAllocator *allocator,
+		size_t n, const uint8_t *data);
 	void (*free_unpacked)(ProtobufCMessage *message, ProtobufCAllocator *allocator);
 } library;
 

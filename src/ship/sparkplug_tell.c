@@ -82,8 +82,9 @@ int sparkplug_tell_node_birth(struct sparkplug_tell *tell, uint8_t bd_seq, uint3
 {
 	tell->seq = 0;
 	tell->caught_up = false;
-	size_t room = maximum_packet > HEAD_ROOM + SPARKPLUG_TOPIC_MAX ? maximum_packet - HEAD_ROOM - SPARKPLUG_TOPIC_MAX
-								       : HEAD_ROOM;
+	size_t room = maximum_packet > HEAD_ROOM + SPARKPLUG_TOPIC_MAX
+			      ? maximum_packet - HEAD_ROOM - SPARKPLUG_TOPIC_MAX
+			      : HEAD_ROOM;
 	tell->data_max = maximum_packet && room < DATA_MAX ? room : DATA_MAX;
 	for (size_t i = 0; i < tell->plan->n_devices; i++) {
 		tell->devices[i].born = tell->devices[i].refused = false;
@@ -102,10 +103,9 @@ int sparkplug_tell_node_birth(struct sparkplug_tell *tell, uint8_t bd_seq, uint3
 
 static int quality_of(enum quality quality)
 {
-	return quality == QUALITY_GOOD	? SPARKPLUG_QUALITY_GOOD
-	       : quality == QUALITY_TIMEOUT || quality == QUALITY_OFFLINE
-			? SPARKPLUG_QUALITY_STALE
-			: SPARKPLUG_QUALITY_BAD;
+	return quality == QUALITY_GOOD                                    ? SPARKPLUG_QUALITY_GOOD
+	       : quality == QUALITY_TIMEOUT || quality == QUALITY_OFFLINE ? SPARKPLUG_QUALITY_STALE
+									  : SPARKPLUG_QUALITY_BAD;
 }
 
 /* A reading as its metric is told; false when its value can't be. */
@@ -160,7 +160,8 @@ int sparkplug_tell_birth(struct sparkplug_tell *tell, uint32_t index, bool stale
 	told->born = rc == 0;
 	if (rc == -EMSGSIZE && !told->refused)
 		log_about(LOG_LEVEL_ERROR, &(struct log_about){.device = device->path},
-			"sparkplug: %s: its birth is longer than the broker takes: nothing of it is told", device->path);
+			"sparkplug: %s: its birth is longer than the broker takes: nothing of it is told",
+			device->path);
 	told->refused = rc == -EMSGSIZE;
 	return rc;
 }

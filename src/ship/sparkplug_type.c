@@ -17,8 +17,8 @@
 
 static enum sparkplug_type type_of_bits(unsigned n)
 {
-	return n == 1	 ? SPARKPLUG_BOOLEAN
-	       : n <= 8	 ? SPARKPLUG_UINT8
+	return n == 1    ? SPARKPLUG_BOOLEAN
+	       : n <= 8  ? SPARKPLUG_UINT8
 	       : n <= 16 ? SPARKPLUG_UINT16
 	       : n <= 32 ? SPARKPLUG_INT64
 			 : SPARKPLUG_UINT64;
@@ -45,7 +45,8 @@ enum sparkplug_type sparkplug_type_of(const struct plan_metric *metric)
 		[BF_TYPE_BOOL] = SPARKPLUG_BOOLEAN,
 	};
 	enum sparkplug_type type = types[metric->shape.type];
-	bool coil = metric->place.count && (metric->place.space == BF_SPACE_COIL || metric->place.space == BF_SPACE_DISCRETE);
+	bool coil = metric->place.count &&
+		    (metric->place.space == BF_SPACE_COIL || metric->place.space == BF_SPACE_DISCRETE);
 	if (metric->n_words)
 		return SPARKPLUG_STRING;
 	if (type == SPARKPLUG_STRING)

@@ -38,7 +38,7 @@ static struct sparkplug_parts parts;
 
 /* ---- The broker ---- */
 
-static struct said *note(int kind, const char *topic)
+static struct said *note(enum said_kind kind, const char *topic)
 {
 	assert_true(mqtt.n_said < SAID_MAX);
 	struct said *said = &mqtt.said[mqtt.n_said++];
@@ -197,8 +197,9 @@ static struct plan_device devices[N_DEVICES] = {
 	[FAR] = {.topic = "s/far", .path = "far", .first_metric = DEEP, .n_metrics = 1},
 };
 #define METRIC(topic_, name_, device_, type_)                                                                          \
-	.topic = topic_, .name = name_, .device = device_, .shape = {.type = type_}, .place = {BF_SPACE_HOLDING, 0, 1}, \
-	.scale = 1, .min = NAN, .max = NAN, .max_step = NAN, .deadband = NAN, .decimals = -1, .every_us = 1000000
+	.topic = topic_, .name = name_, .device = device_, .shape = {.type = type_},                                   \
+	.place = {BF_SPACE_HOLDING, 0, 1}, .scale = 1, .min = NAN, .max = NAN, .max_step = NAN, .deadband = NAN,       \
+	.decimals = -1, .every_us = 1000000
 static struct plan_metric metrics[N_METRICS] = {
 	[SETPOINT] = {METRIC("s/f/heat/setpoint", "setpoint", HEAT, BF_TYPE_S16), .scaled = true, .write = &limits},
 	[COUNT] = {METRIC("s/f/heat/count", "count", HEAT, BF_TYPE_U32)},
@@ -292,8 +293,11 @@ void begin(const char *host, size_t n_endpoints, int protocol)
 	n_ordered = 0;
 	order_rc = 0;
 	plan.sparkplug.host = host;
-	broker = (struct plan_broker){
-		.endpoints = endpoints, .n_endpoints = n_endpoints, .protocol = protocol, .client_id = "test", .keepalive_s = 30};
+	broker = (struct plan_broker){.endpoints = endpoints,
+		.n_endpoints = n_endpoints,
+		.protocol = protocol,
+		.client_id = "test",
+		.keepalive_s = 30};
 	virtual_now = 1000 * SECOND;
 	news_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	assert_int_equal(sparkplug_payload_load(), 0);

@@ -1,5 +1,5 @@
 /*
- * A Sparkplug node on a scripted broker, in a time of its own, with real report, roster, boards, intake and outbox.  One
+ * A Sparkplug node on a scripted broker, in a time of its own, with real report, roster, boards, intake and outbox. One
  * stage a test program.
  */
 #ifndef TESTS_SPARKPLUG_STAGE_H
@@ -15,9 +15,11 @@
 enum { HEAT, METER, FAR, N_DEVICES };
 enum { SETPOINT, COUNT, POWER, DEEP, N_METRICS };
 
+enum said_kind { SAID_OPEN, SAID_SUBSCRIBE, SAID_PUBLISH, SAID_CLOSE, SAID_FORGET };
+
 /* What the node did, in its order. */
 struct said {
-	enum { SAID_OPEN, SAID_SUBSCRIBE, SAID_PUBLISH, SAID_CLOSE, SAID_FORGET } kind;
+	enum said_kind kind;
 	char topic[96]; /* of OPEN the host */
 	int qos, id;
 	bool retain, orderly;
@@ -28,11 +30,11 @@ struct said {
 struct scripted_mqtt {
 	struct uplink uplink;
 	/* script */
-	bool answers;         /* CONNACK comes with the next step */
-	bool grants;          /* and the word on each subscription */
-	int reason;           /* of these */
-	bool full;            /* the socket takes nothing */
-	int publish_error;    /* of each publish */
+	bool answers;      /* CONNACK comes with the next step */
+	bool grants;       /* and the word on each subscription */
+	int reason;        /* of these */
+	bool full;         /* the socket takes nothing */
+	int publish_error; /* of each publish */
 	uint32_t maximum_packet;
 	/* what happened */
 	struct uplink_target target;
@@ -90,8 +92,8 @@ size_t index_of(const struct said *said);
 /* Fields of a payload, by a walk of its own.  -1 = none. */
 int64_t seq_of(const struct said *said);
 unsigned n_metrics_of(const struct said *said);
-/* Of the nth metric: a number field (2 alias, 3 time, 4 datatype, 5 historical, 7 null, 10 to 13 values, of doubles their
- * number); the name; the quality. */
+/* Of the nth metric: a number field (2 alias, 3 time, 4 datatype, 5 historical, 7 null, 10 to 13 values, of doubles
+ * their number); the name; the quality. */
 double field_of(const struct said *said, unsigned metric, unsigned field);
 const char *name_of(const struct said *said, unsigned metric);
 double quality_of(const struct said *said, unsigned metric);

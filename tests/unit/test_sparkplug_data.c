@@ -286,7 +286,7 @@ static void test_commands_that_are_refused(void **state)
 	hear(DCMD, to_21_5, sizeof(to_21_5), true); /* retained */
 	hear(DCMD, to_99, sizeof(to_99), false);
 	hear(DCMD, to_null, sizeof(to_null), false);
-	hear(DCMD, count_to_1, sizeof(count_to_1), false); /* has no `write` */
+	hear(DCMD, count_to_1, sizeof(count_to_1), false);                 /* has no `write` */
 	hear("spBv1.0/s/DCMD/g/f-meter", to_21_5, sizeof(to_21_5), false); /* another device's alias */
 	hear("spBv1.0/s/DCMD/g/none", to_21_5, sizeof(to_21_5), false);
 	hear(DCMD, NULL, 0, false);

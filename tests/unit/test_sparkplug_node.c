@@ -18,8 +18,8 @@
 #define NCMD "spBv1.0/s/NCMD/g"
 
 /* Node Control/Rebirth = true, and what a host would send that means something else. */
-static const uint8_t rebirth[] = {0x12, 26, 0x0a, 20, 'N', 'o', 'd', 'e', ' ', 'C', 'o', 'n', 't', 'r', 'o', 'l', '/', 'R',
-	'e', 'b', 'i', 'r', 't', 'h', 0x20, 11, 0x70, 1};
+static const uint8_t rebirth[] = {0x12, 26, 0x0a, 20, 'N', 'o', 'd', 'e', ' ', 'C', 'o', 'n', 't', 'r', 'o', 'l', '/',
+	'R', 'e', 'b', 'i', 'r', 't', 'h', 0x20, 11, 0x70, 1};
 
 static struct bf_value real(double value)
 {
@@ -73,7 +73,8 @@ static void test_subscribes_before_births(void **state)
 	for (size_t i = 0; i < mqtt.n_said; i++)
 		if (mqtt.said[i].kind == SAID_SUBSCRIBE) {
 			assert_int_equal(mqtt.said[i].qos, 1);
-			assert_string_equal(mqtt.said[i].topic, n++ ? "spBv1.0/s/DCMD/g/f-heat" : NCMD); /* writable only */
+			assert_string_equal(
+				mqtt.said[i].topic, n++ ? "spBv1.0/s/DCMD/g/f-heat" : NCMD); /* writable only */
 		}
 	assert_int_equal(n, 2);
 	mqtt.grants = true;
@@ -170,7 +171,7 @@ static void test_data_by_alias_only(void **state)
 	assert_int_equal((int)field_of(data, 0, 10), 7);
 	assert_true(field_of(data, 0, 3) == (double)read_ms);
 	assert_int_equal((int)quality_of(data, 0), 192); /* the birth said that it is stale */
-	reads(POWER, number(7)); /* only changes */
+	reads(POWER, number(7));                         /* only changes */
 	up();
 	assert_int_equal(n_published("DDATA/g/f-meter"), 1);
 	reads(POWER, number(8));

@@ -48,7 +48,8 @@ static void test_client_id(void **state)
 	const char *cut = sparkplug_client_id("a-client-id-of-22-bytes", &arena);
 	assert_true(strlen(cut) <= 23);
 	assert_string_not_equal(cut, sparkplug_client_id("a-client-id-of-22-bytez", &arena));
-	assert_string_equal(sparkplug_client_id("whose-broker-takes-longer-ones", &arena), "whose-broker-takes-longer-ones-spb");
+	assert_string_equal(
+		sparkplug_client_id("whose-broker-takes-longer-ones", &arena), "whose-broker-takes-longer-ones-spb");
 	arena_free(&arena);
 }
 
@@ -62,8 +63,8 @@ static void test_types(void **state)
 		{BF_TYPE_U24, SPARKPLUG_INT64}, {BF_TYPE_S8, SPARKPLUG_INT32}, {BF_TYPE_S16, SPARKPLUG_INT32},
 		{BF_TYPE_S32, SPARKPLUG_INT32}, {BF_TYPE_S64, SPARKPLUG_INT64}, {BF_TYPE_U64, SPARKPLUG_UINT64},
 		{BF_TYPE_F16, SPARKPLUG_FLOAT}, {BF_TYPE_F32, SPARKPLUG_FLOAT}, {BF_TYPE_F64, SPARKPLUG_DOUBLE},
-		{BF_TYPE_BCD16, SPARKPLUG_UINT16}, {BF_TYPE_BCD32, SPARKPLUG_INT64},
-		{BF_TYPE_STRING, SPARKPLUG_STRING}, {BF_TYPE_BOOL, SPARKPLUG_BOOLEAN}};
+		{BF_TYPE_BCD16, SPARKPLUG_UINT16}, {BF_TYPE_BCD32, SPARKPLUG_INT64}, {BF_TYPE_STRING, SPARKPLUG_STRING},
+		{BF_TYPE_BOOL, SPARKPLUG_BOOLEAN}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct plan_metric metric = {.shape = {.type = rows[i].type}, .place = {BF_SPACE_HOLDING, 0, 1}};
 		assert_int_equal(sparkplug_type_of(&metric), rows[i].told);
@@ -152,7 +153,8 @@ static void test_records(void **state)
 	struct reading back;
 	assert_int_equal(sparkplug_record_unpack("\x09\0\0\0\0\0\0\0\0\0\0", 11, &back), -EBADMSG); /* no kind */
 	assert_int_equal(sparkplug_record_unpack("\x01\x09\0\0\0\0\0\0\0\0\0", 11, &back), -EBADMSG);
-	assert_int_equal(sparkplug_record_unpack("\x01\x01\0\0\0\0\0\0\0\0\0", 11, &back), -EBADMSG); /* bad, and a value */
+	assert_int_equal(
+		sparkplug_record_unpack("\x01\x01\0\0\0\0\0\0\0\0\0", 11, &back), -EBADMSG); /* bad, and a value */
 }
 
 /* ---- Payloads ---- */
@@ -187,8 +189,12 @@ static void test_payloads_there_and_back(void **state)
 	uint8_t bytes[400];
 	struct sparkplug_pack pack;
 	assert_int_equal(sparkplug_payload_load(), 0);
-	struct sparkplug_metric metric = {.alias = 3, .time_ms = 1764000000123, .type = SPARKPLUG_INT32, .births = true,
-		.quality = -1, .value = {.kind = BF_SIGNED, .i = -7}};
+	struct sparkplug_metric metric = {.alias = 3,
+		.time_ms = 1764000000123,
+		.type = SPARKPLUG_INT32,
+		.births = true,
+		.quality = -1,
+		.value = {.kind = BF_SIGNED, .i = -7}};
 	sparkplug_pack_begin(&pack, bytes, sizeof(bytes), 1764000000000, 255);
 	unsigned n = 0;
 	while (sparkplug_pack_add(&pack, &metric) == 0)
