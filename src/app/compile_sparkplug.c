@@ -58,7 +58,8 @@ static void check_devices(struct compile *compile)
 		if (strcasecmp(ids[i - 1].id, ids[i].id) == 0)
 			compile_fault(compile, compile->device_at[ids[i].index], NULL, "give one of them another topic",
 				"\"%s\" and \"%s\" would be one Sparkplug device, \"%s\"",
-				compile->devices[ids[i - 1].index].path, compile->devices[ids[i].index].path, ids[i].id);
+				compile->devices[ids[i - 1].index].path, compile->devices[ids[i].index].path,
+				ids[i].id);
 }
 
 void compile_sparkplug(struct compile *compile, const struct tree *group)

@@ -20,8 +20,8 @@ const char *remember_path(const struct plan *plan, const char *what, struct aren
 	const char *slash = buffer ? strrchr(buffer, '/') : NULL;
 	const char *name = slash ? slash + 1 : buffer;
 	/* systemd separates several by colons; the first one is ours */
-	return arena_format(arena, "%.*s/%s%s%s", (int)strcspn(folder, ":"), folder, name ? name : "", name ? "." : "",
-		what);
+	return arena_format(
+		arena, "%.*s/%s%s%s", (int)strcspn(folder, ":"), folder, name ? name : "", name ? "." : "", what);
 }
 
 void remember_load(const struct plan *plan, struct learnt *ret_learnt, struct arena *arena)

@@ -39,10 +39,12 @@ void retry_connected(struct retry *retry, int64_t now_us)
 		char length[LOG_LENGTH_SIZE];
 		n += !retry->was_connected; /* the loss that began it was no attempt; the one that succeeded is */
 		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.broker = url},
-			"%sbroker %s is %s after %s, %llu attempt%s", retry->who, url, retry->ever_connected ? "back" : "there",
-			log_length(lasted_us, length), (unsigned long long)n, n == 1 ? "" : "s");
+			"%sbroker %s is %s after %s, %llu attempt%s", retry->who, url,
+			retry->ever_connected ? "back" : "there", log_length(lasted_us, length), (unsigned long long)n,
+			n == 1 ? "" : "s");
 	} else if (!was_out) {
-		log_about(LOG_LEVEL_INFO, &(struct log_about){.broker = url}, "%sbroker %s: connected", retry->who, url);
+		log_about(
+			LOG_LEVEL_INFO, &(struct log_about){.broker = url}, "%sbroker %s: connected", retry->who, url);
 	}
 	retry->ever_connected = true;
 	retry->connected_at_us = now_us;
@@ -105,8 +107,8 @@ static void retry_tell(struct retry *retry, enum uplink_fault fault, const char 
 		hint = "; if another client uses the same client id, each pushes the other out";
 	const char *url = retry_endpoint(retry)->url;
 	log_about(act ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, &(struct log_about){.broker = url},
-		"%sbroker %s: %s%s; trying again, readings wait%s", retry->who, url, connected ? "connection lost: " : "", what,
-		hint);
+		"%sbroker %s: %s%s; trying again, readings wait%s", retry->who, url,
+		connected ? "connection lost: " : "", what, hint);
 }
 
 void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what, bool connected, int64_t now_us)
