@@ -38,7 +38,8 @@ void sparkplug_count_init(struct sparkplug_count *count, const char *path, const
 uint8_t sparkplug_count_next(struct sparkplug_count *count, int64_t now_us)
 {
 	char text[8];
-	int n = snprintf(text, sizeof(text), "%u\n", ++count->number);
+	count->number++;
+	int n = snprintf(text, sizeof(text), "%d\n", count->number);
 	int rc = count->path ? whole_file_save(count->path, text, (size_t)n) : 0;
 	if (rc == 0)
 		complaint_clear(&count->unsaved, now_us, NULL, NULL);
