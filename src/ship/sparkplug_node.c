@@ -389,7 +389,7 @@ static int64_t wake_alive(const struct sparkplug_node *node)
 	at_us = clock_earlier(at_us, node->paced_until_us);
 	at_us = clock_earlier(at_us, node->command_at_us);
 	if (node->window.n_sent && !node->window.n_asked)
-		at_us = clock_earlier(at_us, node->window.asked_at_us + 1000000);
+		at_us = clock_earlier(at_us, node->window.asked_at_us + SPARKPLUG_CONFIRM_US);
 	return clock_earlier(at_us, next_death(node));
 }
 
