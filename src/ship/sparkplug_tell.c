@@ -153,6 +153,7 @@ int sparkplug_tell_birth(struct sparkplug_tell *tell, uint32_t index, bool stale
 	const struct plan_device *device = &tell->plan->devices[index];
 	struct sparkplug_device *told = &tell->devices[index];
 	int64_t now_ms = tell->clock->wall_ms(tell->clock);
+	tell->caught_up = false;
 	begin(tell, tell->size);
 	for (uint32_t i = 0; i < device->n_metrics; i++)
 		add_birth(tell, device->first_metric + i, stale, now_ms);

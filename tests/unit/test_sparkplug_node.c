@@ -296,6 +296,7 @@ static void test_a_device_comes_and_goes(void **state)
 	run(SECOND);
 	assert_int_equal(n_published("DBIRTH/g/f-meter"), 1);
 	assert_int_equal((int)field_of(published("DBIRTH/g/f-meter", 0), 0, 10), 5);
+	assert_int_equal((int)field_of(published("DDATA/g/f-meter", 0), 0, 5), 1); /* what the birth told is past */
 	reads(POWER, number(6));
 	turns_bad(POWER, QUALITY_TIMEOUT);
 	comes(METER, false);
