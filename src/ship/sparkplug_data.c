@@ -15,10 +15,10 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define DIE_US     (10 * (int64_t)1000000) /* for its last readings to go first */
-#define SILENT_US  (60 * (int64_t)1000000) /* a broker that does not answer one */
-#define ROUNDS     32
-#define PORTION    200 /* records a round */
+#define DIE_US    (10 * (int64_t)1000000) /* for its last readings to go first */
+#define SILENT_US (60 * (int64_t)1000000) /* a broker that does not answer one */
+#define ROUNDS    32
+#define PORTION   200 /* records a round */
 
 /* The newest that is known of a device: does it answer? */
 static int look(const struct sparkplug_node *node, uint32_t device)
@@ -154,8 +154,8 @@ static void confirm(struct sparkplug_node *node)
 	struct uplink *uplink = node->parts.uplink;
 	char topic[SPARKPLUG_TOPIC_MAX];
 	int id;
-	bool due = node->now_us - window->asked_at_us >= SPARKPLUG_CONFIRM_US || window->n_sent >= SPARKPLUG_WINDOW / 2 ||
-		   node->stop_at_us;
+	bool due = node->now_us - window->asked_at_us >= SPARKPLUG_CONFIRM_US ||
+		   window->n_sent >= SPARKPLUG_WINDOW / 2 || node->stop_at_us;
 	if (window->n_sent == 0 || window->n_asked || !due)
 		return;
 	const struct plan_sparkplug *told = &node->parts.plan->sparkplug;

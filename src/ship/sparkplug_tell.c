@@ -25,6 +25,7 @@
 
 struct sparkplug_said {
 	int64_t birth_ms; /* of the value that the birth told; INT64_MIN = none that matters */
+	int64_t last_ms;  /* of what was told last as present; 0 = nothing */
 	bool bad;         /* its quality was told, and was not good */
 };
 
@@ -123,7 +124,8 @@ static bool tell_value(const struct plan_metric *metric, const struct reading *r
 	return good;
 }
 
-static void add_birth(struct sparkplug_tell *tell, uint32_t index, bool stale, int64_t now_ms)
+/* What has no value has had none since something was told last: an answer may be on its way that came before now. */
+static void add_birth(struct sparkplug_tell *tell, uint32_t index, bool stale)
 {
 	const struct plan_metric *metric = &tell->plan->metrics[index];
 	const struct sparkplug_place *place = &tell->places[metric->device];
@@ -131,16 +133,17 @@ static void add_birth(struct sparkplug_tell *tell, uint32_t index, bool stale, i
 	struct sparkplug_said *said = &tell->said[index];
 	struct sparkplug_metric told = {.name = payload_label(tell->plan, metric),
 		.alias = (uint64_t)index + 1,
-		.time_ms = now_ms,
+		.time_ms = said->last_ms ? said->last_ms : tell->since_ms,
 		.type = sparkplug_type_of(metric),
 		.births = true,
 		.quality = SPARKPLUG_QUALITY_STALE};
 	char text[BF_STRING_MAX + 1], fitted[BF_STRING_MAX + 1];
 	struct reading reading;
 	int64_t at_us;
-	*said = (struct sparkplug_said){.birth_ms = INT64_MIN, .bad = true};
+	said->birth_ms = INT64_MIN;
+	said->bad = true;
 	if (!stale && board_look(place->board, there, text, &reading, &at_us)) {
-		said->birth_ms = reading.time_ms;
+		said->birth_ms = said->last_ms = reading.time_ms;
 		said->bad = !tell_value(metric, &reading, &told, fitted);
 		if (!said->bad)
 			told.quality = -1;
@@ -152,11 +155,10 @@ int sparkplug_tell_birth(struct sparkplug_tell *tell, uint32_t index, bool stale
 {
 	const struct plan_device *device = &tell->plan->devices[index];
 	struct sparkplug_device *told = &tell->devices[index];
-	int64_t now_ms = tell->clock->wall_ms(tell->clock);
 	tell->caught_up = false;
 	begin(tell, tell->size);
 	for (uint32_t i = 0; i < device->n_metrics; i++)
-		add_birth(tell, device->first_metric + i, stale, now_ms);
+		add_birth(tell, device->first_metric + i, stale);
 	int rc = finish(tell, "DBIRTH", told->id);
 	told->born = rc == 0;
 	if (rc == -EMSGSIZE && !told->refused)
@@ -203,6 +205,7 @@ int sparkplug_tell_add(struct sparkplug_tell *tell, const struct reading *readin
 	if (rc == 0 && !told.historical) {
 		said->bad = !good;
 		said->birth_ms = INT64_MIN;
+		said->last_ms = reading->time_ms;
 	}
 	return rc;
 }
@@ -284,6 +287,7 @@ int sparkplug_tell_init(struct sparkplug_tell *tell, const struct plan *plan, co
 	const struct clock *clock, struct uplink *uplink)
 {
 	*tell = (struct sparkplug_tell){.plan = plan, .places = places, .clock = clock, .uplink = uplink};
+	tell->since_ms = clock->wall_ms(clock);
 	tell->size = birth_bytes(plan);
 	tell->bytes = malloc(tell->size);
 	tell->devices = calloc(plan->n_devices + 1, sizeof(*tell->devices));

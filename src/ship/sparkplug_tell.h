@@ -35,6 +35,7 @@ struct sparkplug_tell {
 	struct sparkplug_device *devices;
 	struct sparkplug_said *said; /* of each metric */
 	uint32_t *by_topic;          /* metrics, sorted by their topics */
+	int64_t since_ms;            /* when it was made */
 	uint8_t seq;                 /* of the next message */
 	bool caught_up;              /* nothing that was put before the last birth waits */
 

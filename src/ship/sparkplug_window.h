@@ -18,8 +18,8 @@
 
 #define SPARKPLUG_WINDOW 1000
 
-/* Between two questions: well within half of the default `sync`, so that what a broker reads at once is never written to
- * disk. */
+/* Between two questions: well within half of the default `sync`, so that what a broker reads at once is never written
+ * to disk. */
 #define SPARKPLUG_CONFIRM_US ((int64_t)200000)
 
 struct sparkplug_window {
