@@ -19,6 +19,7 @@
 
 struct last {
 	uint64_t bits; /* of a text a hash */
+	int64_t time_ms;
 	uint8_t kind, quality, code;
 	_Atomic bool watched;
 };
@@ -102,6 +103,8 @@ static void judged(struct report_tap *tap, const struct reading *reading, int64_
 		    last->code == reading->code;
 	if ((!told || same) && !atomic_load_explicit(&last->watched, memory_order_acquire))
 		return;
+	if (same && reading->time_ms == last->time_ms) /* a poll and what was read back */
+		return;
 	uint8_t bytes[SPARKPLUG_RECORD_MAX];
 	const struct message record = {.topic = intake->plan->metrics[reading->metric].topic,
 		.payload = bytes,
@@ -113,6 +116,7 @@ static void judged(struct report_tap *tap, const struct reading *reading, int64_
 		.kind = MESSAGE_READING};
 	bool put = intake->records->put(intake->records, &record) == 0;
 	last->bits = bits;
+	last->time_ms = reading->time_ms;
 	last->kind = (uint8_t)reading->value.kind;
 	last->quality = put ? (uint8_t)reading->quality : UNTOLD;
 	last->code = reading->code;

@@ -274,6 +274,12 @@ static void test_a_command_writes(void **state)
 	written(SETPOINT, real(21.5));
 	up();
 	assert_int_equal(n_published("DDATA/g/f-heat"), before + 1);
+	hear(DCMD, to_21_5, sizeof(to_21_5), false);
+	virtual_now += 10000;
+	reads(SETPOINT, real(21.5)); /* a poll in the same millisecond is the same reading */
+	written(SETPOINT, real(21.5));
+	up();
+	assert_int_equal(n_metrics_of(published("DDATA/g/f-heat", before + 1)), 1);
 	end();
 }
 
