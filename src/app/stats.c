@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STATS_BASE_BYTES    2048
+#define STATS_BASE_BYTES    3072
 #define STATS_BUS_BYTES     512
 #define STATS_DEVICE_BYTES  512
 #define STATUS_WHERE        300 /* a host of 253 characters and a port */

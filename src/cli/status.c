@@ -102,6 +102,20 @@ static void print_broker(const struct status_command *command, struct piece brok
 	print_line(command, "broker", line, connected ? SCREEN_PLAIN : SCREEN_BAD);
 }
 
+static void print_sparkplug(const struct status_command *command, struct piece sparkplug)
+{
+	char line[2 * NAME_MAX_BYTES + 200], url[NAME_MAX_BYTES], state[NAME_MAX_BYTES];
+	if (!sparkplug.n)
+		return;
+	text(sparkplug, "url", url);
+	text(sparkplug, "state", state);
+	bool waits = strcmp(state, "waiting") == 0, online = strcmp(state, "online") == 0;
+	snprintf(line, sizeof(line), "Sparkplug: %s at %s; %lld readings wait, %lld told",
+		waits ? "waits for the primary host" : state, url, (long long)number(sparkplug, "waiting"),
+		(long long)number(sparkplug, "told"));
+	print_line(command, "node", line, online || waits ? SCREEN_PLAIN : SCREEN_BAD);
+}
+
 static void print_buffer(const struct status_command *command, struct piece buffer, int64_t time_ms)
 {
 	static const char *const causes[] = {
@@ -308,6 +322,7 @@ static bool tell(void *user, const char *line, size_t n)
 	}
 	print_head(command, all);
 	print_broker(command, part(all, "broker"));
+	print_sparkplug(command, part(all, "sparkplug"));
 	print_buffer(command, part(all, "buffer"), time_ms);
 	print_tables(command, all, time_ms);
 	return true;

@@ -97,6 +97,7 @@ class Sparkplug(Scenario):
         self.stage(protocol=protocol)
         gateway = self.gateway(self.conf)
         self.host.wait_for("DDATA", 10)
+        self.assertRegex(self.command("status", "-c", self.conf).stdout, r"node +Sparkplug: online at mqtt://127.0.0.1:\d+; \d+ readings wait")
         births = self.host.messages()
         self.assertEqual(births[0].kind, "NBIRTH")
         self.assertEqual(births[0].topic, "spBv1.0/s/NBIRTH/g")
