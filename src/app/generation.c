@@ -28,6 +28,14 @@ int generation_init(struct plan *plan, const struct clock *clock, struct message
 	}
 	report_count_ids(generation->report, ids);
 	report_tell_anew(generation->report, occasions);
+	if (generation->plan.page.host)
+		rc = board_init(&generation->plan, true, &generation->board);
+	if (rc < 0) {
+		generation_destroy(generation);
+		return rc;
+	}
+	if (generation->board)
+		report_add_tap(generation->report, board_tap(generation->board));
 	generation->homes = arena_array(&generation->arena, generation->plan.n_buses, sizeof(*generation->homes));
 	*ret_generation = generation;
 	return 0;
@@ -115,6 +123,7 @@ void generation_destroy(struct generation *generation)
 	command_destroy(generation->command);
 	orders_destroy(generation->orders);
 	report_destroy(generation->report);
+	board_destroy(generation->board);
 	roster_destroy(generation->roster);
 	arena_free(&generation->arena);
 	plan_destroy(&generation->plan);

@@ -15,6 +15,7 @@
 #include "field/poller.h"
 #include "model/message.h"
 #include "model/plan.h"
+#include "ship/board.h"
 #include "ship/command.h"
 #include "ship/payload.h"
 #include "ship/report.h"
@@ -36,6 +37,7 @@ struct generation {
 	struct plan plan;
 	struct roster *roster;
 	struct report *report;
+	struct board *board; /* NULL: nothing of the map looks at it */
 	struct poller **pollers; /* those that have not ended */
 	size_t n_pollers;
 	struct home *homes;       /* of each bus of the plan, as long as this is the present generation */

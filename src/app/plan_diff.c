@@ -204,7 +204,14 @@ bool plan_diff_bus(const struct plan *a, size_t i, const struct plan *b, size_t 
 
 bool plan_diff_readings(const struct plan *a, const struct plan *b)
 {
-	return texts_differ(a->site, b->site) || a->ids != b->ids;
+	return texts_differ(a->site, b->site) || a->ids != b->ids || !a->page.host != !b->page.host;
+}
+
+bool plan_diff_page(const struct plan *a, const struct plan *b)
+{
+	const struct plan_page *x = &a->page, *y = &b->page;
+	return texts_differ(x->host, y->host) || x->port != y->port || x->allow_remote != y->allow_remote ||
+	       texts_differ(x->password_file, y->password_file);
 }
 
 static bool endpoints_differ(const struct plan_endpoint *a, const struct plan_endpoint *b)

@@ -20,7 +20,7 @@
 
 struct map_top {
 	const char *site;
-	const struct tree *broker, *gateway, *buses, *floors, *topics, *buffer, *control, *homeassistant;
+	const struct tree *broker, *gateway, *buses, *floors, *topics, *buffer, *control, *homeassistant, *status_page;
 	int64_t every_us;
 	const void *not_yet;
 };
@@ -51,6 +51,11 @@ struct map_control {
 struct map_homeassistant {
 	int enabled;
 	const char *prefix;
+};
+
+struct map_status_page {
+	const char *listen, *password_file;
+	int allow_remote;
 };
 
 struct map_rule {
@@ -149,7 +154,7 @@ struct map_cells {
 
 extern const struct bf_key schema_top[], schema_gateway[], schema_broker[], schema_buffer[], schema_rule[],
 	schema_bus[], schema_level[], schema_device[], schema_registers[], schema_stream[], schema_message[],
-	schema_metric[], schema_write[], schema_control[], schema_homeassistant[], schema_register_metric[],
+	schema_metric[], schema_write[], schema_control[], schema_homeassistant[], schema_status_page[], schema_register_metric[],
 	schema_stream_metric[], schema_profile_file[], schema_profile[], schema_quirks[], schema_vector[],
 	schema_cells[];
 

@@ -175,6 +175,14 @@ struct plan_homeassistant {
 	const char *prefix; /* of discovery topics; NULL = nothing is told */
 };
 
+/* A page for browsers. */
+struct plan_page {
+	const char *host; /* where it is listened: an address, or "localhost"; NULL = there is none */
+	uint16_t port;
+	bool allow_remote;
+	const char *password_file; /* NULL = none */
+};
+
 struct plan {
 	const char *file; /* the map */
 	const char *site;
@@ -185,6 +193,7 @@ struct plan {
 	struct plan_broker broker;
 	struct plan_buffer buffer;
 	struct plan_homeassistant homeassistant;
+	struct plan_page page;
 
 	struct plan_bus *buses;
 	size_t n_buses;
