@@ -250,6 +250,11 @@ static void device_name(struct sheet *sheet, const struct plan_device *device)
 	sheet_html(sheet, device->name && *device->name ? device->name : part);
 }
 
+static void milliseconds(struct sheet *sheet, int64_t us)
+{
+	sheet_print(sheet, "%.*f ms", us < 10000 ? 1 : 0, (double)us / 1e3);
+}
+
 static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t d)
 {
 	static const char *const words[] = {
@@ -281,10 +286,12 @@ static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t
 	if (is == AVAILABILITY_OFFLINE && quiet_us > 0)
 		sheet_print(sheet, "<small>asked again in %s</small>", length_of(quiet_us, length));
 	sheet_add(sheet, "</td><td class=\"num\">");
-	if (times_n(&counts->answer_times))
-		sheet_print(sheet, "%" PRId64 " ms<small>95&#8239;%% in %" PRId64 " ms</small>",
-			times_quantile(&counts->answer_times, 500) / 1000,
-			times_quantile(&counts->answer_times, 950) / 1000);
+	if (times_n(&counts->answer_times)) {
+		milliseconds(sheet, times_quantile(&counts->answer_times, 500));
+		sheet_add(sheet, "<small>95&#8239;% in ");
+		milliseconds(sheet, times_quantile(&counts->answer_times, 950));
+		sheet_add(sheet, "</small>");
+	}
 	sheet_add(sheet, "</td><td><ul class=\"counts\">");
 	count(sheet, get(counts->timeouts), "time-out", "s");
 	count(sheet, get(counts->checksum), "checksum error", "s");
@@ -344,13 +351,12 @@ static void metric(struct sheet *sheet, const struct page_facts *facts, uint32_t
 	sheet_html(sheet, payload_label(facts->plan, told));
 	sheet_add(sheet, "<small>");
 	sheet_html(sheet, told->topic);
-	sheet_print(sheet, "<span> · QoS %u%s</span></small></th><td class=\"num\">", told->delivery.qos,
-		told->delivery.retain ? ", retained" : "");
+	sheet_add(sheet, "</small></th><td class=\"num\">");
 	if (page_facts_look(facts, m, text, &reading, &at_us)) {
 		value(sheet, told, &reading);
 		sheet_add(sheet, "<small>");
 		ago(sheet, facts, at_us);
-		sheet_add(sheet, "</small>");
+		sheet_print(sheet, "<span> · QoS %u</span></small>", told->delivery.qos);
 	} else {
 		state(sheet, "off", "not read yet");
 	}
@@ -379,7 +385,8 @@ static void readings(struct sheet *sheet, const struct page_facts *facts, uint32
 	for (uint32_t m = from; m < end; m++) {
 		const struct plan_device *of = &plan->devices[plan->metrics[m].device];
 		if (m == from || m == of->first_metric) {
-			sheet_print(sheet, "%s<table class=\"readings\"><caption>", m == from ? "" : "</tbody></table>");
+			sheet_print(sheet, "%s<table class=\"readings\"><caption>",
+				m == from ? "<div class=\"tables\">" : "</tbody></table>");
 			device_name(sheet, of);
 			sheet_add(sheet, "<small>");
 			sheet_html(sheet, of->path);
@@ -388,7 +395,7 @@ static void readings(struct sheet *sheet, const struct page_facts *facts, uint32
 		}
 		metric(sheet, facts, m);
 	}
-	sheet_add(sheet, "</tbody></table></section>");
+	sheet_add(sheet, "</tbody></table></div></section>");
 }
 
 /* ---- Log ---- */

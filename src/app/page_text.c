@@ -59,17 +59,17 @@ static void label(struct sheet *sheet, const char *key, const char *text)
 }
 
 /* `busferry_bus_answers_total{bus="rs485"} 12` and its kin. */
-static void sample(struct sheet *sheet, const char *kind, const char *name, const char *of, uint64_t value)
+static void sample(struct sheet *sheet, const char *kind, const char *name, const char *of, double value)
 {
 	sheet_print(sheet, "busferry_%s_%s{", kind, name);
 	label(sheet, kind, of);
-	sheet_print(sheet, "} %" PRIu64 "\n", value);
+	sheet_print(sheet, "} %.15g\n", value);
 }
 
-static uint64_t counter_at(const void *counts, size_t offset)
+static double counter_at(const void *counts, size_t offset)
 {
 	const char *at = (const char *)counts + offset;
-	return atomic_load_explicit((const _Atomic uint64_t *)(const void *)at, memory_order_relaxed);
+	return (double)atomic_load_explicit((const _Atomic uint64_t *)(const void *)at, memory_order_relaxed);
 }
 
 /* The counters of a family for one bus or device; NULL = none just now. */
@@ -109,12 +109,12 @@ static void states(struct sheet *sheet, const struct page_facts *facts)
 		if (facts->buses[b].counts)
 			sample(sheet, "bus", "open", plan->buses[b].name,
 				atomic_load_explicit(&facts->buses[b].counts->open, memory_order_relaxed) != 0);
-	tell(sheet, "bus_busy_microseconds_total", "counter", "Time that the wire was taken, its silences included");
+	tell(sheet, "bus_busy_seconds_total", "counter", "Time that the wire was taken, its silences included");
 	for (size_t b = 0; b < plan->n_buses; b++)
 		if (facts->buses[b].counts)
-			sample(sheet, "bus", "busy_microseconds_total", plan->buses[b].name,
-				(uint64_t)atomic_load_explicit(
-					&facts->buses[b].counts->busy_us, memory_order_relaxed));
+			sample(sheet, "bus", "busy_seconds_total", plan->buses[b].name,
+				(double)atomic_load_explicit(&facts->buses[b].counts->busy_us, memory_order_relaxed) /
+					1e6);
 	tell(sheet, "device_up", "gauge", "1 = the device answers");
 	for (size_t d = 0; d < plan->n_devices; d++)
 		if (facts->devices[d].counts)

@@ -86,7 +86,6 @@ static bool connection_speaks_qos2(const struct connection *connection)
 static void connection_unlisten(struct connection *connection)
 {
 	connection->listener_at_us = CLOCK_NEVER;
-	atomic_store_explicit(&connection->fault, -1, memory_order_relaxed);
 	if (connection->state == CONNECTION_ACTIVE && connection->listener && connection->listener->lost)
 		connection->listener->lost(connection->listener);
 }
@@ -310,6 +309,7 @@ int connection_init(struct connection *connection)
 	connection->lookout.next_at_us = CLOCK_NEVER;
 	retry_init(&connection->retry, broker, connection_seed(connection));
 	atomic_store_explicit(&connection->url, broker->endpoints[0].url, memory_order_relaxed);
+	atomic_store_explicit(&connection->fault, -1, memory_order_relaxed);
 	connection_alive(connection, CLOCK_NEVER);
 	connection->uplink->events = (struct uplink_events){.user = connection,
 		.connected = note_connected,

@@ -419,6 +419,7 @@ static void what_is_asked_at_the_start_is_asked_once_an_appearance(void **state)
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.good[2], 1);
+	assert_int_equal(stage.bus.counts.merged, 0);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 4};
 	stage_run(&stage, 30 * S);
 	assert_int_equal(stage.seen.offline, 1);
