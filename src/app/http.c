@@ -28,7 +28,7 @@
 #define REQUEST_BYTES 4096
 #define POOL_BYTES    8192     /* of the library for one connection: request and the head of its answer */
 #define ASK_US        10000000 /* to send a request */
-#define CROWDED_US    1000000  /* the same while all connections are taken */
+#define CROWDED_US    250000   /* the same while all connections are taken */
 #define TAKE_US       60000000 /* to take the answer */
 #define QUIET_S       10u      /* neither sends nor takes */
 

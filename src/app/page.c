@@ -27,7 +27,7 @@
 
 #define TRY_AGAIN_US 10000000
 #define WRONG_US     1000000 /* what a wrong password costs */
-#define WRONG_MAX_US 5000000 /* so many of them at once */
+#define WRONG_MAX_US 4000000 /* five of them at once */
 
 struct page {
 	struct gateway *gateway;
