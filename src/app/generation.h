@@ -37,7 +37,7 @@ struct generation {
 	struct plan plan;
 	struct roster *roster;
 	struct report *report;
-	struct board *board; /* NULL: nothing of the map looks at it */
+	struct board *board;     /* NULL: nothing of the map looks at it */
 	struct poller **pollers; /* those that have not ended */
 	size_t n_pollers;
 	struct home *homes;       /* of each bus of the plan, as long as this is the present generation */

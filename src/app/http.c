@@ -179,9 +179,9 @@ static const char *words_of(unsigned status)
 	static const struct {
 		unsigned status;
 		const char *words;
-	} all[] = {{401, "a password is wanted\n"}, {403, "this host is not allowed\n"}, {404, "there is no such page\n"},
-		{405, "only GET and HEAD\n"}, {429, "too many wrong passwords\n"}, {431, "the request is too long\n"},
-		{500, "no memory\n"}};
+	} all[] = {{401, "a password is wanted\n"}, {403, "this host is not allowed\n"},
+		{404, "there is no such page\n"}, {405, "only GET and HEAD\n"}, {429, "too many wrong passwords\n"},
+		{431, "the request is too long\n"}, {500, "no memory\n"}};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i].status == status)
 			return all[i].words;

@@ -3,8 +3,8 @@
  * libmicrohttpd, which is loaded when the first server is opened: it brings GnuTLS, and a gateway that nobody looks at
  * has no memory to give for that.
  *
- * Bounds: eight connections, one request each, of at most 4 kB; ten seconds to send it (a quarter of one while all eight are taken)
- * and a minute to take the answer.
+ * Bounds: eight connections, one request each, of at most 4 kB; ten seconds to send it (a quarter of one while all
+ * eight are taken) and a minute to take the answer.
  *
  * All of it on one thread, without ever blocking.
  */

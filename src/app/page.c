@@ -1,8 +1,8 @@
 /*
  * The status page: what is asked, and whether it is answered.  See page.h.
  *
- * Why an attempt to listen is repeated: an address may come with its network, minutes after the start, and a port may be
- * free once a former gateway has ended; but nothing of that is a reason to stop reading meters.
+ * Why an attempt to listen is repeated: an address may come with its network, minutes after the start, and a port may
+ * be free once a former gateway has ended; but nothing of that is a reason to stop reading meters.
  *
  * Invariant: what is served is what the present plan says; `plan` is that plan.  Thread: main.
  */
@@ -184,7 +184,8 @@ static const char *hint_of(int error)
 		return "this machine has no such address now";
 	case -EACCES:
 	case -EPERM:
-		return "it may not: ports below 1024 need rights, and the unit allows port 8088 only (SocketBindAllow=)";
+		return "it may not: ports below 1024 need rights, and the unit allows port 8088 only "
+		       "(SocketBindAllow=)";
 	default:
 		return strerror(-error);
 	}

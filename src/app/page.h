@@ -19,8 +19,8 @@
 
 struct page;
 
-/* Before the start, so that the log's lines are kept from then on; nothing is opened before the first step.  NULL without
- * memory and for a gateway that prints, which all below take for a page that is not there. */
+/* Before the start, so that the log's lines are kept from then on; nothing is opened before the first step.  NULL
+ * without memory and for a gateway that prints, which all below take for a page that is not there. */
 struct page *page_open(struct gateway *gateway);
 void page_close(struct page *page);
 

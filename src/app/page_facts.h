@@ -11,7 +11,7 @@
 #include "ship/board.h"
 
 struct page_bus {
-	const struct bus_counts *counts; /* NULL: it restarts just now */
+	const struct bus_counts *counts;      /* NULL: it restarts just now */
 	const struct caution_counts *caution; /* NULL: none */
 	int64_t started_at;
 };

@@ -257,8 +257,9 @@ static void milliseconds(struct sheet *sheet, int64_t us)
 
 static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t d)
 {
-	static const char *const words[] = {
-		[AVAILABILITY_SAME] = "not known yet", [AVAILABILITY_ONLINE] = "online", [AVAILABILITY_OFFLINE] = "offline"};
+	static const char *const words[] = {[AVAILABILITY_SAME] = "not known yet",
+		[AVAILABILITY_ONLINE] = "online",
+		[AVAILABILITY_OFFLINE] = "offline"};
 	static const char *const classes[] = {
 		[AVAILABILITY_SAME] = "off", [AVAILABILITY_ONLINE] = "good", [AVAILABILITY_OFFLINE] = "bad"};
 	const struct plan_device *told = &facts->plan->devices[d];
@@ -390,8 +391,9 @@ static void readings(struct sheet *sheet, const struct page_facts *facts, uint32
 			device_name(sheet, of);
 			sheet_add(sheet, "<small>");
 			sheet_html(sheet, of->path);
-			sheet_add(sheet, "</small></caption><thead><tr><th scope=\"col\">Metric</th><th scope=\"col\" "
-					 "class=\"num\">Value</th><th scope=\"col\">Ten minutes</th></tr></thead><tbody>");
+			sheet_add(sheet,
+				"</small></caption><thead><tr><th scope=\"col\">Metric</th><th scope=\"col\" "
+				"class=\"num\">Value</th><th scope=\"col\">Ten minutes</th></tr></thead><tbody>");
 		}
 		metric(sheet, facts, m);
 	}

@@ -209,9 +209,9 @@ static void json_reading(struct pen *pen, const struct page_facts *facts, uint32
 		return;
 	pen_json(pen, metric->topic, strlen(metric->topic));
 	pen_text(pen, ":{\"value\":");
-	int n = reading.quality != QUALITY_GOOD ? -1
-						 : payload_value(metric, &reading.value, PAYLOAD_JSON,
-							   pen->text + pen->n, pen->size - pen->n);
+	int n = reading.quality != QUALITY_GOOD
+			? -1
+			: payload_value(metric, &reading.value, PAYLOAD_JSON, pen->text + pen->n, pen->size - pen->n);
 	if (n < 0)
 		pen_text(pen, "null");
 	else

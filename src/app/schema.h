@@ -154,9 +154,9 @@ struct map_cells {
 
 extern const struct bf_key schema_top[], schema_gateway[], schema_broker[], schema_buffer[], schema_rule[],
 	schema_bus[], schema_level[], schema_device[], schema_registers[], schema_stream[], schema_message[],
-	schema_metric[], schema_write[], schema_control[], schema_homeassistant[], schema_status_page[], schema_register_metric[],
-	schema_stream_metric[], schema_profile_file[], schema_profile[], schema_quirks[], schema_vector[],
-	schema_cells[];
+	schema_metric[], schema_write[], schema_control[], schema_homeassistant[], schema_status_page[],
+	schema_register_metric[], schema_stream_metric[], schema_profile_file[], schema_profile[], schema_quirks[],
+	schema_vector[], schema_cells[];
 
 /* All of them with the name of their group, for who lists them ("check --explain", docs); ends with a NULL. */
 struct schema_group {

@@ -1,8 +1,8 @@
 /*
  * A ring of log lines.  See log_tail.h.
  *
- * Why no lock: a line must not wait for who reads, nor for another line.  Each place has a count that is odd while it is
- * written, as on the board (ship/board.c); who finds a place odd has been lapped by sixteen lines while its own was
+ * Why no lock: a line must not wait for who reads, nor for another line.  Each place has a count that is odd while it
+ * is written, as on the board (ship/board.c); who finds a place odd has been lapped by sixteen lines while its own was
  * made, and keeps it to itself.
  *
  * Invariant: text whose count was even and the same before and after it was read is one whole line.

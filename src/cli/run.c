@@ -36,8 +36,8 @@ static int wait_any(int fd, int other_fd, int third_fd, int64_t until_us)
 	if (left < 0)
 		left = 0;
 	struct timespec timeout = clock_timespec(left);
-	struct pollfd ready[] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN},
-		{.fd = third_fd, .events = POLLIN}};
+	struct pollfd ready[] = {
+		{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}, {.fd = third_fd, .events = POLLIN}};
 	struct signalfd_siginfo info;
 	if (ppoll(ready, 3, &timeout, NULL) > 0 && ready[0].revents &&
 		read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))

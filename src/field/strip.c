@@ -23,7 +23,7 @@ static void note(struct strip *strip, enum outcome outcome, int64_t now_us)
 
 void strip_count(struct bus_counts *counts, enum outcome outcome, int64_t now_us)
 {
-	_Atomic uint64_t *counter = outcome == OUTCOME_ANSWER	   ? &counts->answers
+	_Atomic uint64_t *counter = outcome == OUTCOME_ANSWER      ? &counts->answers
 				    : outcome == OUTCOME_EXCEPTION ? &counts->exceptions
 				    : outcome == OUTCOME_CHECKSUM  ? &counts->checksum
 								   : &counts->timeouts;
@@ -38,8 +38,8 @@ void strip_read(const struct strip *strip, int64_t now_us, uint8_t ret_blocks[st
 	int64_t at = now_us / STRIP_BLOCK_US - STRIP_BLOCKS;
 	for (int i = 0; i < STRIP_BLOCKS; i++) {
 		at++;
-		ret_blocks[i] = at < 0 || at > last ? OUTCOME_NONE
-						    : atomic_load_explicit(
-							      &strip->blocks[at % STRIP_RING], memory_order_relaxed);
+		ret_blocks[i] = at < 0 || at > last
+					? OUTCOME_NONE
+					: atomic_load_explicit(&strip->blocks[at % STRIP_RING], memory_order_relaxed);
 	}
 }

@@ -88,7 +88,7 @@ static void lines_stay_whole(void **state)
 	pthread_t writers[3];
 	assert_int_equal(log_tail_keep(), 0);
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(pthread_create(&writers[i], NULL, write_on, (void *)(uintptr_t)&"xyz"[i]), 0);
+		assert_int_equal(pthread_create(&writers[i], NULL, write_on, (void *)(uintptr_t) & "xyz"[i]), 0);
 	for (int round = 0; round < 2000; round++) {
 		size_t n = log_tail_read(lines);
 		for (size_t i = 0; i < n; i++)

@@ -1,6 +1,6 @@
 /*
- * What the status page says of counters and boards that are known: its HTML, its metrics and its json, to the byte, with
- * names that would be more than text if they could.
+ * What the status page says of counters and boards that are known: its HTML, its metrics and its json, to the byte,
+ * with names that would be more than text if they could.
  *
  * BUSFERRY_BLESS=1 in the environment writes the expected texts anew, to be looked at in the diff.
  */
@@ -37,7 +37,11 @@ static struct plan_bus buses[] = {
 };
 static struct plan_device devices[] = {
 	{.topic = "h&m/floor/m<i>", .path = "floor/m<i>", .name = "", .address = 7, .n_metrics = 4},
-	{.topic = "h&m/away", .path = "away", .name = "<script>alert(1)</script>", .bus = 1, .first_metric = 4,
+	{.topic = "h&m/away",
+		.path = "away",
+		.name = "<script>alert(1)</script>",
+		.bus = 1,
+		.first_metric = 4,
 		.n_metrics = 2},
 };
 static const struct plan the_plan = {.file = "/etc/<secret folder>/a&b.conf",

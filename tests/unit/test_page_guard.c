@@ -81,13 +81,13 @@ static void passwords(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "open sesame\n", 12), 12);
 	assert_int_equal(page_password(path, NULL), -EACCES);
-	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZQ=="), 0);         /* a:open sesame */
-	assert_int_equal(page_password(path, "basic Om9wZW4gc2VzYW1l"), 0);             /* :open sesame */
-	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtIQ=="), -EACCES);   /* a:open sesam! */
-	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2Ft"), -EACCES);       /* a:open sesam */
-	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZXg="), -EACCES);   /* a:open sesamex */
-	assert_int_equal(page_password(path, "Basic YTo="), -EACCES);                   /* a: */
-	assert_int_equal(page_password(path, "Basic b3BlbiBzZXNhbWU="), -EACCES);       /* no colon */
+	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZQ=="), 0);       /* a:open sesame */
+	assert_int_equal(page_password(path, "basic Om9wZW4gc2VzYW1l"), 0);           /* :open sesame */
+	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtIQ=="), -EACCES); /* a:open sesam! */
+	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2Ft"), -EACCES);     /* a:open sesam */
+	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZXg="), -EACCES); /* a:open sesamex */
+	assert_int_equal(page_password(path, "Basic YTo="), -EACCES);                 /* a: */
+	assert_int_equal(page_password(path, "Basic b3BlbiBzZXNhbWU="), -EACCES);     /* no colon */
 	assert_int_equal(page_password(path, "Bearer YTpvcGVuIHNlc2FtZQ=="), -EACCES);
 	assert_int_equal(page_password(path, "Basic"), -EACCES);
 	assert_int_equal(page_password(path, "Basic !!!!"), -EACCES);
