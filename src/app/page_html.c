@@ -341,6 +341,25 @@ static void value(struct sheet *sheet, const struct plan_metric *metric, const s
 	}
 }
 
+/* It may be broken behind each of its parts. */
+static void topic(struct sheet *sheet, const char *text)
+{
+	char part[128];
+	while (*text) {
+		size_t n = strcspn(text, "/");
+		n += text[n] == '/';
+		if (n >= sizeof(part)) {
+			sheet_html(sheet, text);
+			return;
+		}
+		snprintf(part, sizeof(part), "%.*s", (int)n, text);
+		sheet_html(sheet, part);
+		text += n;
+		if (*text)
+			sheet_add(sheet, "<wbr>");
+	}
+}
+
 static void metric(struct sheet *sheet, const struct page_facts *facts, uint32_t m)
 {
 	const struct plan_metric *told = &facts->plan->metrics[m];
@@ -351,7 +370,7 @@ static void metric(struct sheet *sheet, const struct page_facts *facts, uint32_t
 	sheet_print(sheet, "<tr id=\"m%u\"><th scope=\"row\">", m);
 	sheet_html(sheet, payload_label(facts->plan, told));
 	sheet_add(sheet, "<small>");
-	sheet_html(sheet, told->topic);
+	topic(sheet, told->topic);
 	sheet_add(sheet, "</small></th><td class=\"num\">");
 	if (page_facts_look(facts, m, text, &reading, &at_us)) {
 		value(sheet, told, &reading);

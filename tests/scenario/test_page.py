@@ -67,7 +67,7 @@ class Table(html.parser.HTMLParser):
         return found
 
 
-class Page(Scenario):
+class Stage(Scenario):
     def stage(self, page=None, start=True, env=None):
         self.port, self.tcp = free_port(), free_port()
         self.mqtt = self.broker()
@@ -111,12 +111,13 @@ class Page(Scenario):
 
     @staticmethod
     def as_text(value):
-        return "timeout" if value is None else {True: "true", False: "false"}.get(value, str(value)) \
-            if not isinstance(value, (int, float)) or isinstance(value, bool) else "%.15g" % value
+        return "timeout" if value is None else json.dumps(value).strip('"')
 
     def seen(self, topic):
         return [self.as_text(reading["value"]) for reading in self.subscription.readings(topic)]
 
+
+class Page(Stage):
     def test_it_shows_what_a_subscriber_sees(self):
         self.stage()
         wait_until(lambda: "home/cellar/dead/lost" in [m[0] for m in self.subscription.messages()], "the dead one is told")
