@@ -254,7 +254,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 
 int http_open(const char *host, uint16_t port, http_handler handler, void *user, struct http **ret_http)
 {
-	int listen_fd, rc = load();
+	int listen_fd = -1, rc = load();
 	if (rc == 0)
 		rc = listen_at(host, port, &listen_fd);
 	if (rc < 0)
