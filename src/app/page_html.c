@@ -96,7 +96,11 @@ static void card_devices(struct sheet *sheet, const struct page_facts *facts)
 	const char *fault = page_facts_fault(facts);
 	sheet_add(sheet, "<section class=\"card\" id=\"c1\"><h2>Devices</h2><p class=\"big\">");
 	sheet_print(sheet, "%u <small>of %zu answer</small></p>", online, plan->n_devices);
-	state(sheet, fault || offline ? "bad" : "good", fault ? fault : offline ? "some do not answer" : "all is well");
+	if (fault || offline)
+		state(sheet, "bad", fault ? fault : "some do not answer");
+	else
+		state(sheet, online == plan->n_devices ? "good" : "off",
+			online == plan->n_devices ? "none is missing" : "some were not asked yet");
 	if (offline)
 		sheet_add(sheet, "<ul class=\"plain\">");
 	for (uint32_t d = 0; d < plan->n_devices && told < 10; d++) {
