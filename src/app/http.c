@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS   8
+#define QUEUE         128 /* of who waits for a connection: one that finds no room there tries again ever more slowly */
 #define REQUEST_BYTES 4096
 #define POOL_BYTES    8192     /* of the library for one connection: request and the head of its answer */
 #define ASK_US        10000000 /* to send a request */
@@ -109,7 +110,7 @@ static int listen_at(const char *host, uint16_t port, int *ret_fd)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, &address.any, n) < 0 || listen(fd, 2 * CONNECTIONS) < 0) {
+	if (bind(fd, &address.any, n) < 0 || listen(fd, QUEUE) < 0) {
 		int error = -errno;
 		close(fd);
 		return error;
@@ -300,8 +301,12 @@ int http_fd(const struct http *http)
 int64_t http_step(struct http *http, int64_t now_us)
 {
 	unsigned long long left_ms;
+	bool crowded = n_taken(http) == CONNECTIONS;
 	http->now_us = now_us;
 	library.MHD_run_(http->daemon);
+	if (crowded &&
+		n_taken(http) < CONNECTIONS) /* it sees who waits in its next turn only, and nothing would wake it */
+		library.MHD_run_(http->daemon);
 	int64_t wake_us = end_late(http);
 	if (library.MHD_get_timeout_(http->daemon, &left_ms) == MHD_YES)
 		wake_us = clock_earlier(wake_us, now_us + (int64_t)left_ms * 1000);

@@ -100,7 +100,7 @@ static void card_devices(struct sheet *sheet, const struct page_facts *facts)
 		state(sheet, "bad", fault ? fault : "some do not answer");
 	else
 		state(sheet, online == plan->n_devices ? "good" : "off",
-			online == plan->n_devices ? "none is missing" : "some were not asked yet");
+			online == plan->n_devices ? "none is missing" : "some have not answered yet");
 	if (offline)
 		sheet_add(sheet, "<ul class=\"plain\">");
 	for (uint32_t d = 0; d < plan->n_devices && told < 10; d++) {
