@@ -10,7 +10,7 @@ root_sudo=""
 [ "$(id -u)" -eq 0 ] || root_sudo=sudo
 root_native=$(dpkg --print-architecture)
 root_tools="build-essential cmake ninja-build debhelper pkg-config protobuf-c-compiler"
-root_libraries="libmodbus-dev libserialport-dev libmosquitto-dev libssl-dev libconfig-dev libcjson-dev libsqlite3-dev libprotobuf-c-dev libcmocka-dev"
+root_libraries="libmodbus-dev libserialport-dev libmosquitto-dev libssl-dev libconfig-dev libcjson-dev libmicrohttpd-dev libsqlite3-dev libprotobuf-c-dev libcmocka-dev"
 
 # This machine's mirror.  Of the release itself only: a library has one version for all architectures then, without which it
 # can't be installed for two of them, and some mirrors have no sound list of armhf's security updates.

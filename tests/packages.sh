@@ -45,7 +45,7 @@ packages_possible() {
     if [ "$(id -u)" -eq 0 ]; then unshare --mount true; else sudo -n unshare --mount true; fi 2>/dev/null
 }
 
-PACKAGES_BUILD="gcc libc6-dev cmake make pkg-config libmodbus-dev libserialport-dev libmosquitto-dev libssl-dev libconfig-dev libcjson-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler"
+PACKAGES_BUILD="gcc libc6-dev cmake make pkg-config libmodbus-dev libserialport-dev libmosquitto-dev libssl-dev libconfig-dev libcjson-dev libmicrohttpd-dev libsqlite3-dev libprotobuf-c-dev protobuf-c-compiler"
 PACKAGES_BROKER="mosquitto mosquitto-clients"
 # The other brokers of docs/brokers.md, one of them for the cluster too.  On a machine with systemd the packages start them as
 # services, of which the tests know nothing: theirs have ports and folders of their own.

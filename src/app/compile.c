@@ -176,6 +176,7 @@ void compile(
 	compile_buffer(&state, map.buffer);
 	compile_control(&state, map.control);
 	compile_homeassistant(&state, map.homeassistant);
+	compile_page(&state, map.status_page);
 	compile_buses(&state, map.buses);
 	compile_rules(&state, map.topics);
 	compile_floors(&state, map.floors, map.every_us);

@@ -117,6 +117,14 @@ const char *compile_reserved(const char *text, const char *const *words);
 const char *compile_host_port(
 	const char *text, uint16_t port, struct arena *arena, const char **ret_host, uint16_t *ret_port);
 
+/* A file that the map names, or a credential of systemd, as the plan has it; NULL = none.  A secret one must not be
+ * readable by everybody. */
+const char *compile_file(
+	struct compile *compile, const struct tree *group, const char *key, const char *path, bool secret);
+
+/* compile_page.c: the group `status_page`. */
+void compile_page(struct compile *compile, const struct tree *page);
+
 /* compile_broker.c: broker and buffer. */
 void compile_broker(struct compile *compile, const struct tree *broker);
 void compile_buffer(struct compile *compile, const struct tree *buffer);

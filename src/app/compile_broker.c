@@ -124,8 +124,7 @@ static const char *credential_of(struct compile *compile, const struct tree *gro
 	return NULL;
 }
 
-/* A file that the map names.  A secret one must not be readable by everybody. */
-static const char *file_of(
+const char *compile_file(
 	struct compile *compile, const struct tree *group, const char *key, const char *path, bool secret)
 {
 	static const char credential[] = "credential:";
@@ -159,10 +158,10 @@ void compile_broker(struct compile *compile, const struct tree *group)
 		compile_fault(compile, group, "client_id", NULL, "the client id is empty");
 	broker->client_id = map.client_id ? arena_text(compile->keep, map.client_id) : client_id(compile);
 	broker->user = map.user ? arena_text(compile->keep, map.user) : NULL;
-	broker->password_file = file_of(compile, group, "password_file", map.password_file, true);
-	broker->ca_file = file_of(compile, group, "ca_file", map.ca_file, false);
-	broker->cert_file = file_of(compile, group, "cert_file", map.cert_file, false);
-	broker->key_file = file_of(compile, group, "key_file", map.key_file, true);
+	broker->password_file = compile_file(compile, group, "password_file", map.password_file, true);
+	broker->ca_file = compile_file(compile, group, "ca_file", map.ca_file, false);
+	broker->cert_file = compile_file(compile, group, "cert_file", map.cert_file, false);
+	broker->key_file = compile_file(compile, group, "key_file", map.key_file, true);
 	if (map.password_file && !map.user)
 		compile_fault(compile, group, "password_file", NULL, "\"password_file\" needs a \"user\"");
 	if (!map.cert_file != !map.key_file)

@@ -317,6 +317,25 @@ int64_t gateway_wire_started_at(const struct gateway *gateway, const struct wire
 	return poller_started_at(gateway->pollers[walk->poller]);
 }
 
+const struct wire *gateway_bus_wire(const struct gateway *gateway, size_t bus, int64_t *ret_started_at)
+{
+	const struct home *home = &gateway->present->homes[bus];
+	size_t n = 0;
+	const struct wire *wires = home->poller ? poller_wires(home->poller, &n) : NULL;
+	if (home->wire >= n)
+		return NULL;
+	*ret_started_at = poller_started_at(home->poller);
+	return &wires[home->wire];
+}
+
+const struct board *gateway_board(const struct gateway *gateway, uint32_t device, uint32_t *ret_first_metric)
+{
+	const struct generation *present = gateway->present;
+	const struct generation *lives = present->homes[present->plan.devices[device].bus].generation;
+	*ret_first_metric = lives->plan.devices[present->standing.devices[device].device].first_metric;
+	return lives->board;
+}
+
 struct outbox *gateway_outbox(struct gateway *gateway)
 {
 	return gateway->outbox;

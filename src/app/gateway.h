@@ -12,6 +12,7 @@
 
 #include "field/poller.h"
 #include "model/plan.h"
+#include "ship/board.h"
 #include "ship/inquiry.h"
 #include "ship/outbox.h"
 #include "ship/publisher.h"
@@ -83,6 +84,14 @@ int64_t gateway_started_at(const struct gateway *gateway);               /* mono
 /* "sparkplug": {…} for stats; nothing when it is switched off. */
 struct json;
 void gateway_sparkplug_json(const struct gateway *gateway, struct json *json);
+
+/* For who looks at it part by part.  The wire of a bus of gateway_plan and since when it is (monotonic); NULL while it
+ * restarts. */
+const struct wire *gateway_bus_wire(const struct gateway *gateway, size_t bus, int64_t *ret_started_at);
+
+/* Where the readings of a device of gateway_plan are, and which one there is its first; NULL = nothing of the map looks
+ * at them. */
+const struct board *gateway_board(const struct gateway *gateway, uint32_t device, uint32_t *ret_first_metric);
 
 /* Keeps what was learnt of devices for the next run, if there is something new. */
 void gateway_remember(struct gateway *gateway);

@@ -15,11 +15,9 @@ static bool has_sparkplug(const struct gateway *gateway, const struct generation
 	return generation->plan.sparkplug.enabled && !gateway->options.once && !gateway->options.print;
 }
 
-int gateway_taps(struct gateway *gateway, struct generation *generation)
+static int tap_sparkplug(struct gateway *gateway, struct generation *generation)
 {
 	int rc = 0;
-	if (!has_sparkplug(gateway, generation))
-		return 0;
 	if (!gateway->edge)
 		rc = edge_init(&generation->plan, &gateway->edge);
 	if (rc == 0 && gateway->started_at &&
@@ -29,8 +27,14 @@ int gateway_taps(struct gateway *gateway, struct generation *generation)
 			rc = edge_start(gateway->edge);
 	}
 	if (rc == 0)
-		rc = generation_taps(generation, outbox_sink(gateway->edge->outbox), gateway->edge->news_fd);
+		rc = generation_intake(generation, outbox_sink(gateway->edge->outbox), gateway->edge->news_fd);
 	return rc;
+}
+
+int gateway_taps(struct gateway *gateway, struct generation *generation)
+{
+	int rc = has_sparkplug(gateway, generation) ? tap_sparkplug(gateway, generation) : 0;
+	return rc < 0 || gateway->options.once || gateway->options.print ? rc : generation_board(generation);
 }
 
 void gateway_untap(struct gateway *gateway)

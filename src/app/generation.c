@@ -91,19 +91,23 @@ int generation_command(struct generation *generation, const struct clock *clock,
 				&generation->command);
 }
 
-int generation_taps(struct generation *generation, struct message_sink *records, int news_fd)
+int generation_intake(struct generation *generation, struct message_sink *records, int news_fd)
 {
-	if (!generation->plan.sparkplug.enabled)
-		return 0;
 	int rc = sparkplug_intake_init(&generation->plan, records, news_fd, &generation->intake);
 	if (rc == 0)
-		rc = board_init(&generation->plan, false, &generation->board);
-	if (rc < 0)
-		return rc;
+		report_add_tap(generation->report, sparkplug_intake_tap(generation->intake));
+	return rc;
+}
+
+int generation_board(struct generation *generation)
+{
+	if (!generation->intake && !generation->plan.page.host)
+		return 0;
+	int rc = board_init(&generation->plan, generation->plan.page.host != NULL, &generation->board);
 	/* The one that is added last hears first: what waits is never newer than what the board shows. */
-	report_add_tap(generation->report, sparkplug_intake_tap(generation->intake));
-	report_add_tap(generation->report, board_tap(generation->board));
-	return 0;
+	if (rc == 0)
+		report_add_tap(generation->report, board_tap(generation->board));
+	return rc;
 }
 
 int generation_places(struct generation *generation, const struct clock *clock)

@@ -15,6 +15,7 @@
 #include "field/poller.h"
 #include "model/message.h"
 #include "model/plan.h"
+#include "ship/board.h"
 #include "ship/command.h"
 #include "ship/payload.h"
 #include "ship/report.h"
@@ -44,8 +45,9 @@ struct generation {
 	struct orders *orders;    /* and of the commands that the broker sends by this plan; NULL = it allows none */
 	struct command *command;
 
+	struct board *board; /* NULL: nothing of the map looks at it */
+
 	/* Of Sparkplug; NULL = the map has it not. */
-	struct board *board;
 	struct sparkplug_intake *intake;
 	struct sparkplug_place *places; /* of each device */
 	struct orders *edge_orders;     /* NULL = nothing may be written */
@@ -68,10 +70,12 @@ int generation_poll(struct generation *generation, const struct learnt *learnt, 
 int generation_command(struct generation *generation, const struct clock *clock, struct message_sink *messages);
 
 /*
- * What Sparkplug looks at, if the map has it: after generation_init its readings, which go to records; after
- * generation_poll where those of each device are, and orders of its own.  0 or -ENOMEM.
+ * What Sparkplug looks at: after generation_init its readings, which go to records; after generation_poll where those
+ * of each device are, and orders of its own, if the map has it.  0 or -ENOMEM.
  */
-int generation_taps(struct generation *generation, struct message_sink *records, int news_fd);
+int generation_intake(struct generation *generation, struct message_sink *records, int news_fd);
+/* The board, if Sparkplug or a page looks at it; before generation_poll.  0 or -ENOMEM. */
+int generation_board(struct generation *generation);
 int generation_places(struct generation *generation, const struct clock *clock);
 
 /* Drops those of its pollers that have no wire left and are joined. */

@@ -204,7 +204,8 @@ bool plan_diff_bus(const struct plan *a, size_t i, const struct plan *b, size_t 
 
 bool plan_diff_readings(const struct plan *a, const struct plan *b)
 {
-	return texts_differ(a->site, b->site) || a->ids != b->ids || a->sparkplug.enabled != b->sparkplug.enabled;
+	return texts_differ(a->site, b->site) || a->ids != b->ids || a->sparkplug.enabled != b->sparkplug.enabled ||
+	       !a->page.host != !b->page.host;
 }
 
 bool plan_diff_sparkplug(const struct plan *a, const struct plan *b)
@@ -213,6 +214,13 @@ bool plan_diff_sparkplug(const struct plan *a, const struct plan *b)
 	return x->enabled != y->enabled ||
 	       (x->enabled && (texts_differ(x->group, y->group) || texts_differ(x->node, y->node) ||
 				      texts_differ(x->host, y->host)));
+}
+
+bool plan_diff_page(const struct plan *a, const struct plan *b)
+{
+	const struct plan_page *x = &a->page, *y = &b->page;
+	return texts_differ(x->host, y->host) || x->port != y->port || x->allow_remote != y->allow_remote ||
+	       texts_differ(x->password_file, y->password_file);
 }
 
 static bool endpoints_differ(const struct plan_endpoint *a, const struct plan_endpoint *b)

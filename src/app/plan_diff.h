@@ -21,7 +21,8 @@ bool plan_diff_metric(const struct plan *a, size_t i, const struct plan *b, size
 bool plan_diff_device(const struct plan *a, size_t i, const struct plan *b, size_t j);
 bool plan_diff_bus(const struct plan *a, size_t i, const struct plan *b, size_t j);
 
-/* True when every reading looks another way or goes to another place (also one more): no bus can go on. */
+/* True when every reading looks another way or goes to another place (also one more, or is now noted for a page): no
+ * bus can go on. */
 bool plan_diff_readings(const struct plan *a, const struct plan *b);
 
 /* True when the connection to the broker must be another one: broker, who we are, and whether QoS 2 is spoken. */
@@ -33,6 +34,9 @@ bool plan_diff_sparkplug(const struct plan *a, const struct plan *b);
 /* True when what is told of the gateway and its devices differs (info), which topics there are, or what may be written.
  */
 bool plan_diff_info(const struct plan *a, const struct plan *b);
+
+/* True when the page for browsers is another one. */
+bool plan_diff_page(const struct plan *a, const struct plan *b);
 
 /* The keys of `buffer` that differ. */
 enum plan_diff_buffer {

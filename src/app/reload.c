@@ -165,10 +165,10 @@ static void carry_device(struct generation *present, struct generation *next, ui
 			if (plan_diff_metric(
 				    &next->plan, device->first_metric + i, &present->plan, before->first_metric + m))
 				continue;
-			uint32_t metric = lived->plan.devices[there].first_metric + m;
-			report_carry(next->report, device->first_metric + i, lived->report, metric);
+			uint32_t metric = device->first_metric + i, of = lived->plan.devices[there].first_metric + m;
+			report_carry(next->report, metric, lived->report, of);
 			if (next->board && lived->board)
-				board_carry(next->board, device->first_metric + i, lived->board, metric);
+				board_carry(next->board, metric, lived->board, of);
 			at = m + 1;
 			break;
 		}
@@ -253,7 +253,7 @@ static bool changes(const struct gateway *gateway, const struct plan *plan)
 	const struct plan *present = &gateway->present->plan;
 	return plan_diff_info(present, plan) || plan_diff_readings(present, plan) ||
 	       plan_diff_connection(present, plan) || plan_diff_sparkplug(present, plan) ||
-	       plan_diff_buffer(&gateway->buffer, &plan->buffer) & live_keys(gateway);
+	       plan_diff_page(present, plan) || plan_diff_buffer(&gateway->buffer, &plan->buffer) & live_keys(gateway);
 }
 
 static bool read_map(struct reload *reload, struct plan *ret_plan)

@@ -29,7 +29,7 @@ const struct bf_key schema_top[] = {
 	{"homeassistant", BF_KEY_NODE, ROW(map_top, homeassistant), 0, 0, NULL, NULL, 0,
 		"Announces devices to Home Assistant"},
 	{"sparkplug", BF_KEY_NODE, ROW(map_top, sparkplug), 0, 0, NULL, NULL, 0, "The gateway as a Sparkplug B node"},
-	{"status_page", BF_KEY_NODE, ROW(map_top, not_yet), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "A page with the state"},
+	{"status_page", BF_KEY_NODE, ROW(map_top, status_page), 0, 0, NULL, NULL, 0, "A page for browsers: how all is"},
 	{0},
 };
 
@@ -258,6 +258,16 @@ const struct bf_key schema_sparkplug[] = {
 	{0},
 };
 
+const struct bf_key schema_status_page[] = {
+	{"listen", BF_KEY_TEXT, ROW(map_status_page, listen), 0, 0, NULL, NULL, 0,
+		"Address and port, such as \"127.0.0.1:8088\"; no page when not given"},
+	{"allow_remote", BF_KEY_BOOL, ROW(map_status_page, allow_remote), 0, 0, "false", NULL, 0,
+		"true: other machines may look, with a password"},
+	{"password_file", BF_KEY_TEXT, ROW(map_status_page, password_file), 0, 0, NULL, NULL, 0,
+		"A file with the password for the page, which others cannot read, or \"credential:NAME\" of systemd"},
+	{0},
+};
+
 const struct bf_key schema_register_metric[] = {
 	{"type", BF_KEY_CHOICE, ROW(map_register_metric, type), 0, 0, NULL,
 		"u16|u8|s8|s16|u24|u32|s32|u64|s64|f16|f32|f64|bcd16|bcd32|string|bool", 0,
@@ -293,6 +303,7 @@ const struct schema_group schema_groups[] = {
 	{"control", schema_control},
 	{"homeassistant", schema_homeassistant},
 	{"sparkplug", schema_sparkplug},
+	{"status_page", schema_status_page},
 	{"a rule", schema_rule},
 	{"a bus", schema_bus},
 	{"a level", schema_level},

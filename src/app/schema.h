@@ -20,9 +20,9 @@
 
 struct map_top {
 	const char *site;
-	const struct tree *broker, *gateway, *buses, *floors, *topics, *buffer, *control, *sparkplug, *homeassistant;
+	const struct tree *broker, *gateway, *buses, *floors, *topics, *buffer, *control, *homeassistant, *sparkplug,
+		*status_page;
 	int64_t every_us;
-	const void *not_yet;
 };
 
 struct map_gateway {
@@ -56,6 +56,11 @@ struct map_homeassistant {
 struct map_sparkplug {
 	int enabled;
 	const char *group, *node, *host;
+};
+
+struct map_status_page {
+	const char *listen, *password_file;
+	int allow_remote;
 };
 
 struct map_rule {
@@ -154,9 +159,9 @@ struct map_cells {
 
 extern const struct bf_key schema_top[], schema_gateway[], schema_broker[], schema_buffer[], schema_rule[],
 	schema_bus[], schema_level[], schema_device[], schema_registers[], schema_stream[], schema_message[],
-	schema_metric[], schema_write[], schema_control[], schema_sparkplug[], schema_homeassistant[],
-	schema_register_metric[], schema_stream_metric[], schema_profile_file[], schema_profile[], schema_quirks[],
-	schema_vector[], schema_cells[];
+	schema_metric[], schema_write[], schema_control[], schema_homeassistant[], schema_sparkplug[],
+	schema_status_page[], schema_register_metric[], schema_stream_metric[], schema_profile_file[], schema_profile[],
+	schema_quirks[], schema_vector[], schema_cells[];
 
 /* All of them with the name of their group, for who lists them ("check --explain", docs); ends with a NULL. */
 struct schema_group {

@@ -142,10 +142,6 @@ static bool read_group(struct schema_reader *reader, const struct reading_group 
 			reader->ok = false;
 		} else if (!reader->key) {
 			unknown(reader, setting, of);
-		} else if (reader->key->flags & BF_KEY_NOT_YET) {
-			faults_add(reader->faults, FAULT_ERROR, &setting->key, NULL, "\"%s\" is not yet supported",
-				setting->name);
-			reader->ok = false;
 		} else {
 			reader->field = (unsigned char *)to + reader->key->offset;
 			schema_value_read(reader);

@@ -10,6 +10,7 @@
  */
 #include "base/log.h"
 #include "base/log_sink.h"
+#include "base/log_tail.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -149,6 +150,7 @@ __attribute__((format(printf, 3, 0))) static void log_args(
 	char line[LOG_LINE];
 	size_t start = log_prefix(level, line, sizeof(line));
 	size_t end = log_format(line, start, format, args);
+	log_tail_note(level, line + start, end - start);
 	unsigned long long lost = atomic_exchange_explicit(&log_lost, 0, memory_order_relaxed);
 	if (lost && log_tell_lost(lost) == 0)
 		lost = 0;

@@ -5,8 +5,8 @@
  * OpenSSL), and the kernel brings in 64 kB around every page that is touched.  On a Pi Zero those 2 MB of the page
  * cache are better kept for what is in use.
  *
- * Only segments that are executable and not writable: nothing in them is ever changed, so what is dropped is what the
- * file has.  What is read-only but not executable may have been relocated, and would be lost.
+ * Only segments that are never writable, code and constants: nothing in them is ever changed, so what is dropped is
+ * what the file has.  What was relocated and is read-only since then lies in a segment that says that it is writable.
  */
 #include "base/pages.h"
 
@@ -21,7 +21,7 @@ static int give_back(struct dl_phdr_info *object, size_t size, void *user)
 	uintptr_t page = *(const uintptr_t *)user;
 	for (int i = 0; i < object->dlpi_phnum; i++) {
 		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-		if (segment->p_type != PT_LOAD || (segment->p_flags & (PF_X | PF_W)) != PF_X)
+		if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W))
 			continue;
 		uintptr_t from = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
 		uintptr_t to = object->dlpi_addr + segment->p_vaddr + segment->p_filesz;

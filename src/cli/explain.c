@@ -92,8 +92,6 @@ static void print_row(const struct explain_row *row, const char *groups)
 	printf("  in       %s\n", groups);
 	if (row->driver)
 		printf("  driver   %s\n", row->driver);
-	if (row->key->flags & BF_KEY_NOT_YET)
-		puts("  not yet supported");
 }
 
 static void json_row(struct json *json, const struct explain_row *row)
@@ -110,7 +108,7 @@ static void json_row(struct json *json, const struct explain_row *row)
 	if (row->key->fallback)
 		json_text(json, "default", row->key->fallback);
 	json_bool(json, "required", (row->key->flags & BF_KEY_REQUIRED) != 0);
-	json_bool(json, "supported", (row->key->flags & BF_KEY_NOT_YET) == 0);
+	json_bool(json, "supported", true); /* some were not once; keys of json output stay */
 	json_text(json, "help", row->key->help);
 	json_object_end(json);
 }

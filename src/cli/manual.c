@@ -206,7 +206,7 @@ static void print_key(const struct bf_key *key)
 	fputs(".TP\n.B ", stdout);
 	line(key->name);
 	print_n(key->help, strlen(key->help), false);
-	fputs(key->flags & BF_KEY_NOT_YET ? "; not yet supported.\n.br\n" : ".\n.br\n", stdout);
+	fputs(".\n.br\n", stdout);
 	print_n(type, strlen(type), false);
 	if (required[0] || fallback[0]) {
 		fputs(required[0] ? "; it " : "; default ", stdout);

@@ -224,8 +224,8 @@ static void write_all(struct report_command *report)
 	const char *const log[] = {
 		"journalctl", "-u", "busferry.service", "--no-pager", "-o", "short-iso", "-n", lines, NULL};
 	const char *const packages[] = {"dpkg-query", "-W", "-f", "${Package} ${Version} ${Status}\n", "busferry*",
-		"libmodbus5", "libserialport0", "libmosquitto1", "libsqlite3-0", "libconfig9", "libcjson1",
-		"libprotobuf-c1", "libssl3*", "libc6", NULL};
+		"libmodbus5", "libserialport0", "libmosquitto1", "libsqlite3-0", "libconfig9", "libcjson1", "libssl3*",
+		"libmicrohttpd12*", "libprotobuf-c1", "libc6", NULL};
 	fputs("A report of busferry, for who helps with a fault. Passwords are left out, and so are the comments of "
 	      "the "
 	      "map",

@@ -5,6 +5,7 @@
 #include "app/control.h"
 #include "app/gateway.h"
 #include "app/health.h"
+#include "app/page.h"
 #include "app/reload.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -28,19 +29,25 @@
 #define BUSY_WAIT_US   100000
 #define ONCE_BROKER_US 30000000 /* how long --once waits for the broker after everything was polled */
 
-/* Waits for a signal until an instant, or until another descriptor (or -1) is readable.  Its number, or 0. */
-static int wait_signal(int fd, int other_fd, int64_t until_us)
+/* Waits for a signal until an instant, or until one of two other descriptors (or -1) is readable.  Its number, or 0. */
+static int wait_any(int fd, int other_fd, int third_fd, int64_t until_us)
 {
 	int64_t left = until_us - clock_now(&clock_system);
 	if (left < 0)
 		left = 0;
 	struct timespec timeout = clock_timespec(left);
-	struct pollfd ready[] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
+	struct pollfd ready[] = {
+		{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}, {.fd = third_fd, .events = POLLIN}};
 	struct signalfd_siginfo info;
-	if (ppoll(ready, 2, &timeout, NULL) > 0 && ready[0].revents &&
+	if (ppoll(ready, 3, &timeout, NULL) > 0 && ready[0].revents &&
 		read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		return (int)info.ssi_signo;
 	return 0;
+}
+
+static int wait_signal(int fd, int64_t until_us)
+{
+	return wait_any(fd, -1, -1, until_us);
 }
 
 /* Goes on with reading the map again, if it was asked for.  Returns when it wants to be called again. */
@@ -56,7 +63,7 @@ static int64_t read_again(struct reload *reload, struct health *health)
 	return wake_us;
 }
 
-static void run_until_signal(struct gateway *gateway, struct reload *reload, int signals)
+static void run_until_signal(struct gateway *gateway, struct page *page, struct reload *reload, int signals)
 {
 	struct health health;
 	struct control *control = control_open(gateway);
@@ -67,7 +74,8 @@ static void run_until_signal(struct gateway *gateway, struct reload *reload, int
 		int64_t wake_us = clock_earlier(health_step(&health, now_us), control_step(control, now_us));
 		if (health.ready)
 			wake_us = clock_earlier(wake_us, read_again(reload, &health));
-		int which = wait_signal(signals, control_fd(control), wake_us);
+		wake_us = clock_earlier(wake_us, page_step(page, now_us));
+		int which = wait_any(signals, control_fd(control), page_fd(page), wake_us);
 		if (which == SIGHUP)
 			reload_ask(reload);
 		else if (which)
@@ -76,6 +84,7 @@ static void run_until_signal(struct gateway *gateway, struct reload *reload, int
 	log_info("stopping");
 	health_stopping();
 	control_close(control);
+	page_close(page);
 }
 
 /* Waits for a condition.  -1 when it holds; else the exit code: 69 after too long, 130. */
@@ -86,7 +95,7 @@ static int wait_for(struct gateway *gateway, bool (*holds)(struct gateway *), in
 		int64_t now_us = clock_now(&clock_system);
 		if (now_us >= give_up)
 			return EX_UNAVAILABLE;
-		if (wait_signal(signals, -1, now_us + ONCE_LOOK_US))
+		if (wait_signal(signals, now_us + ONCE_LOOK_US))
 			return EXIT_INTERRUPTED;
 	}
 	return -1;
@@ -122,7 +131,7 @@ static int open_buffer(struct gateway *gateway, struct reload *reload, int signa
 {
 	int rc = gateway_open_buffer(gateway);
 	for (int i = 0; rc == -EBUSY && i < BUSY_TRIES; i++) {
-		int which = wait_signal(signals, -1, clock_now(&clock_system) + BUSY_WAIT_US);
+		int which = wait_signal(signals, clock_now(&clock_system) + BUSY_WAIT_US);
 		if (which == SIGHUP)
 			reload_ask(reload);
 		else if (which)
@@ -143,8 +152,10 @@ static int run_gateway(struct gateway *gateway, struct reload *reload, bool once
 	const struct plan *plan = gateway_plan(gateway);
 	if (plan->n_metrics == 0)
 		log_notice("the map has no devices: nothing to do");
+	struct page *page = once ? NULL : page_open(gateway);
 	rc = gateway_start(gateway);
 	if (rc < 0) {
+		page_close(page);
 		log_error("can't start: %s", strerror(-rc));
 		return EX_OSERR;
 	}
@@ -154,7 +165,7 @@ static int run_gateway(struct gateway *gateway, struct reload *reload, bool once
 	if (once)
 		code = run_once(gateway, signals);
 	else
-		run_until_signal(gateway, reload, signals);
+		run_until_signal(gateway, page, reload, signals);
 	if (gateway_stop(gateway) < 0) {
 		/* A thread hangs outside of our reach; what is left of it must not be pulled from under its feet. */
 		log_warning("a thread does not end in time: leaving without it");

@@ -9,6 +9,7 @@
  * A time-out is not a lost port; an exception is an answer.  A port that can't be opened is tried for ever.
  */
 #include "field/bus.h"
+#include "field/strip.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -179,9 +180,9 @@ static bool may_retry(struct bus *bus, int64_t now_us)
 }
 
 /* Somebody answered: the port serves. */
-static void served(struct bus *bus)
+static void served(struct bus *bus, int64_t now_us)
 {
-	counts_bump(bus->counts.answers);
+	strip_count(&bus->counts, OUTCOME_ANSWER, now_us);
 	outage_forget(&bus->outage);
 	bus->reopened = false;
 }
@@ -191,7 +192,7 @@ static bool alive(struct bus *bus, struct device *device, int64_t now_us)
 {
 	int64_t began_at = bus->began_at ? bus->began_at : now_us;
 	int64_t took_us = began_at - bus->asked_at - planner_request_us(bus->told);
-	served(bus);
+	served(bus, now_us);
 	times_note(&device->counts.answer_times, now_us - bus->asked_at);
 	patience_answered(&device->patience, &bus->patience, took_us > 0 ? took_us : 0);
 	return atomic_load_explicit(&device->counts.availability, memory_order_relaxed) != AVAILABILITY_ONLINE;
@@ -233,7 +234,7 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 	struct device *device = &bus->devices[d];
 	struct round *round = device->turn;
 	bool appears = alive(bus, device, now_us), behind = exception == LINE_TARGET_SILENT, lost = false;
-	counts_bump(bus->counts.exceptions);
+	strip_count(&bus->counts, OUTCOME_EXCEPTION, now_us);
 	if (exception == LINE_ILLEGAL_ADDRESS || exception == LINE_ILLEGAL_VALUE) {
 		if (round_cut(round, round->next)) {
 			log_about(LOG_LEVEL_INFO,
@@ -261,7 +262,7 @@ static void refused(struct bus *bus, uint8_t exception, int64_t now_us)
 static void damaged(struct bus *bus, int64_t now_us)
 {
 	struct device *device = &bus->devices[bus->current];
-	counts_bump(bus->counts.checksum);
+	strip_count(&bus->counts, OUTCOME_CHECKSUM, now_us);
 	if (may_retry(bus, now_us))
 		return;
 	device_failed(device, QUALITY_CHECKSUM, 0, false, wall_ms(bus), now_us);
@@ -272,12 +273,13 @@ static void unanswered(struct bus *bus, int64_t now_us)
 {
 	uint32_t d = (uint32_t)bus->current;
 	struct device *device = &bus->devices[d];
-	counts_bump(bus->counts.timeouts);
+	strip_count(&bus->counts, OUTCOME_TIMEOUT, now_us);
 	int64_t leave_us = patience_missed(
 		&device->patience, &bus->patience, now_us + bus->gap_us - bus->asked_at, now_us + bus->gap_us);
 	device_failed(device, QUALITY_TIMEOUT, 0, true, wall_ms(bus), now_us);
 	finish(bus, now_us, false, true);
 	turns_leave_alone(&bus->turns, d, bus->asked_at + leave_us);
+	atomic_store_explicit(&device->counts.quiet_until, bus->asked_at + leave_us, memory_order_relaxed);
 }
 
 /* The line did not take a question: others speak, or it is gone. */
@@ -418,7 +420,7 @@ static void errand_asked(struct bus *bus, int rc, const struct line_answer *answ
 		return;
 	}
 	if (rc == 0 || rc == -EREMOTEIO)
-		served(bus);
+		served(bus, now_us);
 	settle(bus, now_us);
 	courier_answered(bus, rc, answer, now_us);
 }

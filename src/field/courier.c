@@ -21,6 +21,7 @@
 #include "field/bus.h"
 #include "field/convert.h"
 #include "field/rtu.h"
+#include "field/strip.h"
 #include "field/telling.h"
 
 #include <errno.h>
@@ -324,15 +325,15 @@ void courier_answered(struct bus *bus, int rc, const struct line_answer *answer,
 		courier->tries = 0;
 		return;
 	case -EREMOTEIO:
-		counts_bump(bus->counts.exceptions);
+		strip_count(&bus->counts, OUTCOME_EXCEPTION, now_us);
 		was_refused(bus, answer->exception, now_us);
 		return;
 	case -ETIMEDOUT:
-		counts_bump(bus->counts.timeouts);
+		strip_count(&bus->counts, OUTCOME_TIMEOUT, now_us);
 		was_not_answered(bus, now_us);
 		return;
 	default:
-		counts_bump(bus->counts.checksum);
+		strip_count(&bus->counts, OUTCOME_CHECKSUM, now_us);
 		was_damaged(bus);
 		return;
 	}

@@ -10,6 +10,7 @@
  */
 #include "field/source.h"
 #include "field/convert.h"
+#include "field/strip.h"
 #include "field/telling.h"
 
 #include <errno.h>
@@ -127,7 +128,7 @@ static void heard(struct account *account, struct source *source, int64_t now_us
 {
 	int64_t lasted = 0, gap_us = now_us - source->heard_at;
 	counts_bump(source->counts.answers);
-	counts_bump(source->bus->answers);
+	strip_count(source->bus, OUTCOME_ANSWER, now_us);
 	atomic_store_explicit(&source->counts.answered_at, now_us, memory_order_relaxed);
 	learn_gap(source, gap_us);
 	source->heard_at = now_us;
@@ -211,7 +212,7 @@ static size_t look(struct source *source, size_t at, const struct source_wait *w
 		return n;
 	case BF_FIND_DAMAGED:
 		counts_bump(source->counts.checksum);
-		counts_bump(source->bus->checksum);
+		strip_count(source->bus, OUTCOME_CHECKSUM, now_us);
 		source->damaged++;
 		return 1;
 	case BF_FIND_OTHER: {
@@ -303,7 +304,7 @@ static void missed(struct account *account, struct source *source, int64_t now_u
 	source->missed++;
 	counts_bump(source->counts.timeouts);
 	counts_bump(source->counts.missed);
-	counts_bump(source->bus->timeouts);
+	strip_count(source->bus, OUTCOME_TIMEOUT, now_us);
 	struct log_about about = about_of(source);
 	if (complaint_raise(&source->silence, now_us)) {
 		if (source->damaged)

@@ -149,7 +149,7 @@ uint64_t turns_over(struct turns *turns, uint32_t d, bool heard, int64_t now_us)
 		bool held_back = entry->not_before > 0;
 		schedule_served(entry, now_us);
 		entry->served_at = round->began_at; /* so that a turn of many reads comes as often as one of few */
-		if (!held_back)                     /* else it was not for want of time */
+		if (!held_back && !is_start(turns, d, rate)) /* else it was not for want of time */
 			merged += entry->n_merged - before;
 		if (heard)
 			entry->not_before = 0;

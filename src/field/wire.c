@@ -2,8 +2,15 @@
  * Which way a wire goes: see wire.h.
  */
 #include "field/wire.h"
+#include "field/strip.h"
 
 #include <errno.h>
+
+/* Of the last minute, where there is a page to show it. */
+static struct strip *strip_of(const struct plan *plan, struct arena *arena)
+{
+	return plan->page.host ? arena_alloc(arena, sizeof(struct strip)) : NULL;
+}
 
 static int init_bus(struct wire *wire, const struct plan *plan, size_t index, const struct learnt *learnt,
 	struct reading_sink *sink, const struct clock *clock, bool once, struct arena *arena)
@@ -14,6 +21,7 @@ static int init_bus(struct wire *wire, const struct plan *plan, size_t index, co
 		return rc;
 	wire->bus = arena_alloc(arena, sizeof(*wire->bus));
 	bus_init(wire->bus, plan, index, line, learnt, sink, clock, once, arena);
+	wire->bus->counts.strip = strip_of(plan, arena);
 	return 0;
 }
 
@@ -29,6 +37,7 @@ int wire_init(struct wire *wire, const struct plan *plan, size_t index, const st
 		return rc;
 	wire->stream = arena_alloc(arena, sizeof(*wire->stream));
 	stream_init(wire->stream, plan, index, port, sink, clock, once, arena);
+	wire->stream->counts.strip = strip_of(plan, arena);
 	return 0;
 }
 

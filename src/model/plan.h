@@ -182,6 +182,14 @@ struct plan_sparkplug {
 	const char *host; /* the primary host; NULL = none */
 };
 
+/* A page for browsers. */
+struct plan_page {
+	const char *host; /* where it is listened: an address, or "localhost"; NULL = there is none */
+	uint16_t port;
+	bool allow_remote;
+	const char *password_file; /* NULL = none */
+};
+
 struct plan {
 	const char *file; /* the map */
 	const char *site;
@@ -193,6 +201,7 @@ struct plan {
 	struct plan_buffer buffer;
 	struct plan_homeassistant homeassistant;
 	struct plan_sparkplug sparkplug;
+	struct plan_page page;
 
 	struct plan_bus *buses;
 	size_t n_buses;

@@ -49,7 +49,6 @@ enum bf_key_type {
 
 enum bf_key_flags {
 	BF_KEY_REQUIRED = 1,
-	BF_KEY_NOT_YET = 2, /* reserved by the contract; giving it is a fault that says "not yet supported" */
 };
 
 struct bf_key {

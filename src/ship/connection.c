@@ -168,6 +168,7 @@ static void connection_connected(struct connection *connection)
 	sender_connected(&connection->sender, &connection->noted.limits, &connection->max_qos[connection->opened], url,
 		resumed, connection->now_us);
 	atomic_store_explicit(&connection->is_connected, true, memory_order_relaxed);
+	atomic_store_explicit(&connection->since_us, connection->now_us, memory_order_relaxed);
 	atomic_fetch_add_explicit(&connection->n_connects, 1, memory_order_relaxed);
 	outbox_connected(connection->outbox);
 	if (connection->opened != 0)
@@ -203,12 +204,14 @@ static void connection_down(struct connection *connection, enum connection_state
 	connection->state = state;
 	connection->leave = LEAVE_NO;
 	lookout_rest(&connection->lookout);
-	atomic_store_explicit(&connection->is_connected, false, memory_order_relaxed);
+	if (atomic_exchange_explicit(&connection->is_connected, false, memory_order_relaxed))
+		atomic_store_explicit(&connection->since_us, connection->now_us, memory_order_relaxed);
 }
 
 static void connection_lost(struct connection *connection, enum uplink_fault fault, const char *what)
 {
 	bool active = connection->state == CONNECTION_ACTIVE;
+	atomic_store_explicit(&connection->fault, (int)fault, memory_order_relaxed);
 	if (fault == UPLINK_NO_RETAIN)
 		connection->will_refused[connection->opened] |= CONNECTION_WILL_RETAIN;
 	if (fault == UPLINK_NO_QOS)
@@ -308,6 +311,7 @@ int connection_init(struct connection *connection)
 	connection->lookout.next_at_us = CLOCK_NEVER;
 	retry_init(&connection->retry, broker, "", connection_seed(connection));
 	atomic_store_explicit(&connection->url, broker->endpoints[0].url, memory_order_relaxed);
+	atomic_store_explicit(&connection->fault, -1, memory_order_relaxed);
 	connection_alive(connection, CLOCK_NEVER);
 	connection->uplink->events = (struct uplink_events){.user = connection,
 		.connected = note_connected,

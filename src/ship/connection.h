@@ -72,6 +72,8 @@ struct connection {
 
 	_Atomic bool is_connected;
 	_Atomic(const char *) url;
+	_Atomic int64_t since_us; /* see publisher_status */
+	_Atomic int fault;
 	_Atomic uint64_t n_connects;
 	_Atomic int64_t alive_until_us;
 };

@@ -343,6 +343,8 @@ void publisher_status(struct publisher *publisher, struct publisher_status *ret_
 		.acknowledged = atomic_load_explicit(&connection->sender.n_acknowledged, memory_order_relaxed),
 		.refused = atomic_load_explicit(&connection->sender.n_refused, memory_order_relaxed),
 		.in_flight = atomic_load_explicit(&connection->sender.n_in_flight, memory_order_relaxed),
+		.since_us = atomic_load_explicit(&connection->since_us, memory_order_relaxed),
+		.fault = atomic_load_explicit(&connection->fault, memory_order_relaxed),
 	};
 }
 

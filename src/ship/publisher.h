@@ -51,6 +51,8 @@ struct publisher_status {
 	const char *broker_url; /* in use, or tried last; lives as long as the plan */
 	uint64_t reconnects, acknowledged, refused;
 	unsigned in_flight;
+	int64_t since_us; /* monotonic: of being connected or not; 0 = never was */
+	int fault;        /* enum uplink_fault, of the last attempt or connection that failed; -1 = none did */
 };
 
 /* 0 and *ret_publisher, or -errno.  The will is `offline` on will_topic, retained, QoS 1. */

@@ -24,7 +24,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 BUSFERRY = os.environ.get("BUSFERRY", str(SOURCE / "build-test" / "gcc" / "busferry"))
 NATIVE = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
-INCLUDE = ("systemd-sysv udev kmod procps initramfs-tools mosquitto mosquitto-clients libcjson1 libconfig9 libmodbus5 libmosquitto1"
+INCLUDE = ("systemd-sysv udev kmod procps initramfs-tools mosquitto mosquitto-clients libcjson1 libconfig9 libmicrohttpd12 libmodbus5 libmosquitto1"
            " libserialport0 libsqlite3-0 libssl3 dbus")
 QEMU = {
     "amd64": ["qemu-system-x86_64", "-M", "q35", "-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1"],

@@ -11,6 +11,7 @@ within() { # SECONDS COMMAND...: until the command succeeds
 unit() { systemctl show -P "$1" busferry; }
 is() { [ "$(unit "$1")" = "$2" ] || { echo "$1 is $(unit "$1")"; systemctl status --no-pager busferry; return 1; }; }
 said() { journalctl -q -o cat -u busferry --no-pager | grep -q "$1"; }
+page() { (exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n' >&3 && timeout 5 grep -qx ok <&3); }
 comes() { timeout 60 mosquitto_sub -h 127.0.0.1 -p "${port:-1883}" ${2:+-u gateway -P secret} -C 1 -W 60 -R -t "home/cellar/meter/voltage" | grep -q "\"value\":$1"; }
 
 echo "note    $(uname -m), Linux $(uname -r), $(systemctl --version | head -n 1), $(grep -c . /proc/cgroups) controllers"
@@ -27,6 +28,7 @@ cp machine.conf /etc/busferry/busferry.conf
 systemctl restart busferry
 check "runs without its adapter" within 30 is ActiveState active
 check "its driver was loaded for it" grep -q ttyUSB /proc/devices
+check "its page is there, within its fences" within 20 page 8088
 check "it says that the port is missing" within 10 said "ttyUSB0 can't be opened: No such file"
 echo "HOST: plug"
 check "reads through the adapter that was plugged in later" comes ''

@@ -32,7 +32,7 @@ $bad"
 bad=$(grep -rnE '#include "' drivers docs --include='*.[ch]' | grep -vE '"sdk/|"[a-z0-9_]+\.h"') && fail "drivers: see more than sdk/:
 $bad"
 
-for header in modbus/modbus.h modbus.h libserialport.h mosquitto.h openssl/ssl.h libconfig.h sqlite3.h cjson/cJSON.h protobuf-c/protobuf-c.h; do
+for header in modbus/modbus.h modbus.h libserialport.h mosquitto.h openssl/ssl.h libconfig.h sqlite3.h cjson/cJSON.h protobuf-c/protobuf-c.h microhttpd.h; do
     n=$(grep -rlE "#include <$header>" src drivers | wc -l)
     [ "$n" -le 1 ] || fail "doors: <$header> is included by $n files"
 done

@@ -258,6 +258,7 @@ static void a_dead_device_goes_offline_and_leaves_time_to_its_neighbour(void **s
 	assert_int_equal(stage.seen.last_quality[2], QUALITY_TIMEOUT);
 	assert_in_range(stage.seen.bad[0], 7, 12); /* backed off: not sixty time-outs */
 	assert_in_range(stage.seen.good[3], 61, 63);
+	assert_in_range(stage.bus.devices[0].counts.quiet_until, virtual_now - S, virtual_now + 10 * S);
 	stage.line.mishaps[1].kind = MISHAP_NONE;
 	stage_run(&stage, 11 * S);
 	assert_int_equal(stage.seen.online, 3);
@@ -419,6 +420,7 @@ static void what_is_asked_at_the_start_is_asked_once_an_appearance(void **state)
 	bus_schedule(&stage.bus, 0, 2, 1, virtual_now);
 	stage_run(&stage, 20 * S);
 	assert_int_equal(stage.seen.good[2], 1);
+	assert_int_equal(stage.bus.counts.merged, 0);
 	stage.line.mishaps[1] = (struct scripted_mishap){MISHAP_SILENT, 0, 4};
 	stage_run(&stage, 30 * S);
 	assert_int_equal(stage.seen.offline, 1);

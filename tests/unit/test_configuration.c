@@ -48,7 +48,7 @@ static void print_row(FILE *to, const struct bf_key *key)
 	print_cell(to, type);
 	fprintf(to, " | %s | ", required[0] ? required : fallback);
 	print_cell(to, key->help);
-	fprintf(to, "%s |\n", key->flags & BF_KEY_NOT_YET ? "; not yet supported" : "");
+	fputs(" |\n", to);
 }
 
 static char *made(void)

@@ -125,6 +125,7 @@ static void fill(struct map *map)
 		.broker = {.endpoints = &map->endpoint, .n_endpoints = 1, .client_id = map->text, .max_qos = 2},
 		.buffer = {.path = map->text},
 		.sparkplug = {.enabled = true, .group = map->text, .node = map->text, .host = map->text},
+		.page = {.host = map->text, .password_file = map->text},
 		.buses = &map->bus,
 		.n_buses = 1,
 		.devices = &map->device,
@@ -166,6 +167,11 @@ static bool sparkplug_differs(void)
 static bool readings_differ(void)
 {
 	return plan_diff_readings(&before.plan, &after.plan);
+}
+
+static bool page_differs(void)
+{
+	return plan_diff_page(&before.plan, &after.plan);
 }
 
 static bool info_differs(void)
@@ -224,6 +230,7 @@ static void test_same(void **state)
 	assert_false(connection_differs());
 	assert_false(readings_differ());
 	assert_false(sparkplug_differs());
+	assert_false(page_differs());
 	assert_false(info_differs());
 	assert_int_equal(plan_diff_buffer(&before.plan.buffer, &after.plan.buffer), 0);
 }
@@ -377,6 +384,13 @@ static void test_plan(void **state)
 	FLIP(sparkplug_differs, plan.sparkplug.group, "other");
 	FLIP(sparkplug_differs, plan.sparkplug.node, "other");
 	FLIP(sparkplug_differs, plan.sparkplug.host, NULL);
+	FLIP(readings_differ, plan.page.host, NULL);
+	FLIP(page_differs, plan.page.host, "other");
+	FLIP(page_differs, plan.page.port, 1);
+	FLIP(page_differs, plan.page.allow_remote, true);
+	FLIP(page_differs, plan.page.password_file, "other");
+	after.plan.page.host = "other"; /* buses go on */
+	assert_false(readings_differ());
 	FLIP(connection_differs, plan.site, "other");
 	FLIP(connection_differs, plan.gateway_id, "other");
 	FLIP(connection_differs, plan.gateway_topic, "other");

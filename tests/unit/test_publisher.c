@@ -285,7 +285,12 @@ static void test_stalled_broker(void **state)
 	reading("a", 1);
 	run(80 * SECOND);
 	assert_int_equal(status().reconnects, 0);
+	assert_int_equal(status().fault, -1);
+	int64_t since_us = status().since_us;
+	assert_in_range(since_us, 1, virtual_now - 79 * SECOND);
 	run(20 * SECOND);
+	assert_int_equal(status().fault, UPLINK_REFUSED);
+	assert_in_range(status().since_us, since_us + 80 * SECOND, virtual_now);
 	assert_int_equal(status().reconnects, 1);
 	assert_int_equal(n_sent_on("a"), 2);
 	end();

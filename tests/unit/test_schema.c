@@ -31,7 +31,6 @@ static const struct bf_key rows[] = {
 	{"texts", BF_KEY_TEXTS, offsetof(struct all, texts), 0, 0, NULL, NULL, 0, "h"},
 	{"scalar", BF_KEY_SCALAR, offsetof(struct all, scalar), 0, 0, NULL, NULL, 0, "h"},
 	{"node", BF_KEY_NODE, offsetof(struct all, node), 0, 0, NULL, "group|list", 0, "h"},
-	{"later", BF_KEY_NODE, offsetof(struct all, node), 0, 0, NULL, NULL, BF_KEY_NOT_YET, "h"},
 	{0},
 };
 
@@ -174,7 +173,6 @@ static void test_edges(void **state)
 	one("texts", t_text("x"), NULL, &all);
 	assert_int_equal(all.texts.n, 1);
 	one("texts", t_int(1), "must be a text or a list", &all);
-	one("later", t_int(1), "\"later\" is not yet supported", &all);
 	one("wole", t_int(1), "unknown setting \"wole\" in group \"g\"", &all);
 }
 
