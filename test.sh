@@ -69,6 +69,13 @@ behind() { # KEY NAME COMMAND...: a phase of the chain
     printf '%d %d\n' $? $((SECONDS - start)) >"$work/$key.new" && mv "$work/$key.new" "$work/$key"
 }
 
+beside() { # KEY NAME COMMAND...: a phase while others go on; told by await KEY "$beside"
+    set -m # a process group of its own
+    (behind "$@") &
+    beside=$!
+    set +m
+}
+
 await() { # KEY GROUP: a phase of it is waited for and told
     while [ ! -f "$work/$1" ] && kill -0 "$2" 2>/dev/null; do sleep 1; done
     if [ ! -f "$work/$1" ]; then
@@ -123,8 +130,12 @@ analyse() {
     behind tidy "analysis: clang-tidy" bash tests/structure/tidy.sh build-test/asan
 }
 
+# Two of them wait for minutes and do little else.
 gcc_tests() {
-    phase "tests: gcc" tests gcc
+    beside waits "tests: gcc, what waits for minutes" tests gcc -L waits
+    phase "tests: gcc" tests gcc -LE waits
+    await waits "$beside"
+    beside=""
     summary=$(grep -E 'tests passed|tests failed' "$log" | tail -n 1)
     skipped=$(sed -n 's/^\t *[0-9]* - \(.*\) (Skipped).*/skipped: \1/p' "$log")
 }
@@ -174,12 +185,7 @@ else
     built=$?
     await tsan "$chain" && [ "$built" -eq 0 ] && {
         at_once=$((2 * jobs - 1))
-        set -m
-        # What has one thread only has nothing to show here.
-        (behind tsan-tests "tests: thread sanitizer" tests tsan -LE '^(map|docs|fuzz|alone|cluster|rows)$' \
-            -E '^unit/(frame|text|sml|mbus|iec62056|check|decode|profile|stream_contract|listener|map)|^scenario/(sdk|profiles)$') &
-        beside=$!
-        set +m
+        beside tsan-tests "tests: thread sanitizer" tests tsan -LE '^(map|docs|single|cluster|rows)$'
         phase "tests: address and undefined sanitizers" tests asan -LE 'outages|cluster|rows'
         await tsan-tests "$beside"
         beside=""
