@@ -55,6 +55,11 @@ void page_facts_release(struct page_facts *facts)
 	arena_free(&facts->arena);
 }
 
+enum availability page_availability(const struct page_device *device)
+{
+	return device->counts ? (enum availability)counts_get(device->counts->availability) : AVAILABILITY_SAME;
+}
+
 /* The device of a metric, and the metric's number on its board. */
 static const struct page_device *place_of(const struct page_facts *facts, uint32_t metric, uint32_t *ret_there)
 {

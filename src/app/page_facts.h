@@ -40,6 +40,9 @@ struct page_facts {
 void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at);
 void page_facts_release(struct page_facts *facts);
 
+/* Does it answer?  AVAILABILITY_SAME: not known yet, or its bus restarts just now. */
+enum availability page_availability(const struct page_device *device);
+
 /* The newest reading of a metric of the plan; as board_look. */
 bool page_facts_look(const struct page_facts *facts, uint32_t metric, char text[static BF_STRING_MAX + 1],
 	struct reading *ret_reading, int64_t *ret_at_us);

@@ -7,12 +7,13 @@
  * Pure: it reads counters and boards, which others write meanwhile.
  */
 #include "app/page_html.h"
+#include "app/page_cards.h"
 #include "app/page_draw.h"
+#include "app/page_part.h"
 #include "base/log_tail.h"
 #include "ship/payload.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -20,169 +21,6 @@
 #include "page_file.h"
 
 #define VALUE_BYTES 2048
-
-#define get(counter) ((int64_t)atomic_load_explicit(&(counter), memory_order_relaxed))
-
-static const char *length_of(int64_t us, char text[static LOG_LENGTH_SIZE])
-{
-	return log_length(us < 0 ? 0 : us, text);
-}
-
-/* How long ago, for people. */
-static void ago(struct sheet *sheet, const struct page_facts *facts, int64_t at_us)
-{
-	char text[LOG_LENGTH_SIZE];
-	int64_t us = facts->now_us - at_us;
-	if (us < 1000000)
-		sheet_add(sheet, "now");
-	else
-		sheet_print(sheet, "%s ago", length_of(us, text));
-}
-
-static void state(struct sheet *sheet, const char *class, const char *words)
-{
-	sheet_print(sheet, "<span class=\"state %s\">%s</span>", class, words);
-}
-
-/* "1 time-out", "3 time-outs"; nothing for none. */
-static void count(struct sheet *sheet, int64_t n, const char *what, const char *plural)
-{
-	if (n)
-		sheet_print(sheet, "<li>%" PRId64 " %s%s</li>", n, what, n == 1 ? "" : plural);
-}
-
-static void bytes(struct sheet *sheet, int64_t n)
-{
-	if (n < 1000)
-		sheet_print(sheet, "%" PRId64 " B", n);
-	else if (n < 1000000)
-		sheet_print(sheet, "%.1f kB", (double)n / 1e3);
-	else
-		sheet_print(sheet, "%.1f MB", (double)n / 1e6);
-}
-
-/* ---- Head and cards ---- */
-
-static void head(struct sheet *sheet, const struct page_facts *facts)
-{
-	const struct plan *plan = facts->plan;
-	const char *slash = strrchr(plan->file, '/');
-	char up[LOG_LENGTH_SIZE];
-	sheet_add(sheet, "<header><h1>");
-	sheet_html(sheet, plan->site);
-	sheet_add(sheet, "</h1><p>gateway <b>");
-	sheet_html(sheet, plan->gateway_id);
-	sheet_print(sheet, "</b> · Busferry %s · up %s · map <b>", BUSFERRY_VERSION,
-		length_of(facts->now_us - facts->started_at, up));
-	sheet_html(sheet, slash ? slash + 1 : plan->file);
-	sheet_add(sheet, "</b>, read ");
-	ago(sheet, facts, facts->map_at);
-	sheet_add(sheet, "</p></header>");
-}
-
-static enum availability availability_of(const struct page_device *device)
-{
-	return device->counts ? (enum availability)get(device->counts->availability) : AVAILABILITY_SAME;
-}
-
-static void card_devices(struct sheet *sheet, const struct page_facts *facts)
-{
-	const struct plan *plan = facts->plan;
-	uint32_t online = 0, offline = 0, told = 0;
-	for (uint32_t d = 0; d < plan->n_devices; d++) {
-		online += availability_of(&facts->devices[d]) == AVAILABILITY_ONLINE;
-		offline += availability_of(&facts->devices[d]) == AVAILABILITY_OFFLINE;
-	}
-	const char *fault = page_facts_fault(facts);
-	sheet_add(sheet, "<section class=\"card\" id=\"c1\"><h2>Devices</h2><p class=\"big\">");
-	sheet_print(sheet, "%u <small>of %zu answer</small></p>", online, plan->n_devices);
-	if (fault || offline)
-		state(sheet, "bad", fault ? fault : "some do not answer");
-	else
-		state(sheet, online == plan->n_devices ? "good" : "off",
-			online == plan->n_devices ? "none is missing" : "some have not answered yet");
-	if (offline)
-		sheet_add(sheet, "<ul class=\"plain\">");
-	for (uint32_t d = 0; d < plan->n_devices && told < 10; d++) {
-		if (availability_of(&facts->devices[d]) != AVAILABILITY_OFFLINE)
-			continue;
-		sheet_print(sheet, "<li><a href=\"?from=%u#m\">", plan->devices[d].first_metric);
-		sheet_html(sheet, plan->devices[d].path);
-		sheet_add(sheet, "</a></li>");
-		told++;
-	}
-	if (offline)
-		sheet_print(sheet, "%s</ul>", offline > told ? "<li>…</li>" : "");
-	sheet_add(sheet, "</section>");
-}
-
-static void card_broker(struct sheet *sheet, const struct page_facts *facts)
-{
-	static const char *const words[] = {[UPLINK_REFUSED] = "not reached",
-		[UPLINK_NAME] = "name not found",
-		[UPLINK_AUTH] = "user or password refused",
-		[UPLINK_CLIENT_ID] = "client id refused",
-		[UPLINK_BUSY] = "not available",
-		[UPLINK_TLS] = "TLS failed",
-		[UPLINK_VERSION] = "protocol version not spoken",
-		[UPLINK_PROTOCOL] = "broke the protocol",
-		[UPLINK_TAKEN_OVER] = "taken over by another client",
-		[UPLINK_CLOSED] = "closed by the broker",
-		[UPLINK_NO_RETAIN] = "retained will refused",
-		[UPLINK_NO_QOS] = "QoS of the will refused",
-		[UPLINK_SETUP] = "local files can't be used"};
-	const struct publisher_status *broker = &facts->broker;
-	char length[LOG_LENGTH_SIZE];
-	sheet_print(sheet,
-		"<section class=\"card\" id=\"c2\"><h2>Broker</h2><p class=\"big\">%" PRIu64
-		" <small>acknowledged</small></p>",
-		broker->acknowledged);
-	state(sheet, broker->connected ? "good" : "bad", broker->connected ? "connected" : "no connection");
-	sheet_print(sheet, " for %s<ul class=\"plain\"><li class=\"where\">",
-		length_of(facts->now_us - (broker->since_us ? broker->since_us : facts->started_at), length));
-	sheet_html(sheet, broker->broker_url ? broker->broker_url : "");
-	sheet_print(sheet, "</li><li>%u in flight</li>", broker->in_flight);
-	count(sheet, (int64_t)broker->reconnects, "reconnect", "s");
-	count(sheet, (int64_t)broker->refused, "messages refused", "");
-	if (broker->fault >= 0)
-		sheet_print(sheet, "<li>last fault: %s</li>", words[broker->fault]);
-	sheet_add(sheet, "</ul></section>");
-}
-
-static void card_buffer(struct sheet *sheet, const struct page_facts *facts)
-{
-	const struct outbox_counts *buffer = &facts->buffer;
-	char length[LOG_LENGTH_SIZE];
-	sheet_print(sheet,
-		"<section class=\"card\" id=\"c3\"><h2>Buffer</h2><p class=\"big\">%" PRIu64
-		" <small>waiting</small></p>",
-		buffer->waiting);
-	if (facts->stores)
-		state(sheet, facts->store.durable ? "good" : "bad",
-			facts->store.durable ? "disk ready" : "disk does not work");
-	else
-		state(sheet, "off", "memory only");
-	sheet_add(sheet, "<ul class=\"plain\"><li>");
-	bytes(sheet, (int64_t)buffer->waiting_bytes);
-	sheet_add(sheet, " wait");
-	if (facts->stores) {
-		sheet_add(sheet, ", ");
-		bytes(sheet, facts->store.bytes);
-		sheet_add(sheet, " on disk");
-	}
-	sheet_add(sheet, "</li>");
-	if (buffer->oldest_ms && clock_plausible(buffer->oldest_ms))
-		sheet_print(sheet, "<li>the oldest for %s</li>",
-			length_of((facts->wall_ms - buffer->oldest_ms) * 1000, length));
-	count(sheet, (int64_t)buffer->dropped_full, "dropped: full", "");
-	count(sheet, (int64_t)buffer->dropped_offline, "dropped: QoS 0, no broker", "");
-	count(sheet, (int64_t)buffer->dropped_refused, "dropped: refused", "");
-	count(sheet, (int64_t)buffer->dropped_expired, "dropped: too old", "");
-	count(sheet, (int64_t)buffer->dropped_superseded, "superseded by newer ones", "");
-	count(sheet, (int64_t)buffer->dropped_damaged, "dropped: damaged", "");
-	count(sheet, (int64_t)buffer->dropped_command, "dropped by command", "");
-	sheet_add(sheet, "</ul></section>");
-}
 
 /* ---- Buses ---- */
 
@@ -199,29 +37,29 @@ static void bus(struct sheet *sheet, const struct page_facts *facts, size_t b)
 		sheet_print(sheet, ":%u", told->tcp_port);
 	sheet_add(sheet, "</p>");
 	if (!counts) {
-		state(sheet, "off", "restarts");
+		page_state(sheet, "off", "restarts");
 		sheet_add(sheet, "</section>");
 		return;
 	}
 	int64_t up_us = facts->now_us - page->started_at;
-	state(sheet, get(counts->open) ? "good" : "bad", get(counts->open) ? "open" : "not there");
+	page_state(sheet, counts_get(counts->open) ? "good" : "bad", counts_get(counts->open) ? "open" : "not there");
 	sheet_print(sheet, " <span>%.1f&#8239;%% busy</span>",
-		up_us > 0 ? 100 * (double)get(counts->busy_us) / (double)up_us : 0.0);
+		up_us > 0 ? 100 * (double)counts_get(counts->busy_us) / (double)up_us : 0.0);
 	if (counts->strip) {
 		uint8_t blocks[STRIP_BLOCKS];
 		strip_read(counts->strip, facts->now_us, blocks);
 		page_draw_strip(sheet, blocks);
 	}
-	sheet_print(sheet, "<ul class=\"counts\"><li>%" PRId64 " answers</li>", get(counts->answers));
-	count(sheet, get(counts->timeouts), "time-out", "s");
-	count(sheet, get(counts->checksum), "checksum error", "s");
-	count(sheet, get(counts->exceptions), "exception", "s");
+	sheet_print(sheet, "<ul class=\"counts\"><li>%" PRId64 " answers</li>", counts_get(counts->answers));
+	page_count(sheet, counts_get(counts->timeouts), "time-out", "s");
+	page_count(sheet, counts_get(counts->checksum), "checksum error", "s");
+	page_count(sheet, counts_get(counts->exceptions), "exception", "s");
 	if (page->caution) {
-		count(sheet, get(page->caution->late), "late", "");
-		count(sheet, get(page->caution->foreign), "of other masters", "");
-		count(sheet, get(page->caution->noise), "noise", "");
+		page_count(sheet, counts_get(page->caution->late), "late", "");
+		page_count(sheet, counts_get(page->caution->foreign), "of other masters", "");
+		page_count(sheet, counts_get(page->caution->noise), "noise", "");
 	}
-	count(sheet, get(counts->merged), "merged poll", "s");
+	page_count(sheet, counts_get(counts->merged), "merged poll", "s");
 	sheet_add(sheet, "</ul></section>");
 }
 
@@ -268,7 +106,7 @@ static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t
 		[AVAILABILITY_SAME] = "off", [AVAILABILITY_ONLINE] = "good", [AVAILABILITY_OFFLINE] = "bad"};
 	const struct plan_device *told = &facts->plan->devices[d];
 	const struct device_counts *counts = facts->devices[d].counts;
-	enum availability is = availability_of(&facts->devices[d]);
+	enum availability is = page_availability(&facts->devices[d]);
 	char length[LOG_LENGTH_SIZE];
 	sheet_print(sheet, "<tr id=\"d%u\"><th scope=\"row\"><a href=\"?from=%u#m\">", d, told->first_metric);
 	device_name(sheet, told);
@@ -277,19 +115,19 @@ static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t
 	if (told->address)
 		sheet_print(sheet, " · address %u", told->address);
 	sheet_add(sheet, "</small></th><td>");
-	state(sheet, classes[is], words[is]);
+	page_state(sheet, classes[is], words[is]);
 	if (!counts) {
 		sheet_add(sheet, "</td><td></td><td></td></tr>");
 		return;
 	}
-	if (get(counts->answered_at)) {
+	if (counts_get(counts->answered_at)) {
 		sheet_add(sheet, "<small>answered ");
-		ago(sheet, facts, get(counts->answered_at));
+		page_ago(sheet, facts, counts_get(counts->answered_at));
 		sheet_add(sheet, "</small>");
 	}
-	int64_t quiet_us = get(counts->quiet_until) - facts->now_us;
+	int64_t quiet_us = counts_get(counts->quiet_until) - facts->now_us;
 	if (is == AVAILABILITY_OFFLINE && quiet_us > 0)
-		sheet_print(sheet, "<small>asked again in %s</small>", length_of(quiet_us, length));
+		sheet_print(sheet, "<small>asked again in %s</small>", page_length(quiet_us, length));
 	sheet_add(sheet, "</td><td class=\"num\">");
 	if (times_n(&counts->answer_times)) {
 		milliseconds(sheet, times_quantile(&counts->answer_times, 500));
@@ -298,11 +136,11 @@ static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t
 		sheet_add(sheet, "</small>");
 	}
 	sheet_add(sheet, "</td><td><ul class=\"counts\">");
-	count(sheet, get(counts->timeouts), "time-out", "s");
-	count(sheet, get(counts->checksum), "checksum error", "s");
-	count(sheet, get(counts->exceptions), "exception", "s");
-	count(sheet, get(counts->late), "late", "");
-	count(sheet, get(counts->missed), "missed poll", "s");
+	page_count(sheet, counts_get(counts->timeouts), "time-out", "s");
+	page_count(sheet, counts_get(counts->checksum), "checksum error", "s");
+	page_count(sheet, counts_get(counts->exceptions), "exception", "s");
+	page_count(sheet, counts_get(counts->late), "late", "");
+	page_count(sheet, counts_get(counts->missed), "missed poll", "s");
 	sheet_add(sheet, "</ul></td></tr>");
 }
 
@@ -328,7 +166,7 @@ static void value(struct sheet *sheet, const struct plan_metric *metric, const s
 {
 	char text[VALUE_BYTES];
 	if (reading->quality != QUALITY_GOOD) {
-		state(sheet, "bad", quality_word(reading->quality));
+		page_state(sheet, "bad", quality_word(reading->quality));
 		if (reading->code)
 			sheet_print(sheet, " %u", reading->code);
 		return;
@@ -379,10 +217,10 @@ static void metric(struct sheet *sheet, const struct page_facts *facts, uint32_t
 	if (page_facts_look(facts, m, text, &reading, &at_us)) {
 		value(sheet, told, &reading);
 		sheet_add(sheet, "<small>");
-		ago(sheet, facts, at_us);
+		page_ago(sheet, facts, at_us);
 		sheet_print(sheet, "<span> · QoS %u</span></small>", told->delivery.qos);
 	} else {
-		state(sheet, "off", "not read yet");
+		page_state(sheet, "off", "not read yet");
 	}
 	sheet_add(sheet, "</td><td>");
 	page_facts_points(facts, m, points);
@@ -457,14 +295,8 @@ void page_html_live(struct sheet *sheet, const struct page_facts *facts, uint32_
 {
 	if (from >= facts->plan->n_metrics)
 		from = 0;
-	head(sheet, facts);
-	sheet_add(sheet, "<div class=\"cards\">");
-	card_devices(sheet, facts);
-	if (facts->ships) {
-		card_broker(sheet, facts);
-		card_buffer(sheet, facts);
-	}
-	sheet_add(sheet, "</div>");
+	page_head(sheet, facts);
+	page_cards(sheet, facts);
 	if (facts->plan->n_buses)
 		sheet_add(sheet, "<section id=\"b\"><h2>Buses</h2><p class=\"legend\"><i class=\"o1\"></i>answer "
 				 "<i class=\"o2\"></i>exception <i class=\"o3\"></i>checksum <i class=\"o4\"></i>"

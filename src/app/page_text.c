@@ -108,19 +108,17 @@ static void states(struct sheet *sheet, const struct page_facts *facts)
 	for (size_t b = 0; b < plan->n_buses; b++)
 		if (facts->buses[b].counts)
 			sample(sheet, "bus", "open", plan->buses[b].name,
-				atomic_load_explicit(&facts->buses[b].counts->open, memory_order_relaxed) != 0);
+				counts_get(facts->buses[b].counts->open) != 0);
 	tell(sheet, "bus_busy_seconds_total", "counter", "Time that the wire was taken, its silences included");
 	for (size_t b = 0; b < plan->n_buses; b++)
 		if (facts->buses[b].counts)
 			sample(sheet, "bus", "busy_seconds_total", plan->buses[b].name,
-				(double)atomic_load_explicit(&facts->buses[b].counts->busy_us, memory_order_relaxed) /
-					1e6);
+				(double)counts_get(facts->buses[b].counts->busy_us) / 1e6);
 	tell(sheet, "device_up", "gauge", "1 = the device answers");
 	for (size_t d = 0; d < plan->n_devices; d++)
 		if (facts->devices[d].counts)
 			sample(sheet, "device", "up", plan->devices[d].path,
-				atomic_load_explicit(&facts->devices[d].counts->availability, memory_order_relaxed) ==
-					AVAILABILITY_ONLINE);
+				page_availability(&facts->devices[d]) == AVAILABILITY_ONLINE);
 }
 
 static void broker(struct sheet *sheet, const struct page_facts *facts)

@@ -17,13 +17,11 @@
 #define STATUS_BUS_BYTES    (6 * STATUS_WHERE + 128)
 #define STATUS_DEVICE_BYTES 128
 
-#define get(counter) ((int64_t)atomic_load_explicit(&(counter), memory_order_relaxed))
-
 static const char *state_word(const struct device_counts *counts)
 {
 	static const char *const words[] = {
 		[AVAILABILITY_SAME] = "unknown", [AVAILABILITY_ONLINE] = "online", [AVAILABILITY_OFFLINE] = "offline"};
-	return words[get(counts->availability)];
+	return words[counts_get(counts->availability)];
 }
 
 void stats_line(struct gateway *gateway, char *text, size_t size)
@@ -36,7 +34,7 @@ void stats_line(struct gateway *gateway, char *text, size_t size)
 	size_t online = 0;
 	while ((wire = gateway_next_wire(gateway, &walk)))
 		for (uint32_t d = 0; d < wire->told->n_devices; d++)
-			online += get(wire_device_counts(wire, d)->availability) == AVAILABILITY_ONLINE;
+			online += counts_get(wire_device_counts(wire, d)->availability) == AVAILABILITY_ONLINE;
 	if (gateway_publisher(gateway)) {
 		publisher_status(gateway_publisher(gateway), &status);
 		outbox_counts(gateway_outbox(gateway), &counts);
@@ -69,26 +67,26 @@ static void wire_json(struct json *json, const struct wire *wire, int64_t up_us,
 	const struct caution_counts *caution = wire_caution(wire);
 	char share[BF_NUMBER_SIZE];
 	struct bf_value utilisation = {
-		.kind = BF_FLOAT64, .f64 = up_us > 0 ? (double)get(counts->busy_us) / (double)up_us : 0.0};
+		.kind = BF_FLOAT64, .f64 = up_us > 0 ? (double)counts_get(counts->busy_us) / (double)up_us : 0.0};
 	int n = bf_value_print(&utilisation, 3, share);
 	json_object(json, wire->told->name);
 	if (whole)
 		told_of_bus(json, wire->told);
-	json_bool(json, "open", get(counts->open));
-	json_int(json, "requests", get(counts->requests));
-	json_int(json, "answers", get(counts->answers));
-	json_int(json, "timeouts", get(counts->timeouts));
-	json_int(json, "checksum", get(counts->checksum));
-	json_int(json, "exceptions", get(counts->exceptions));
-	json_int(json, "late", caution ? get(caution->late) : 0);
+	json_bool(json, "open", counts_get(counts->open));
+	json_int(json, "requests", counts_get(counts->requests));
+	json_int(json, "answers", counts_get(counts->answers));
+	json_int(json, "timeouts", counts_get(counts->timeouts));
+	json_int(json, "checksum", counts_get(counts->checksum));
+	json_int(json, "exceptions", counts_get(counts->exceptions));
+	json_int(json, "late", caution ? counts_get(caution->late) : 0);
 	if (caution) {
-		json_int(json, "foreign", get(caution->foreign));
-		json_int(json, "noise", get(caution->noise));
-		json_int(json, "echoes", get(caution->echoes));
-		json_int(json, "canaries", get(caution->canaries));
+		json_int(json, "foreign", counts_get(caution->foreign));
+		json_int(json, "noise", counts_get(caution->noise));
+		json_int(json, "echoes", counts_get(caution->echoes));
+		json_int(json, "canaries", counts_get(caution->canaries));
 	}
-	json_int(json, "merged", get(counts->merged));
-	json_int(json, "opened", get(counts->reopened));
+	json_int(json, "merged", counts_get(counts->merged));
+	json_int(json, "opened", counts_get(counts->reopened));
 	json_int(json, "jitter_us_median", times_quantile(&counts->late_by, 500));
 	json_int(json, "jitter_us_p99", times_quantile(&counts->late_by, 990));
 	if (n > 0)
@@ -99,7 +97,7 @@ static void wire_json(struct json *json, const struct wire *wire, int64_t up_us,
 static void told_of_device(struct json *json, const struct plan_bus *bus, const struct plan_device *device,
 	const struct device_counts *counts)
 {
-	int64_t answered_at = get(counts->answered_at);
+	int64_t answered_at = counts_get(counts->answered_at);
 	json_text(json, "bus", bus->name);
 	if (device->address || bus->wire == WIRE_TCP)
 		json_int(json, "address", device->address);
@@ -120,14 +118,14 @@ static void device_json(struct json *json, const struct plan_bus *bus, const str
 	json_text(json, "state", state_word(counts));
 	if (whole)
 		told_of_device(json, bus, device, counts);
-	json_int(json, "requests", get(counts->requests));
-	json_int(json, "answers", get(counts->answers));
-	json_int(json, "timeouts", get(counts->timeouts));
-	json_int(json, "checksum", get(counts->checksum));
-	json_int(json, "exceptions", get(counts->exceptions));
-	json_int(json, "late", get(counts->late));
-	json_int(json, "foreign", get(counts->foreign));
-	json_int(json, "missed", get(counts->missed));
+	json_int(json, "requests", counts_get(counts->requests));
+	json_int(json, "answers", counts_get(counts->answers));
+	json_int(json, "timeouts", counts_get(counts->timeouts));
+	json_int(json, "checksum", counts_get(counts->checksum));
+	json_int(json, "exceptions", counts_get(counts->exceptions));
+	json_int(json, "late", counts_get(counts->late));
+	json_int(json, "foreign", counts_get(counts->foreign));
+	json_int(json, "missed", counts_get(counts->missed));
 	json_int(json, "answer_ms_median", times_quantile(&counts->answer_times, 500) / 1000);
 	json_int(json, "answer_ms_p95", times_quantile(&counts->answer_times, 950) / 1000);
 	json_object_end(json);

@@ -12,6 +12,9 @@
 /* By the wire's thread. */
 #define counts_bump(counter) atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed)
 
+/* By any. */
+#define counts_get(counter) ((int64_t)atomic_load_explicit(&(counter), memory_order_relaxed))
+
 struct strip;
 
 struct device_counts {
