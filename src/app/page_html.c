@@ -14,7 +14,6 @@
 #include "ship/payload.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -66,17 +65,15 @@ static void bus(struct sheet *sheet, const struct page_facts *facts, size_t b)
 /* ---- Devices ---- */
 
 /* The part of a device's path that is its level, as a row, when it is another one than that before. */
-static void level(struct sheet *sheet, const struct plan *plan, uint32_t d, uint32_t first, unsigned columns)
+static void level(struct sheet *sheet, const struct plan *plan, uint32_t d, uint32_t first)
 {
 	const char *path = plan->devices[d].path, *before = d > first ? plan->devices[d - 1].path : NULL;
 	const char *end = strrchr(path, '/'), *before_end = before ? strrchr(before, '/') : NULL;
 	size_t n = end ? (size_t)(end - path) : 0;
 	if (before && (before_end ? (size_t)(before_end - before) : 0) == n && memcmp(before, path, n) == 0)
 		return;
-	sheet_print(sheet, "<tr><th colspan=\"%u\" scope=\"rowgroup\" class=\"level\">", columns);
-	char text[512];
-	snprintf(text, sizeof(text), "%.*s", (int)n, path);
-	sheet_html(sheet, n ? text : plan->site);
+	sheet_add(sheet, "<tr><th colspan=\"4\" scope=\"rowgroup\" class=\"level\">");
+	sheet_html_part(sheet, n ? path : plan->site, n ? n : strlen(plan->site));
 	sheet_add(sheet, "</th></tr>");
 }
 
@@ -154,7 +151,7 @@ static void devices(struct sheet *sheet, const struct page_facts *facts, uint32_
 			 "<th scope=\"col\">State</th><th scope=\"col\" class=\"num\">Answers in</th>"
 			 "<th scope=\"col\">Errors</th></tr></thead><tbody>");
 	for (uint32_t d = first; d < plan->n_devices && d < first + PAGE_DEVICES; d++) {
-		level(sheet, plan, d, first, 4);
+		level(sheet, plan, d, first);
 		device(sheet, facts, d);
 	}
 	sheet_add(sheet, "</tbody></table></section>");
@@ -186,20 +183,11 @@ static void value(struct sheet *sheet, const struct plan_metric *metric, const s
 /* It may be broken behind each of its parts. */
 static void topic(struct sheet *sheet, const char *text)
 {
-	char part[128];
-	while (*text) {
-		size_t n = strcspn(text, "/");
-		n += text[n] == '/';
-		if (n >= sizeof(part)) {
-			sheet_html(sheet, text);
-			return;
-		}
-		snprintf(part, sizeof(part), "%.*s", (int)n, text);
-		sheet_html(sheet, part);
-		text += n;
-		if (*text)
-			sheet_add(sheet, "<wbr>");
+	for (const char *slash; (slash = strchr(text, '/')) && slash[1]; text = slash + 1) {
+		sheet_html_part(sheet, text, (size_t)(slash + 1 - text));
+		sheet_add(sheet, "<wbr>");
 	}
+	sheet_html(sheet, text);
 }
 
 static void metric(struct sheet *sheet, const struct page_facts *facts, uint32_t m)

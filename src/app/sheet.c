@@ -53,28 +53,44 @@ void sheet_print(struct sheet *sheet, const char *format, ...)
 		sheet_put(sheet, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 
+/* What is not special goes over in runs. */
+static void escape(
+	struct sheet *sheet, const char *text, size_t n, const char *special, void (*put)(struct sheet *sheet, char c))
+{
+	size_t from = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!strchr(special, text[i]))
+			continue;
+		sheet_put(sheet, text + from, i - from);
+		put(sheet, text[i]);
+		from = i + 1;
+	}
+	sheet_put(sheet, text + from, n - from);
+}
+
+static void put_entity(struct sheet *sheet, char c)
+{
+	sheet_print(sheet, "&#%d;", c);
+}
+
+static void put_backslash(struct sheet *sheet, char c)
+{
+	sheet_print(sheet, "\\%c", c == '\n' ? 'n' : c);
+}
+
+void sheet_html_part(struct sheet *sheet, const char *text, size_t n)
+{
+	escape(sheet, text, n, "<>&\"'", put_entity);
+}
+
 void sheet_html(struct sheet *sheet, const char *text)
 {
-	for (;;) {
-		size_t n = strcspn(text, "<>&\"'");
-		sheet_put(sheet, text, n);
-		text += n;
-		if (!*text)
-			return;
-		sheet_print(sheet, "&#%d;", *text++);
-	}
+	sheet_html_part(sheet, text, strlen(text));
 }
 
 void sheet_label(struct sheet *sheet, const char *text, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] == '\n')
-			sheet_add(sheet, "\\n");
-		else if (text[i] == '"' || text[i] == '\\')
-			sheet_print(sheet, "\\%c", text[i]);
-		else
-			sheet_put(sheet, text + i, 1);
-	}
+	escape(sheet, text, n, "\"\\\n", put_backslash);
 }
 
 void sheet_drop(struct sheet *sheet)

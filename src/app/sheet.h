@@ -19,8 +19,9 @@ void sheet_add(struct sheet *sheet, const char *text);
 void sheet_print(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* With a backslash form or entity for what would end a text: in HTML, also within quotes, and within quotes of a label
- * of Prometheus. */
+ * of Prometheus.  n: bytes, without a NUL among them. */
 void sheet_html(struct sheet *sheet, const char *text);
+void sheet_html_part(struct sheet *sheet, const char *text, size_t n);
 void sheet_label(struct sheet *sheet, const char *text, size_t n);
 
 /* Frees what it has. */
