@@ -152,8 +152,12 @@ static bool is_known(struct page *page, const struct http_request *request, stru
 	if (!request->authorization)
 		return false;
 	page->wrong_until = paid_us + WRONG_US;
-	if (complaint_raise(&page->denied, page->now_us))
-		log_warning("status page: %s", rc == -EACCES ? "somebody came with a wrong password" : strerror(-rc));
+	if (!complaint_raise(&page->denied, page->now_us))
+		return false;
+	if (rc == -EKEYREJECTED)
+		log_warning("status page: somebody came with a wrong password");
+	else
+		log_error("status page: can't read the password file %s: %s; nobody is let in", path, strerror(-rc));
 	return false;
 }
 

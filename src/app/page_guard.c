@@ -94,12 +94,12 @@ int page_password(const char *path, const char *header)
 	int n = header && strncasecmp(header, "Basic ", 6) == 0 ? decode(header + 6, given, sizeof(given)) : -1;
 	const char *colon = n > 0 ? memchr(given, ':', (size_t)n) : NULL;
 	if (!colon)
-		return -EACCES;
+		return -EKEYREJECTED;
 	int rc = secret_read(path, wanted);
-	if (rc == 0 && !same(colon + 1, (size_t)(given + n - colon - 1), wanted))
-		rc = -EACCES;
-	if (rc == 0 || rc == -EACCES)
+	if (rc == 0) {
+		rc = same(colon + 1, (size_t)(given + n - colon - 1), wanted) ? 0 : -EKEYREJECTED;
 		secret_wipe(wanted);
+	}
 	secret_wipe(given);
 	return rc;
 }

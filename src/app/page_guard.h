@@ -26,7 +26,7 @@ bool page_is_loopback(const char *host);
 bool page_host_allowed(const struct plan_page *page, const char *machine, const char *header);
 
 /* What an Authorization header (NULL = none) is worth: 0 = the password of the file, after any user's name (RFC 7617);
- * -EACCES = another one or none; another -errno when the file can't be read. */
+ * -EKEYREJECTED = another one or none; another -errno, -EACCES among them, when the file can't be read. */
 int page_password(const char *path, const char *header);
 
 #endif

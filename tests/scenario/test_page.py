@@ -283,6 +283,9 @@ class Page(Stage):
         wait_until(lambda: self.ask("/", port=other, headers=known).status == 200, "patience")
         for text in (self.busferry.text(), self.ask("/", port=other, headers=known).text):
             self.assertNotIn("sesame", text)
+        os.remove(secret)
+        self.assertEqual(self.ask("/", port=other, headers=known).status, 401)
+        wait_until(lambda: "can't read the password file %s: No such file" % secret in self.busferry.text(), "why")
 
         read_again("", "off")
         wait_until(lambda: not self.listens(other), "no page")

@@ -80,23 +80,23 @@ static void passwords(void **state)
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "open sesame\n", 12), 12);
-	assert_int_equal(page_password(path, NULL), -EACCES);
+	assert_int_equal(page_password(path, NULL), -EKEYREJECTED);
 	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZQ=="), 0);       /* a:open sesame */
 	assert_int_equal(page_password(path, "basic Om9wZW4gc2VzYW1l"), 0);           /* :open sesame */
-	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtIQ=="), -EACCES); /* a:open sesam! */
-	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2Ft"), -EACCES);     /* a:open sesam */
-	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZXg="), -EACCES); /* a:open sesamex */
-	assert_int_equal(page_password(path, "Basic YTo="), -EACCES);                 /* a: */
-	assert_int_equal(page_password(path, "Basic b3BlbiBzZXNhbWU="), -EACCES);     /* no colon */
-	assert_int_equal(page_password(path, "Bearer YTpvcGVuIHNlc2FtZQ=="), -EACCES);
-	assert_int_equal(page_password(path, "Basic"), -EACCES);
-	assert_int_equal(page_password(path, "Basic !!!!"), -EACCES);
+	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtIQ=="), -EKEYREJECTED); /* a:open sesam! */
+	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2Ft"), -EKEYREJECTED);     /* a:open sesam */
+	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZXg="), -EKEYREJECTED); /* a:open sesamex */
+	assert_int_equal(page_password(path, "Basic YTo="), -EKEYREJECTED);                 /* a: */
+	assert_int_equal(page_password(path, "Basic b3BlbiBzZXNhbWU="), -EKEYREJECTED);     /* no colon */
+	assert_int_equal(page_password(path, "Bearer YTpvcGVuIHNlc2FtZQ=="), -EKEYREJECTED);
+	assert_int_equal(page_password(path, "Basic"), -EKEYREJECTED);
+	assert_int_equal(page_password(path, "Basic !!!!"), -EKEYREJECTED);
 	char endless[4000] = "Basic ";
 	memset(endless + 6, 'Q', sizeof(endless) - 7);
-	assert_int_equal(page_password(path, endless), -EACCES);
+	assert_int_equal(page_password(path, endless), -EKEYREJECTED);
 	/* An empty password lets nobody in. */
 	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(page_password(path, "Basic YTo="), -EACCES);
+	assert_int_equal(page_password(path, "Basic YTo="), -EKEYREJECTED);
 	close(fd);
 	unlink(path);
 	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZQ=="), -ENOENT);
