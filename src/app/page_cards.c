@@ -103,10 +103,12 @@ static void card_buffer(struct sheet *sheet, const struct page_facts *facts)
 		page_state(sheet, "off", "memory only");
 	sheet_add(sheet, "<ul class=\"plain\"><li>");
 	page_bytes(sheet, (int64_t)buffer->waiting_bytes);
-	sheet_add(sheet, " wait");
-	if (facts->stores) {
+	sheet_add(sheet, " in memory");
+	if (facts->store.max_bytes) {
 		sheet_add(sheet, ", ");
 		page_bytes(sheet, facts->store.bytes);
+		sheet_add(sheet, " of ");
+		page_bytes(sheet, facts->store.max_bytes);
 		sheet_add(sheet, " on disk");
 	}
 	sheet_add(sheet, "</li>");

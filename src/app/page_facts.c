@@ -37,16 +37,13 @@ void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t 
 		.ships = gateway_publisher(gateway) != NULL,
 		.stores = gateway_store(gateway) != NULL,
 		.alive_until = gateway_alive_until(gateway),
-		.room_bytes = gateway_memory_bytes(gateway)};
+		.memory_bytes = gateway_memory_bytes(gateway)};
 	if (facts->ships) {
 		publisher_status(gateway_publisher(gateway), &facts->broker);
 		outbox_counts(gateway_outbox(gateway), &facts->buffer);
 	}
-	if (facts->stores) {
+	if (facts->stores)
 		store_status(gateway_store(gateway), &facts->store);
-		if (facts->store.durable)
-			facts->room_bytes = gateway_buffer(gateway)->max_size;
-	}
 	take_buses(facts, gateway);
 }
 
@@ -87,13 +84,20 @@ void page_facts_points(const struct page_facts *facts, uint32_t metric, float re
 			ret_points[i] = NAN;
 }
 
+/* On disk, or, without one that works, in memory. */
+static bool is_nearly_full(const struct page_facts *facts)
+{
+	if (facts->stores && facts->store.durable)
+		return facts->store.bytes >= facts->store.max_bytes / 10 * 9;
+	return (int64_t)facts->buffer.waiting_bytes >= facts->memory_bytes / 10 * 9;
+}
+
 const char *page_facts_fault(const struct page_facts *facts)
 {
 	if (facts->alive_until < facts->now_us)
 		return "a thread hangs";
 	int64_t since_us = facts->broker.since_us ? facts->broker.since_us : facts->started_at;
-	bool full = (int64_t)facts->buffer.waiting_bytes >= facts->room_bytes / 10 * 9;
-	if (facts->ships && !facts->broker.connected && facts->now_us - since_us > AWAY_US && full)
+	if (facts->ships && !facts->broker.connected && facts->now_us - since_us > AWAY_US && is_nearly_full(facts))
 		return "no broker, and the buffer is nearly full";
 	return NULL;
 }

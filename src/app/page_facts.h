@@ -31,9 +31,10 @@ struct page_facts {
 	struct publisher_status broker;
 	struct outbox_counts buffer;
 	struct store_status store;
-	int64_t alive_until, room_bytes; /* of its threads; what the buffer may hold */
-	struct page_bus *buses;          /* by bus of the plan */
-	struct page_device *devices;     /* by device of the plan */
+	int64_t alive_until;         /* of its threads */
+	int64_t memory_bytes;        /* that messages may take in memory */
+	struct page_bus *buses;      /* by bus of the plan */
+	struct page_device *devices; /* by device of the plan */
 	struct arena arena;
 };
 

@@ -142,7 +142,11 @@ static void broker(struct sheet *sheet, const struct page_facts *facts)
 		facts->broker.in_flight);
 	single(sheet, "buffer_messages", "gauge", "Messages that wait, those in flight included",
 		(int64_t)buffer->waiting);
-	single(sheet, "buffer_bytes", "gauge", "What they take", (int64_t)buffer->waiting_bytes);
+	single(sheet, "buffer_bytes", "gauge", "What they take in memory", (int64_t)buffer->waiting_bytes);
+	if (facts->stores) {
+		single(sheet, "buffer_disk_bytes", "gauge", "What is in use of the file", facts->store.bytes);
+		single(sheet, "buffer_disk_max_bytes", "gauge", "What may be in use of it", facts->store.max_bytes);
+	}
 	tell(sheet, "buffer_dropped_total", "counter", "Messages that were dropped, by cause");
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
 		sheet_print(sheet, "busferry_buffer_dropped_total{cause=\"%s\"} %" PRIu64 "\n", dropped[i].cause,

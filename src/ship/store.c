@@ -57,7 +57,7 @@ struct store {
 	struct complaint down, rotten;
 	struct thread thread;
 	_Atomic int stopping;
-	_Atomic int64_t alive_until, bytes;
+	_Atomic int64_t alive_until, bytes, max_bytes;
 	_Atomic int durable;
 	_Atomic uint64_t rows_written, commits, damaged;
 };
@@ -158,6 +158,14 @@ static void store_open_acked(struct store *store)
 		outbox_notes_in(store->outbox, store->acked);
 }
 
+static void store_measure(struct store *store)
+{
+	struct journal_size size;
+	journal_size(store->journal, &size);
+	atomic_store_explicit(&store->bytes, size.bytes, memory_order_relaxed);
+	atomic_store_explicit(&store->max_bytes, size.max_bytes, memory_order_relaxed);
+}
+
 /* early: nothing was put yet. */
 static int store_open(struct store *store, bool early)
 {
@@ -182,10 +190,8 @@ static int store_open(struct store *store, bool early)
 	}
 	store_open_acked(store);
 	atomic_store_explicit(&store->durable, 1, memory_order_relaxed);
-	struct journal_size size;
-	journal_size(journal, &size);
-	atomic_store_explicit(&store->bytes, size.bytes, memory_order_relaxed);
-	size_t part = (size_t)(size.max_bytes / 8);
+	store_measure(store);
+	size_t part = (size_t)(atomic_load_explicit(&store->max_bytes, memory_order_relaxed) / 8);
 	store->batch->max_bytes = part < BATCH_BYTES ? part : BATCH_BYTES;
 	if (store->opened_once)
 		outbox_journal_reopened(store->outbox);
@@ -218,13 +224,6 @@ static void store_recover(struct store *store, int64_t now_us)
 	backoff_reset(&store->backoff);
 	if (complaint_clear(&store->down, now_us, &lasted_us, NULL))
 		log_notice("buffer: %s works again after %s", store->buffer->path, log_length(lasted_us, length));
-}
-
-static void store_measure(struct store *store)
-{
-	struct journal_size size;
-	journal_size(store->journal, &size);
-	atomic_store_explicit(&store->bytes, size.bytes, memory_order_relaxed);
 }
 
 /* Writes one batch.  1 when it was a full one, 0, or -errno. */
@@ -445,6 +444,7 @@ void store_status(const struct store *store, struct store_status *ret_status)
 	*ret_status = (struct store_status){
 		.durable = atomic_load_explicit(&store->durable, memory_order_relaxed),
 		.bytes = atomic_load_explicit(&store->bytes, memory_order_relaxed),
+		.max_bytes = atomic_load_explicit(&store->max_bytes, memory_order_relaxed),
 		.rows_written = atomic_load_explicit(&store->rows_written, memory_order_relaxed),
 		.commits = atomic_load_explicit(&store->commits, memory_order_relaxed),
 		.damaged = atomic_load_explicit(&store->damaged, memory_order_relaxed),

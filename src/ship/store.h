@@ -43,8 +43,8 @@ void store_destroy(struct store *store);
 int64_t store_alive_until(const struct store *store);
 
 struct store_status {
-	bool durable;  /* the journal works */
-	int64_t bytes; /* in use on disk */
+	bool durable;             /* the journal works */
+	int64_t bytes, max_bytes; /* in use on disk, and what the disk has let it have of buffer.max_size */
 	uint64_t rows_written, commits, damaged;
 };
 

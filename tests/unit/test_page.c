@@ -115,9 +115,9 @@ static int setup(void **state)
 			.since_us = NOW - 30 * S,
 			.fault = UPLINK_CLOSED},
 		.buffer = {.waiting = 5, .waiting_bytes = 4321, .oldest_ms = DATE - 30000, .dropped_expired = 2},
-		.store = {.durable = true, .bytes = 5000000},
+		.store = {.durable = true, .bytes = 5000000, .max_bytes = 256000000},
 		.alive_until = NOW + S,
-		.room_bytes = 1000000,
+		.memory_bytes = 1000000,
 		.buses = page_buses,
 		.devices = page_devices};
 	return 0;
@@ -193,6 +193,16 @@ static void health(void **state)
 	assert_null(page_facts_fault(&facts));
 	facts.broker.since_us = NOW - 61 * S;
 	assert_null(page_facts_fault(&facts));
+	/* What is on disk is not in memory, and memory has no more than a window of it. */
+	facts.buffer.waiting_bytes = 950000;
+	assert_null(page_facts_fault(&facts));
+	facts.store.bytes = 240000000;
+	assert_string_equal(page_facts_fault(&facts), "no broker, and the buffer is nearly full");
+	facts.store.durable = false;
+	assert_string_equal(page_facts_fault(&facts), "no broker, and the buffer is nearly full");
+	facts.buffer.waiting_bytes = 890000;
+	assert_null(page_facts_fault(&facts));
+	facts.stores = false;
 	facts.buffer.waiting_bytes = 950000;
 	assert_string_equal(page_facts_fault(&facts), "no broker, and the buffer is nearly full");
 	facts.broker.connected = true;
