@@ -96,23 +96,16 @@ void edge_relimit(struct edge *edge, const struct plan_buffer *limits)
 	outbox_relimit(edge->outbox, &edge->buffer, memory_of(&edge->buffer));
 }
 
-void edge_json(const struct edge *edge, const struct edge_node *node, struct json *json)
+bool edge_status(const struct edge *edge, const struct edge_node *node, struct edge_status *ret_status)
 {
-	if (!edge || !node)
-		return;
-	struct sparkplug_status status;
 	struct outbox_counts counts;
-	sparkplug_status(node->sparkplug, &status);
+	if (!edge || !node)
+		return false;
+	sparkplug_status(node->sparkplug, &ret_status->node);
 	outbox_counts(edge->outbox, &counts);
-	json_object(json, "sparkplug");
-	json_text(json, "state", status.state);
-	json_text(json, "url", status.broker_url);
-	json_int(json, "bdseq", status.bd_seq);
-	json_int(json, "births", (int64_t)status.births);
-	json_int(json, "told", (int64_t)status.told);
-	json_int(json, "waiting", (int64_t)counts.waiting);
-	json_int(json, "dropped", (int64_t)(counts.dropped_full + counts.dropped_expired + counts.dropped_damaged));
-	json_object_end(json);
+	ret_status->waiting = counts.waiting;
+	ret_status->dropped = counts.dropped_full + counts.dropped_expired + counts.dropped_damaged;
+	return true;
 }
 
 int edge_node_init(struct edge *edge, struct generation *generation, struct edge_node **ret_node)

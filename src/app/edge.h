@@ -9,7 +9,6 @@
 #define APP_EDGE_H
 
 #include "app/generation.h"
-#include "base/json.h"
 #include "model/plan.h"
 #include "ship/outbox.h"
 #include "ship/sparkplug.h"
@@ -41,9 +40,13 @@ void edge_destroy(struct edge *edge);
 /* The buffer's limits, as outbox_relimit. */
 void edge_relimit(struct edge *edge, const struct plan_buffer *limits);
 
-/* For stats: "sparkplug": {…}; node NULL = it is switched off. */
+/* How it is.  False when it is switched off: edge or node is NULL. */
+struct edge_status {
+	struct sparkplug_status node;
+	uint64_t waiting, dropped; /* readings */
+};
 struct edge_node;
-void edge_json(const struct edge *edge, const struct edge_node *node, struct json *json);
+bool edge_status(const struct edge *edge, const struct edge_node *node, struct edge_status *ret_status);
 
 struct edge_node {
 	struct uplink *uplink;

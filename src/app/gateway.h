@@ -81,9 +81,9 @@ const struct plan_buffer *gateway_buffer(const struct gateway *gateway); /* the 
 int64_t gateway_memory_bytes(const struct gateway *gateway);             /* that readings in memory may take */
 int64_t gateway_started_at(const struct gateway *gateway);               /* monotonic µs */
 
-/* "sparkplug": {…} for stats; nothing when it is switched off. */
-struct json;
-void gateway_sparkplug_json(const struct gateway *gateway, struct json *json);
+/* How Sparkplug is; false when it is switched off. */
+struct edge_status;
+bool gateway_sparkplug(const struct gateway *gateway, struct edge_status *ret_status);
 
 /* For who looks at it part by part.  The wire of a bus of gateway_plan and since when it is (monotonic); NULL while it
  * restarts. */

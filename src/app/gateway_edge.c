@@ -70,7 +70,7 @@ bool gateway_change_node(struct gateway *gateway, struct edge_node **node, int64
 	return true;
 }
 
-void gateway_sparkplug_json(const struct gateway *gateway, struct json *json)
+bool gateway_sparkplug(const struct gateway *gateway, struct edge_status *ret_status)
 {
-	edge_json(gateway->edge, gateway->node, json);
+	return edge_status(gateway->edge, gateway->node, ret_status);
 }

@@ -125,6 +125,29 @@ static void card_buffer(struct sheet *sheet, const struct page_facts *facts)
 	sheet_add(sheet, "</ul></section>");
 }
 
+static void card_sparkplug(struct sheet *sheet, const struct page_facts *facts)
+{
+	static const struct {
+		const char *is, *class, *words;
+	} states[] = {{"offline", "bad", "no connection"}, {"waiting", "off", "waits for the primary host"},
+		{"birth", "off", "births are told"}, {"online", "good", "online"}};
+	const struct sparkplug_status *node = &facts->sparkplug.node;
+	sheet_print(sheet,
+		"<section class=\"card\" id=\"c4\"><h2>Sparkplug</h2><p class=\"big\">%" PRIu64
+		" <small>told</small></p>",
+		node->told);
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(node->state, states[i].is) == 0)
+			page_state(sheet, states[i].class, states[i].words);
+	sheet_add(sheet, "<ul class=\"plain\"><li class=\"where\">");
+	sheet_html(sheet, node->broker_url ? node->broker_url : "");
+	sheet_add(sheet, "</li>");
+	page_count(sheet, (int64_t)facts->sparkplug.waiting, "waiting", "");
+	page_count(sheet, (int64_t)node->births, "birth", "s");
+	page_count(sheet, (int64_t)facts->sparkplug.dropped, "dropped", "");
+	sheet_add(sheet, "</ul></section>");
+}
+
 void page_cards(struct sheet *sheet, const struct page_facts *facts)
 {
 	sheet_add(sheet, "<div class=\"cards\">");
@@ -133,5 +156,7 @@ void page_cards(struct sheet *sheet, const struct page_facts *facts)
 		card_broker(sheet, facts);
 		card_buffer(sheet, facts);
 	}
+	if (facts->tells)
+		card_sparkplug(sheet, facts);
 	sheet_add(sheet, "</div>");
 }

@@ -1,6 +1,6 @@
 /*
- * What the status page has above its buses: the head, and a card for each of devices, broker and buffer.  Pure; any
- * thread.
+ * What the status page has above its buses: the head, and a card for each of devices, broker, buffer and Sparkplug.
+ * Pure; any thread.
  */
 #ifndef APP_PAGE_CARDS_H
 #define APP_PAGE_CARDS_H

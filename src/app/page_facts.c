@@ -44,6 +44,7 @@ void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t 
 	}
 	if (facts->stores)
 		store_status(gateway_store(gateway), &facts->store);
+	facts->tells = gateway_sparkplug(gateway, &facts->sparkplug);
 	take_buses(facts, gateway);
 }
 

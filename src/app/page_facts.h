@@ -5,6 +5,7 @@
 #ifndef APP_PAGE_FACTS_H
 #define APP_PAGE_FACTS_H
 
+#include "app/edge.h"
 #include "app/gateway.h"
 #include "field/counts.h"
 #include "field/caution.h"
@@ -28,9 +29,11 @@ struct page_facts {
 	int64_t started_at, map_at; /* monotonic: of the gateway, and when the map was read that is in force */
 	bool ships;                 /* there is a broker to ship to; else broker and buffer mean nothing */
 	bool stores;                /* there is a file; else store means nothing */
+	bool tells;                 /* Sparkplug is switched on; else sparkplug means nothing */
 	struct publisher_status broker;
 	struct outbox_counts buffer;
 	struct store_status store;
+	struct edge_status sparkplug;
 	int64_t alive_until;         /* of its threads */
 	int64_t memory_bytes;        /* that messages may take in memory */
 	struct page_bus *buses;      /* by bus of the plan */

@@ -153,6 +153,17 @@ static void broker(struct sheet *sheet, const struct page_facts *facts)
 			dropped[i].n);
 }
 
+static void sparkplug(struct sheet *sheet, const struct edge_status *status)
+{
+	single(sheet, "sparkplug_online", "gauge", "1 = births are told, data follows",
+		strcmp(status->node.state, "online") == 0);
+	single(sheet, "sparkplug_births_total", "counter", "Births of the node", (int64_t)status->node.births);
+	single(sheet, "sparkplug_readings_total", "counter", "Readings that the broker has read",
+		(int64_t)status->node.told);
+	single(sheet, "sparkplug_waiting", "gauge", "Readings that wait to be told", (int64_t)status->waiting);
+	single(sheet, "sparkplug_dropped_total", "counter", "Readings that were dropped", (int64_t)status->dropped);
+}
+
 static void reading_of(struct sheet *sheet, const struct page_facts *facts, uint32_t m)
 {
 	const struct plan_metric *metric = &facts->plan->metrics[m];
@@ -193,6 +204,8 @@ void page_metrics(struct sheet *sheet, const struct page_facts *facts)
 		(facts->now_us - facts->started_at) / 1000000);
 	if (facts->ships)
 		broker(sheet, facts);
+	if (facts->tells)
+		sparkplug(sheet, &facts->sparkplug);
 	states(sheet, facts);
 	families(sheet, facts, "bus", of_bus, plan->n_buses, bus_at);
 	families(sheet, facts, "device", of_device, plan->n_devices, device_at);

@@ -2,6 +2,7 @@
  * Counters to text.  Reads relaxed atomics only.
  */
 #include "app/stats.h"
+#include "app/edge.h"
 #include "base/json.h"
 #include "model/line_text.h"
 
@@ -177,6 +178,22 @@ static void broker_json(struct json *json, struct publisher *publisher)
 	json_object_end(json);
 }
 
+static void sparkplug_json(struct json *json, const struct gateway *gateway)
+{
+	struct edge_status status;
+	if (!gateway_sparkplug(gateway, &status))
+		return;
+	json_object(json, "sparkplug");
+	json_text(json, "state", status.node.state);
+	json_text(json, "url", status.node.broker_url);
+	json_int(json, "bdseq", status.node.bd_seq);
+	json_int(json, "births", (int64_t)status.node.births);
+	json_int(json, "told", (int64_t)status.node.told);
+	json_int(json, "waiting", (int64_t)status.waiting);
+	json_int(json, "dropped", (int64_t)status.dropped);
+	json_object_end(json);
+}
+
 size_t stats_size(struct gateway *gateway)
 {
 	const struct plan *plan = gateway_plan(gateway);
@@ -231,7 +248,7 @@ static int write_all(struct gateway *gateway, bool whole, char *text, size_t siz
 	if (gateway_publisher(gateway)) {
 		buffer_json(&json, gateway_outbox(gateway), gateway_store(gateway));
 		broker_json(&json, gateway_publisher(gateway));
-		gateway_sparkplug_json(gateway, &json);
+		sparkplug_json(&json, gateway);
 	}
 	json_object_end(&json);
 	return json_end(&json);
