@@ -141,16 +141,34 @@ static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t
 	sheet_add(sheet, "</ul></td></tr>");
 }
 
+/* Where there are more than one page has: which these are, and the ways to the rest, by the first metric there. */
+static void pager(
+	struct sheet *sheet, const char *id, uint32_t from, uint32_t end, size_t n, uint32_t before, uint32_t next)
+{
+	sheet_print(sheet, "<nav>%u to %u of %zu", from + 1, end, n);
+	if (from)
+		sheet_print(sheet, " <a href=\"?from=%u#%s\">before</a>", before, id);
+	if (end < n)
+		sheet_print(sheet, " <a href=\"?from=%u#%s\">next</a>", next, id);
+	sheet_add(sheet, "</nav>");
+}
+
 static void devices(struct sheet *sheet, const struct page_facts *facts, uint32_t from)
 {
 	const struct plan *plan = facts->plan;
 	if (plan->n_devices == 0)
 		return;
+	uint32_t n = (uint32_t)plan->n_devices;
 	uint32_t first = from < plan->n_metrics ? plan->metrics[from].device / PAGE_DEVICES * PAGE_DEVICES : 0;
-	sheet_add(sheet, "<section id=\"d\"><h2>Devices</h2><table><thead><tr><th scope=\"col\">Device</th>"
+	uint32_t end = n - first > PAGE_DEVICES ? first + PAGE_DEVICES : n;
+	sheet_add(sheet, "<section id=\"d\"><h2>Devices</h2>");
+	if (n > PAGE_DEVICES)
+		pager(sheet, "d", first, end, n, plan->devices[first ? first - PAGE_DEVICES : 0].first_metric,
+			plan->devices[end < n ? end : 0].first_metric);
+	sheet_add(sheet, "<table><thead><tr><th scope=\"col\">Device</th>"
 			 "<th scope=\"col\">State</th><th scope=\"col\" class=\"num\">Answers in</th>"
 			 "<th scope=\"col\">Errors</th></tr></thead><tbody>");
-	for (uint32_t d = first; d < plan->n_devices && d < first + PAGE_DEVICES; d++) {
+	for (uint32_t d = first; d < end; d++) {
 		level(sheet, plan, d, first);
 		device(sheet, facts, d);
 	}
@@ -223,15 +241,8 @@ static void readings(struct sheet *sheet, const struct page_facts *facts, uint32
 	if (n == 0)
 		return;
 	sheet_add(sheet, "<section id=\"m\"><h2>Readings</h2>");
-	if (n > PAGE_READINGS) {
-		sheet_print(sheet, "<nav>%u to %u of %u", from + 1, end, n);
-		if (from)
-			sheet_print(sheet, " <a href=\"?from=%u#m\">before</a>",
-				from > PAGE_READINGS ? from - PAGE_READINGS : 0);
-		if (end < n)
-			sheet_print(sheet, " <a href=\"?from=%u#m\">next</a>", end);
-		sheet_add(sheet, "</nav>");
-	}
+	if (n > PAGE_READINGS)
+		pager(sheet, "m", from, end, n, from > PAGE_READINGS ? from - PAGE_READINGS : 0, end);
 	for (uint32_t m = from; m < end; m++) {
 		const struct plan_device *of = &plan->devices[plan->metrics[m].device];
 		if (m == from || m == of->first_metric) {

@@ -241,6 +241,12 @@ static void windows(void **state)
 		for (const char *at = sheet.text; (at = strstr(at, "<tr id=\"m")); at++, n++)
 			assert_int_equal(strtoul(at + 9, NULL, 10), begin + n);
 		assert_int_equal(n, 1000 - begin < PAGE_READINGS ? 1000 - begin : PAGE_READINGS);
+		char which[100];
+		uint32_t of = begin / PAGE_DEVICES * PAGE_DEVICES;
+		snprintf(which, sizeof(which), "<h2>Devices</h2><nav>%u to %u of 1000", of + 1, of + PAGE_DEVICES);
+		assert_true(has(&sheet, which));
+		snprintf(which, sizeof(which), " <a href=\"?from=%u#d\">next</a>", of + PAGE_DEVICES);
+		assert_int_equal(has(&sheet, which), of < 800);
 		assert_true(sheet.n < 150000);
 		sheet_drop(&sheet);
 	}
