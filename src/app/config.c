@@ -268,7 +268,7 @@ static bool read_folder(const char *path, struct tree *root, struct arena *arena
 int config_load(const char *path, struct faults *faults, struct plan *ret_plan)
 {
 	struct arena arena = {0};
-	size_t before = faults->n_errors;
+	size_t before = faults->n_errors, warnings = faults->n_warnings;
 	struct tree *root = NULL;
 	int err = read_map(path, &arena, faults, &root);
 	if (err == 0 && !read_folder(path, root, &arena, faults))
@@ -285,6 +285,7 @@ int config_load(const char *path, struct faults *faults, struct plan *ret_plan)
 		plan_destroy(&plan);
 		return err == -ENOENT || err == -EACCES ? err : -EINVAL;
 	}
+	plan.n_warnings = faults->n_warnings - warnings;
 	*ret_plan = plan;
 	return 0;
 }

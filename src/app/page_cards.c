@@ -21,6 +21,9 @@ void page_head(struct sheet *sheet, const struct page_facts *facts)
 	sheet_html(sheet, slash ? slash + 1 : plan->file);
 	sheet_add(sheet, "</b>, read ");
 	page_ago(sheet, facts, facts->map_at);
+	if (plan->n_warnings)
+		sheet_print(sheet, " with %zu warning%s: see <b>busferry check</b>", plan->n_warnings,
+			plan->n_warnings == 1 ? "" : "s");
 	sheet_add(sheet, "</p></header>");
 }
 

@@ -59,6 +59,11 @@ static void bus(struct sheet *sheet, const struct page_facts *facts, size_t b)
 		page_count(sheet, counts_get(page->caution->noise), "noise", "");
 	}
 	page_count(sheet, counts_get(counts->merged), "merged poll", "s");
+	if (times_n(&counts->late_by)) {
+		sheet_add(sheet, "<li>99&#8239;% asked within ");
+		page_milliseconds(sheet, times_quantile(&counts->late_by, 990));
+		sheet_add(sheet, " of their time</li>");
+	}
 	sheet_add(sheet, "</ul></section>");
 }
 
@@ -87,11 +92,6 @@ static void device_name(struct sheet *sheet, const struct plan_device *device)
 {
 	const char *part = last_part(device->path);
 	sheet_html(sheet, device->name && *device->name ? device->name : part);
-}
-
-static void milliseconds(struct sheet *sheet, int64_t us)
-{
-	sheet_print(sheet, "%.*f ms", us < 10000 ? 1 : 0, (double)us / 1e3);
 }
 
 static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t d)
@@ -127,9 +127,9 @@ static void device(struct sheet *sheet, const struct page_facts *facts, uint32_t
 		sheet_print(sheet, "<small>asked again in %s</small>", page_length(quiet_us, length));
 	sheet_add(sheet, "</td><td class=\"num\">");
 	if (times_n(&counts->answer_times)) {
-		milliseconds(sheet, times_quantile(&counts->answer_times, 500));
+		page_milliseconds(sheet, times_quantile(&counts->answer_times, 500));
 		sheet_add(sheet, "<small>95&#8239;% in ");
-		milliseconds(sheet, times_quantile(&counts->answer_times, 950));
+		page_milliseconds(sheet, times_quantile(&counts->answer_times, 950));
 		sheet_add(sheet, "</small>");
 	}
 	sheet_add(sheet, "</td><td><ul class=\"counts\">");

@@ -40,3 +40,8 @@ void page_bytes(struct sheet *sheet, int64_t n)
 	else
 		sheet_print(sheet, "%.1f MB", (double)n / 1e6);
 }
+
+void page_milliseconds(struct sheet *sheet, int64_t us)
+{
+	sheet_print(sheet, "%.*f ms", us < 10000 ? 1 : 0, (double)us / 1e3);
+}

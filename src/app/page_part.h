@@ -20,7 +20,8 @@ void page_state(struct sheet *sheet, const char *class, const char *words);
 /* An item of a list, "1 time-out" or "3 time-outs"; nothing for none.  plural: what is added for more than one. */
 void page_count(struct sheet *sheet, int64_t n, const char *what, const char *plural);
 
-/* "4.3 kB" */
+/* "4.3 kB", "9.5 ms" */
 void page_bytes(struct sheet *sheet, int64_t n);
+void page_milliseconds(struct sheet *sheet, int64_t us);
 
 #endif

@@ -114,6 +114,11 @@ static void states(struct sheet *sheet, const struct page_facts *facts)
 		if (facts->buses[b].counts)
 			sample(sheet, "bus", "busy_seconds_total", plan->buses[b].name,
 				(double)counts_get(facts->buses[b].counts->busy_us) / 1e6);
+	tell(sheet, "bus_late_seconds", "gauge", "99 of 100 polls are asked at most so long after they are due");
+	for (size_t b = 0; b < plan->n_buses; b++)
+		if (facts->buses[b].counts)
+			sample(sheet, "bus", "late_seconds", plan->buses[b].name,
+				(double)times_quantile(&facts->buses[b].counts->late_by, 990) / 1e6);
 	tell(sheet, "device_up", "gauge", "1 = the device answers");
 	for (size_t d = 0; d < plan->n_devices; d++)
 		if (facts->devices[d].counts)

@@ -220,7 +220,7 @@ bool plan_diff_page(const struct plan *a, const struct plan *b)
 {
 	const struct plan_page *x = &a->page, *y = &b->page;
 	return texts_differ(x->host, y->host) || x->port != y->port || x->allow_remote != y->allow_remote ||
-	       texts_differ(x->password_file, y->password_file);
+	       texts_differ(x->password_file, y->password_file) || (y->host && a->n_warnings != b->n_warnings);
 }
 
 static bool endpoints_differ(const struct plan_endpoint *a, const struct plan_endpoint *b)

@@ -35,7 +35,7 @@ bool plan_diff_sparkplug(const struct plan *a, const struct plan *b);
  */
 bool plan_diff_info(const struct plan *a, const struct plan *b);
 
-/* True when the page for browsers is another one. */
+/* True when the page for browsers is another one, or shows another count of warnings. */
 bool plan_diff_page(const struct plan *a, const struct plan *b);
 
 /* The keys of `buffer` that differ. */

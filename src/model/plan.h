@@ -191,7 +191,8 @@ struct plan_page {
 };
 
 struct plan {
-	const char *file; /* the map */
+	const char *file;  /* the map */
+	size_t n_warnings; /* that its reading brought */
 	const char *site;
 	const char *gateway_id;
 	const char *gateway_topic; /* site/gateway/ID */

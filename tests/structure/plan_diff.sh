@@ -45,7 +45,7 @@ check src/model/plan.h plan_buffer 8
 check src/model/plan.h plan_homeassistant 1
 check src/model/plan.h plan_sparkplug 4
 check src/model/plan.h plan_page 4
-check src/model/plan.h plan 17
+check src/model/plan.h plan 18
 check src/sdk/decode.h bf_shape 4
 check src/sdk/driver.h bf_place 3
 check src/sdk/driver.h bf_message_told 3

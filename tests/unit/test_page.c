@@ -45,6 +45,7 @@ static struct plan_device devices[] = {
 		.n_metrics = 2},
 };
 static const struct plan the_plan = {.file = "/etc/<secret folder>/a&b.conf",
+	.n_warnings = 2,
 	.site = "h&m",
 	.gateway_id = "<pi>",
 	.buses = buses,
@@ -79,6 +80,7 @@ static int setup(void **state)
 	of_bus[0].open = 1;
 	of_bus[0].requests = 12;
 	of_bus[0].busy_us = 5 * S;
+	times_note(&of_bus[0].late_by, 20000);
 	strip_count(&of_bus[0], OUTCOME_ANSWER, NOW - 30 * S);
 	strip_count(&of_bus[0], OUTCOME_ANSWER, NOW - 30 * S + STRIP_BLOCK_US);
 	strip_count(&of_bus[0], OUTCOME_TIMEOUT, NOW - 20 * S);

@@ -389,6 +389,7 @@ static void test_plan(void **state)
 	FLIP(page_differs, plan.page.port, 1);
 	FLIP(page_differs, plan.page.allow_remote, true);
 	FLIP(page_differs, plan.page.password_file, "other");
+	FLIP(page_differs, plan.n_warnings, 3);
 	after.plan.page.host = "other"; /* buses go on */
 	assert_false(readings_differ());
 	FLIP(connection_differs, plan.site, "other");
