@@ -36,6 +36,7 @@ struct page {
 	char host[64];           /* where it is, since plans go */
 	uint16_t port;
 	int64_t map_at, try_at;
+	struct page_past past;
 	struct complaint closed, denied;
 	int64_t wrong_until; /* a cell rate: wrong passwords are paid for up to here */
 	int64_t now_us;
@@ -113,7 +114,7 @@ static void route(struct page *page, const struct http_request *request, struct 
 	}
 	struct page_facts facts;
 	struct sheet sheet = {0};
-	page_facts_take(&facts, page->gateway, page->map_at);
+	page_facts_take(&facts, page->gateway, page->map_at, &page->past);
 	if (which < 2) {
 		answer_page(page, &facts, request, &sheet, answer);
 	} else if (which == 2) {

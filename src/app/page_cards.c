@@ -5,7 +5,10 @@
 #include "app/page_part.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
+
+#define DRAINS_FROM 100 /* messages that wait: so few come and go */
 
 void page_head(struct sheet *sheet, const struct page_facts *facts)
 {
@@ -84,6 +87,8 @@ static void card_broker(struct sheet *sheet, const struct page_facts *facts)
 		page_length(facts->now_us - (broker->since_us ? broker->since_us : facts->started_at), length));
 	sheet_html(sheet, broker->broker_url ? broker->broker_url : "");
 	sheet_print(sheet, "</li><li>%u in flight</li>", broker->in_flight);
+	if (facts->taken_s > 0)
+		sheet_print(sheet, "<li>%.*f messages a second</li>", facts->taken_s < 10 ? 1 : 0, facts->taken_s);
 	page_count(sheet, (int64_t)broker->reconnects, "reconnect", "s");
 	page_count(sheet, (int64_t)broker->refused, "messages refused", "");
 	if (broker->fault >= 0)
@@ -118,6 +123,9 @@ static void card_buffer(struct sheet *sheet, const struct page_facts *facts)
 	if (buffer->oldest_ms && clock_plausible(buffer->oldest_ms))
 		sheet_print(sheet, "<li>the oldest for %s</li>",
 			page_length((facts->wall_ms - buffer->oldest_ms) * 1000, length));
+	if (buffer->waiting >= DRAINS_FROM && facts->fell_s > 0)
+		sheet_print(sheet, "<li>empty in %s</li>",
+			page_length((int64_t)fmin((double)buffer->waiting / facts->fell_s * 1e6, 1e15), length));
 	page_count(sheet, (int64_t)buffer->dropped_full, "dropped: full", "");
 	page_count(sheet, (int64_t)buffer->dropped_offline, "dropped: QoS 0, no broker", "");
 	page_count(sheet, (int64_t)buffer->dropped_refused, "dropped: refused", "");

@@ -7,6 +7,8 @@
 #include <math.h>
 
 #define AWAY_US (60 * (int64_t)1000000)
+#define LOOK_US (10 * (int64_t)1000000) /* between the looks that rates are made of */
+#define PAST_US (90 * (int64_t)1000000) /* what is older says nothing of the present */
 
 static void take_buses(struct page_facts *facts, const struct gateway *gateway)
 {
@@ -27,7 +29,23 @@ static void take_buses(struct page_facts *facts, const struct gateway *gateway)
 		facts->devices[d].board = gateway_board(gateway, d, &facts->devices[d].first_metric);
 }
 
-void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at)
+void page_facts_compare(struct page_facts *facts, struct page_past *past)
+{
+	struct page_then now = {facts->now_us, facts->broker.acknowledged, facts->buffer.waiting};
+	if (now.acknowledged < past->newer.acknowledged) /* another connection, which counts anew */
+		*past = (struct page_past){0};
+	if (now.at_us - past->newer.at_us >= LOOK_US) {
+		past->older = past->newer;
+		past->newer = now;
+	}
+	double s = (double)(now.at_us - past->older.at_us) / 1e6;
+	if (past->older.at_us == 0 || now.at_us - past->older.at_us > PAST_US)
+		return;
+	facts->taken_s = (double)(now.acknowledged - past->older.acknowledged) / s;
+	facts->fell_s = ((double)past->older.waiting - (double)now.waiting) / s;
+}
+
+void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at, struct page_past *past)
 {
 	*facts = (struct page_facts){.plan = gateway_plan(gateway),
 		.now_us = clock_now(&clock_system),
@@ -41,6 +59,7 @@ void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t 
 	if (facts->ships) {
 		publisher_status(gateway_publisher(gateway), &facts->broker);
 		outbox_counts(gateway_outbox(gateway), &facts->buffer);
+		page_facts_compare(facts, past);
 	}
 	if (facts->stores)
 		store_status(gateway_store(gateway), &facts->store);

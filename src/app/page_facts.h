@@ -23,6 +23,14 @@ struct page_device {
 	uint32_t first_metric;              /* there */
 };
 
+/* What the broker had taken and what waited at two earlier looks, since a rate needs two.  Zero-initialised is none. */
+struct page_past {
+	struct page_then {
+		int64_t at_us;
+		uint64_t acknowledged, waiting;
+	} older, newer;
+};
+
 struct page_facts {
 	const struct plan *plan;
 	int64_t now_us, wall_ms;
@@ -31,6 +39,8 @@ struct page_facts {
 	bool stores;                /* there is a file; else store means nothing */
 	bool tells;                 /* Sparkplug is switched on; else sparkplug means nothing */
 	struct publisher_status broker;
+	double taken_s; /* messages a second that the broker took of late; 0 = not known */
+	double fell_s;  /* by so many a second fewer wait than before; 0 = not known */
 	struct outbox_counts buffer;
 	struct store_status store;
 	struct edge_status sparkplug;
@@ -41,8 +51,11 @@ struct page_facts {
 	struct arena arena;
 };
 
-void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at);
+void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at, struct page_past *past);
 void page_facts_release(struct page_facts *facts);
+
+/* Part of page_facts_take: the rates by what was there before, which is kept for the next ones. */
+void page_facts_compare(struct page_facts *facts, struct page_past *past);
 
 /* Does it answer?  AVAILABILITY_SAME: not known yet, or its bus restarts just now. */
 enum availability page_availability(const struct page_device *device);

@@ -116,7 +116,9 @@ static int setup(void **state)
 			.reconnects = 1,
 			.since_us = NOW - 30 * S,
 			.fault = UPLINK_CLOSED},
-		.buffer = {.waiting = 5, .waiting_bytes = 4321, .oldest_ms = DATE - 30000, .dropped_expired = 2},
+		.taken_s = 4.25,
+		.fell_s = 2.5,
+		.buffer = {.waiting = 150, .waiting_bytes = 4321, .oldest_ms = DATE - 30000, .dropped_expired = 2},
 		.store = {.durable = true, .bytes = 5000000, .max_bytes = 256000000},
 		.tells = true,
 		.sparkplug = {.node = {.state = "waiting", .broker_url = "mqtt://br&ker", .births = 1, .told = 70},
@@ -216,6 +218,30 @@ static void health(void **state)
 	assert_string_equal(page_facts_fault(&facts), "a thread hangs");
 }
 
+/* Between looks of ten seconds apart or more, however often somebody looks; not over a pause, nor over what counts
+ * anew. */
+static void rates(void **state)
+{
+	(void)state;
+	struct page_past past = {0};
+	for (int at = 0; at <= 40; at += 2) {
+		facts.now_us = NOW + at * S;
+		facts.broker.acknowledged = 1000 + (uint64_t)at * 50;
+		facts.buffer.waiting = 9000 - (uint64_t)at * 30;
+		facts.taken_s = facts.fell_s = 0;
+		page_facts_compare(&facts, &past);
+		assert_int_equal(lround(facts.taken_s), at < 10 ? 0 : 50);
+		assert_int_equal(lround(facts.fell_s), at < 10 ? 0 : 30);
+	}
+	facts.broker.acknowledged = 7;
+	facts.taken_s = 0;
+	page_facts_compare(&facts, &past);
+	assert_true(facts.taken_s == 0 && past.older.at_us == 0);
+	facts.now_us += 200 * S;
+	page_facts_compare(&facts, &past);
+	assert_true(facts.taken_s == 0);
+}
+
 /* However many metrics there are, a page has no more than its share, and a number from outside can't leave the plan. */
 static void windows(void **state)
 {
@@ -261,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(as_metrics, setup, teardown),
 		cmocka_unit_test_setup_teardown(as_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(health, setup, teardown),
+		cmocka_unit_test_setup_teardown(rates, setup, teardown),
 		cmocka_unit_test_setup_teardown(windows, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
