@@ -114,8 +114,9 @@ static void route(struct page *page, const struct http_request *request, struct 
 	}
 	struct page_facts facts;
 	struct sheet sheet = {0};
-	page_facts_take(&facts, page->gateway, page->map_at, &page->past);
-	if (which < 2) {
+	if (page_facts_take(&facts, page->gateway, page->map_at, &page->past) < 0) {
+		sheet.broken = true;
+	} else if (which < 2) {
 		answer_page(page, &facts, request, &sheet, answer);
 	} else if (which == 2) {
 		answer->type = "text/plain; version=0.0.4; charset=utf-8";

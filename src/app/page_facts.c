@@ -1,20 +1,26 @@
 /*
  * Gathering.  See page_facts.h.
+ *
+ * Why not in an arena: for want of memory that ends the program, and a look at a gateway must not.
  */
 #include "app/page_facts.h"
 #include "base/clock.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 
 #define AWAY_US (60 * (int64_t)1000000)
 #define LOOK_US (10 * (int64_t)1000000) /* between the looks that rates are made of */
 #define PAST_US (90 * (int64_t)1000000) /* what is older says nothing of the present */
 
-static void take_buses(struct page_facts *facts, const struct gateway *gateway)
+static int take_buses(struct page_facts *facts, const struct gateway *gateway)
 {
 	const struct plan *plan = facts->plan;
-	facts->buses = arena_array(&facts->arena, plan->n_buses, sizeof(*facts->buses));
-	facts->devices = arena_array(&facts->arena, plan->n_devices, sizeof(*facts->devices));
+	facts->buses = calloc(plan->n_buses + 1, sizeof(*facts->buses));
+	facts->devices = calloc(plan->n_devices + 1, sizeof(*facts->devices));
+	if (!facts->buses || !facts->devices)
+		return -ENOMEM;
 	for (size_t b = 0; b < plan->n_buses; b++) {
 		struct page_bus *bus = &facts->buses[b];
 		const struct wire *wire = gateway_bus_wire(gateway, b, &bus->started_at);
@@ -27,6 +33,7 @@ static void take_buses(struct page_facts *facts, const struct gateway *gateway)
 	}
 	for (uint32_t d = 0; d < plan->n_devices; d++)
 		facts->devices[d].board = gateway_board(gateway, d, &facts->devices[d].first_metric);
+	return 0;
 }
 
 void page_facts_compare(struct page_facts *facts, struct page_past *past)
@@ -45,7 +52,7 @@ void page_facts_compare(struct page_facts *facts, struct page_past *past)
 	facts->fell_s = ((double)past->older.waiting - (double)now.waiting) / s;
 }
 
-void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at, struct page_past *past)
+int page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at, struct page_past *past)
 {
 	*facts = (struct page_facts){.plan = gateway_plan(gateway),
 		.now_us = clock_now(&clock_system),
@@ -64,12 +71,13 @@ void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t 
 	if (facts->stores)
 		store_status(gateway_store(gateway), &facts->store);
 	facts->tells = gateway_sparkplug(gateway, &facts->sparkplug);
-	take_buses(facts, gateway);
+	return take_buses(facts, gateway);
 }
 
 void page_facts_release(struct page_facts *facts)
 {
-	arena_free(&facts->arena);
+	free(facts->buses);
+	free(facts->devices);
 }
 
 enum availability page_availability(const struct page_device *device)

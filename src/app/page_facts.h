@@ -48,10 +48,10 @@ struct page_facts {
 	int64_t memory_bytes;        /* that messages may take in memory */
 	struct page_bus *buses;      /* by bus of the plan */
 	struct page_device *devices; /* by device of the plan */
-	struct arena arena;
 };
 
-void page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at, struct page_past *past);
+/* 0 or -ENOMEM; to be released in any case. */
+int page_facts_take(struct page_facts *facts, struct gateway *gateway, int64_t map_at, struct page_past *past);
 void page_facts_release(struct page_facts *facts);
 
 /* Part of page_facts_take: the rates by what was there before, which is kept for the next ones. */
