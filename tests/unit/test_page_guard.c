@@ -81,8 +81,8 @@ static void passwords(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "open sesame\n", 12), 12);
 	assert_int_equal(page_password(path, NULL), -EKEYREJECTED);
-	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZQ=="), 0);       /* a:open sesame */
-	assert_int_equal(page_password(path, "basic Om9wZW4gc2VzYW1l"), 0);           /* :open sesame */
+	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZQ=="), 0);             /* a:open sesame */
+	assert_int_equal(page_password(path, "basic Om9wZW4gc2VzYW1l"), 0);                 /* :open sesame */
 	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtIQ=="), -EKEYREJECTED); /* a:open sesam! */
 	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2Ft"), -EKEYREJECTED);     /* a:open sesam */
 	assert_int_equal(page_password(path, "Basic YTpvcGVuIHNlc2FtZXg="), -EKEYREJECTED); /* a:open sesamex */
