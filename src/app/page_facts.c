@@ -116,7 +116,7 @@ void page_facts_points(const struct page_facts *facts, uint32_t metric, float re
 static bool is_nearly_full(const struct page_facts *facts)
 {
 	if (facts->stores && facts->store.durable)
-		return facts->store.bytes >= facts->store.max_bytes / 10 * 9;
+		return facts->store.nearly_full;
 	return (int64_t)facts->buffer.waiting_bytes >= facts->memory_bytes / 10 * 9;
 }
 

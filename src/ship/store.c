@@ -38,6 +38,7 @@
 #define SETTLE_TURNS  4000
 #define READ_ROWS     1000
 #define CLOCK_SAME_MS 1000
+#define KEPT_BYTES    524288 /* of a file for a batch and for what a deletion writes; not quite half of a small one */
 
 struct store {
 	const struct plan_buffer *buffer;
@@ -441,10 +442,14 @@ int64_t store_alive_until(const struct store *store)
 
 void store_status(const struct store *store, struct store_status *ret_status)
 {
+	int64_t bytes = atomic_load_explicit(&store->bytes, memory_order_relaxed);
+	int64_t max_bytes = atomic_load_explicit(&store->max_bytes, memory_order_relaxed);
+	int64_t kept = max_bytes / 100 * 45 < KEPT_BYTES ? max_bytes / 100 * 45 : KEPT_BYTES;
 	*ret_status = (struct store_status){
 		.durable = atomic_load_explicit(&store->durable, memory_order_relaxed),
-		.bytes = atomic_load_explicit(&store->bytes, memory_order_relaxed),
-		.max_bytes = atomic_load_explicit(&store->max_bytes, memory_order_relaxed),
+		.bytes = bytes,
+		.max_bytes = max_bytes,
+		.nearly_full = max_bytes && bytes >= max_bytes / 10 * 9 - kept,
 		.rows_written = atomic_load_explicit(&store->rows_written, memory_order_relaxed),
 		.commits = atomic_load_explicit(&store->commits, memory_order_relaxed),
 		.damaged = atomic_load_explicit(&store->damaged, memory_order_relaxed),

@@ -45,6 +45,7 @@ int64_t store_alive_until(const struct store *store);
 struct store_status {
 	bool durable;             /* the journal works */
 	int64_t bytes, max_bytes; /* in use on disk, and what the disk has let it have of buffer.max_size */
+	bool nearly_full;
 	uint64_t rows_written, commits, damaged;
 };
 

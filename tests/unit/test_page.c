@@ -203,7 +203,7 @@ static void health(void **state)
 	/* What is on disk is not in memory, and memory has no more than a window of it. */
 	facts.buffer.waiting_bytes = 950000;
 	assert_null(page_facts_fault(&facts));
-	facts.store.bytes = 240000000;
+	facts.store.nearly_full = true;
 	assert_string_equal(page_facts_fault(&facts), "no broker, and the buffer is nearly full");
 	facts.store.durable = false;
 	assert_string_equal(page_facts_fault(&facts), "no broker, and the buffer is nearly full");

@@ -46,6 +46,10 @@ static unsigned fill_and_drain(struct stage *stage, unsigned n, bool *came)
 	assert_int_equal(full.taken, n);
 	assert_int_equal(full.waiting + full.dropped_full, n);
 	assert_true(full.waiting > 30 && full.waiting < n / 2);
+	struct store_status status;
+	store_status(stage->store, &status);
+	assert_true(status.nearly_full && status.bytes <= status.max_bytes);
+	assert_true(status.max_bytes <= stage->buffer.max_size);
 	unsigned n_came = 0;
 	stage_connect(stage);
 	for (unsigned i = 0; i < 40 * n && !outbox_empty(stage->outbox); i++) {
@@ -63,6 +67,9 @@ static unsigned fill_and_drain(struct stage *stage, unsigned n, bool *came)
 	assert_int_equal(after.dropped_full, full.dropped_full); /* what waits can't be lost any more */
 	assert_int_equal(after.dropped_damaged, 0);
 	assert_int_equal(n_came, full.waiting);
+	stage_tick(stage, 3 * S);
+	store_status(stage->store, &status);
+	assert_false(status.nearly_full);
 	return n_came;
 }
 
