@@ -11,6 +11,7 @@
  * Invariant: a place is written by the thread of its metric's bus only.
  */
 #include "ship/board.h"
+#include "model/bits.h"
 
 #include <errno.h>
 #include <math.h>
@@ -48,30 +49,6 @@ static void write_text(struct place *place, const char *text, size_t n)
 	}
 }
 
-static uint64_t bits_of(const struct bf_value *value)
-{
-	uint64_t bits = 0;
-	if (value->kind == BF_BOOLEAN)
-		bits = value->yes;
-	else if (value->kind == BF_FLOAT16 || value->kind == BF_FLOAT32)
-		memcpy(&bits, &value->f32, sizeof(value->f32));
-	else if (value->kind != BF_NONE && value->kind != BF_TEXT)
-		memcpy(&bits, &value->u, sizeof(bits)); /* i, u and f64 share their place */
-	return bits;
-}
-
-static struct bf_value value_of(enum bf_kind kind, uint64_t bits)
-{
-	struct bf_value value = {.kind = kind};
-	if (kind == BF_BOOLEAN)
-		value.yes = bits != 0;
-	else if (kind == BF_FLOAT16 || kind == BF_FLOAT32)
-		memcpy(&value.f32, &bits, sizeof(value.f32));
-	else
-		memcpy(&value.u, &bits, sizeof(bits));
-	return value;
-}
-
 static void write_point(struct place *place, const struct bf_value *value, int64_t now_us)
 {
 	if (!place->points || value->kind == BF_NONE || value->kind == BF_TEXT)
@@ -88,13 +65,14 @@ static void take(struct report_tap *tap, const struct reading *reading, int64_t 
 	(void)told;
 	struct board *board = (struct board *)(void *)((char *)tap - offsetof(struct board, tap));
 	struct place *place = &board->places[reading->metric];
-	size_t n = reading->value.kind == BF_TEXT ? reading->value.text.n : 0;
+	bool is_text = reading->value.kind == BF_TEXT;
+	size_t n = is_text ? reading->value.text.n : 0;
 	if (n > place->n_texts * sizeof(uint64_t))
 		n = place->n_texts * sizeof(uint64_t);
 	uint32_t count = atomic_load_explicit(&place->count, memory_order_relaxed);
 	atomic_store_explicit(&place->count, count + 1, memory_order_relaxed);
-	const uint64_t words[WORDS] = {
-		bits_of(&reading->value), (uint64_t)reading->time_ms, (uint64_t)now_us, WHAT(reading, n)};
+	uint64_t bits = is_text ? 0 : bits_of(&reading->value);
+	const uint64_t words[WORDS] = {bits, (uint64_t)reading->time_ms, (uint64_t)now_us, WHAT(reading, n)};
 	for (size_t i = 0; i < WORDS; i++)
 		atomic_store_explicit(&place->words[i], words[i], memory_order_release);
 	write_text(place, reading->value.text.at, n);
@@ -186,7 +164,7 @@ bool board_look(const struct board *board, uint32_t metric, char text[static BF_
 		.metric = metric,
 		.quality = (enum quality)(words[WORD_WHAT] >> 8 & 0xff),
 		.code = (uint8_t)(words[WORD_WHAT] >> 16 & 0xff),
-		.value = value_of(kind, words[WORD_VALUE]),
+		.value = bits_value(kind, words[WORD_VALUE]),
 		.time_ms = (int64_t)words[WORD_TIME],
 	};
 	if (kind == BF_TEXT) {

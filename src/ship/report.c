@@ -10,8 +10,8 @@
  * Invariant: the state of a metric is read and written by the thread of its bus only; the payload's parts are constant.
  */
 #include "ship/report.h"
-#include "base/hash.h"
 #include "base/log.h"
+#include "model/bits.h"
 #include "ship/payload.h"
 #include "ship/payload_round.h"
 
@@ -66,44 +66,10 @@ static bool is_number(const struct bf_value *value)
 	return value->kind >= BF_SIGNED && value->kind <= BF_FLOAT64;
 }
 
-static uint64_t value_bits(const struct bf_value *value)
-{
-	switch (value->kind) {
-	case BF_BOOLEAN:
-		return value->yes;
-	case BF_SIGNED:
-		return (uint64_t)value->i;
-	case BF_UNSIGNED:
-		return value->u;
-	case BF_FLOAT16:
-	case BF_FLOAT32: {
-		uint32_t bits;
-		memcpy(&bits, &value->f32, sizeof(bits));
-		return bits;
-	}
-	case BF_FLOAT64: {
-		uint64_t bits;
-		memcpy(&bits, &value->f64, sizeof(bits));
-		return bits;
-	}
-	case BF_TEXT:
-		return hash_bytes(HASH_BEGIN, value->text.at, value->text.n);
-	case BF_NONE:
-		break;
-	}
-	return 0;
-}
-
 /* The number told last. */
 static double told_number(const struct metric_state *state)
 {
-	struct bf_value value = {.kind = (enum bf_kind)state->told_kind};
-	if (value.kind == BF_FLOAT16 || value.kind == BF_FLOAT32) {
-		uint32_t bits = (uint32_t)state->told;
-		memcpy(&value.f32, &bits, sizeof(bits));
-	} else {
-		memcpy(&value.u, &state->told, sizeof(value.u)); /* i, u and f64 share their place */
-	}
+	struct bf_value value = bits_value((enum bf_kind)state->told_kind, state->told);
 	return bf_value_number(&value);
 }
 
@@ -197,7 +163,7 @@ static bool differs(const struct plan_metric *metric, const struct metric_state 
 	bool narrow = value->kind == BF_FLOAT16 || value->kind == BF_FLOAT32;
 	bool fraction = narrow || value->kind == BF_FLOAT64;
 	if (!is_number(value) || metric->n_words || (metric->deadband <= 0 && !fraction))
-		return value_bits(value) != state->told;
+		return bits_of(value) != state->told;
 	double now = bf_value_number(value), then = told_number(state);
 	if (metric->deadband <= 0)
 		return now < then || now > then;
@@ -341,7 +307,7 @@ static void report_reading(struct telling *telling, const struct reading *readin
 	state->quality = QUALITY_GOOD;
 	note_occasion(state, telling->occasion);
 	state->flags |= METRIC_TOLD;
-	state->told = value_bits(&judged.value);
+	state->told = bits_of(&judged.value);
 	state->told_kind = (uint8_t)judged.value.kind;
 	state->told_us = now_us;
 }

@@ -7,8 +7,8 @@
  * Invariant: `last` of a metric is of what was put last; what could not be put was not told.
  */
 #include "ship/sparkplug_intake.h"
-#include "base/hash.h"
 #include "base/wake.h"
+#include "model/bits.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -31,20 +31,6 @@ struct sparkplug_intake {
 	int news_fd;
 	struct last *last; /* of each metric */
 };
-
-static uint64_t bits_of(const struct bf_value *value)
-{
-	uint64_t bits = 0;
-	if (value->kind == BF_TEXT)
-		return hash_bytes(HASH_BEGIN, value->text.at, value->text.n);
-	if (value->kind == BF_BOOLEAN)
-		bits = value->yes;
-	else if (value->kind == BF_FLOAT16 || value->kind == BF_FLOAT32)
-		memcpy(&bits, &value->f32, sizeof(value->f32));
-	else if (value->kind != BF_NONE)
-		memcpy(&bits, &value->u, sizeof(bits)); /* i, u and f64 share their place */
-	return bits;
-}
 
 size_t sparkplug_record_pack(const struct reading *reading, uint8_t bytes[static SPARKPLUG_RECORD_MAX])
 {
@@ -69,21 +55,16 @@ int sparkplug_record_unpack(const void *bytes, size_t n, struct reading *ret_rea
 	if (n < 3 || at[0] > BF_TEXT || at[1] > QUALITY_OFFLINE ||
 		(at[0] == BF_TEXT ? n > SPARKPLUG_RECORD_MAX : n != 11))
 		return -EBADMSG;
-	struct bf_value value = {.kind = (enum bf_kind)at[0]};
-	if ((value.kind == BF_NONE) != (at[1] != QUALITY_GOOD))
+	enum bf_kind kind = (enum bf_kind)at[0];
+	if ((kind == BF_NONE) != (at[1] != QUALITY_GOOD))
 		return -EBADMSG;
 	uint64_t bits = 0;
-	for (int i = 0; value.kind != BF_TEXT && i < 8; i++)
+	for (int i = 0; kind != BF_TEXT && i < 8; i++)
 		bits |= (uint64_t)at[3 + i] << 8 * i;
-	if (value.kind == BF_TEXT) {
+	struct bf_value value = bits_value(kind, bits);
+	if (kind == BF_TEXT) {
 		value.text.at = (const char *)at + 3;
 		value.text.n = n - 3;
-	} else if (value.kind == BF_BOOLEAN) {
-		value.yes = bits != 0;
-	} else if (value.kind == BF_FLOAT16 || value.kind == BF_FLOAT32) {
-		memcpy(&value.f32, &bits, sizeof(value.f32));
-	} else {
-		memcpy(&value.u, &bits, sizeof(bits));
 	}
 	*ret_reading = (struct reading){.quality = (enum quality)at[1], .code = at[2], .value = value};
 	return 0;
@@ -98,10 +79,13 @@ static void judged(struct report_tap *tap, const struct reading *reading, int64_
 {
 	struct sparkplug_intake *intake = intake_of(tap);
 	struct last *last = &intake->last[reading->metric];
+	bool watched = atomic_load_explicit(&last->watched, memory_order_acquire);
+	if (!told && !watched)
+		return;
 	uint64_t bits = bits_of(&reading->value);
 	bool same = last->quality == reading->quality && last->kind == reading->value.kind && last->bits == bits &&
 		    last->code == reading->code;
-	if ((!told || same) && !atomic_load_explicit(&last->watched, memory_order_acquire))
+	if (same && !watched)
 		return;
 	if (same && reading->time_ms == last->time_ms) /* a poll and what was read back */
 		return;
