@@ -16,12 +16,6 @@
 
 #define MEMORY_BYTES (16u << 20) /* of records that wait and are not on disk */
 
-static int64_t memory_of(const struct plan_buffer *buffer)
-{
-	bool memory_only = !buffer->path && buffer->path_given;
-	return memory_only || buffer->max_size < MEMORY_BYTES ? buffer->max_size : MEMORY_BYTES;
-}
-
 /* …/buffer.db → …/buffer-sparkplug.db */
 static const char *path_beside(const char *path, struct arena *arena)
 {
@@ -41,8 +35,8 @@ int edge_init(const struct plan *plan, struct edge **ret_edge)
 	edge->buffer.live_first = true; /* history goes beside what is read now */
 	sparkplug_count_init(&edge->count, remember_path(plan, "bdseq", &edge->arena), &clock_system);
 	edge->news_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	int rc = edge->news_fd < 0 ? -errno
-				   : outbox_init(&edge->buffer, memory_of(&edge->buffer), &clock_system, &edge->outbox);
+	int64_t memory = plan_buffer_memory(&edge->buffer, MEMORY_BYTES);
+	int rc = edge->news_fd < 0 ? -errno : outbox_init(&edge->buffer, memory, &clock_system, &edge->outbox);
 	if (rc < 0) {
 		edge_destroy(edge);
 		return rc;
@@ -88,12 +82,8 @@ void edge_destroy(struct edge *edge)
 
 void edge_relimit(struct edge *edge, const struct plan_buffer *limits)
 {
-	edge->buffer.max_age_us = limits->max_age_us;
-	edge->buffer.replay = limits->replay;
-	edge->buffer.when_full = limits->when_full;
-	if (!edge->buffer.path)
-		edge->buffer.max_size = limits->max_size;
-	outbox_relimit(edge->outbox, &edge->buffer, memory_of(&edge->buffer));
+	plan_buffer_relimit(&edge->buffer, limits);
+	outbox_relimit(edge->outbox, &edge->buffer, plan_buffer_memory(&edge->buffer, MEMORY_BYTES));
 }
 
 bool edge_status(const struct edge *edge, const struct edge_node *node, struct edge_status *ret_status)

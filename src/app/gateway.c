@@ -41,17 +41,9 @@ static bool uses_disk(const struct gateway *gateway)
 	return gateway->at_start.path && !gateway->options.once && !gateway->options.print;
 }
 
-int64_t gateway_memory_of(const struct plan_buffer *buffer)
-{
-	/* ":none:" means that memory is all there is, and max_size is its bound. */
-	if (!buffer->path && buffer->path_given)
-		return buffer->max_size;
-	return buffer->max_size < MEMORY_BYTES ? buffer->max_size : MEMORY_BYTES;
-}
-
 int64_t gateway_memory_bytes(const struct gateway *gateway)
 {
-	return gateway_memory_of(&gateway->buffer);
+	return plan_buffer_memory(&gateway->buffer, MEMORY_BYTES);
 }
 
 const struct plan_buffer *gateway_buffer(const struct gateway *gateway)

@@ -44,9 +44,6 @@ struct gateway {
 	struct arena arena;
 };
 
-/* Memory that readings may take with such a buffer. */
-int64_t gateway_memory_of(const struct plan_buffer *buffer);
-
 /*
  * gateway_edge.c.  What Sparkplug looks at in a generation, if its map has it, and the place for what waits, which runs
  * at once when the gateway does; after generation_init.  0, or -errno: then gateway_untap after the generation's end.

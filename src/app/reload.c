@@ -241,7 +241,7 @@ static int make_next(struct reload *reload, struct plan *plan)
 	return 0;
 }
 
-/* The keys of `buffer` that can change while the gateway runs: relimit. */
+/* The keys of `buffer` that can change while the gateway runs: plan_buffer_relimit. */
 static unsigned live_keys(const struct gateway *gateway)
 {
 	unsigned live = BUFFER_MAX_AGE | BUFFER_REPLAY | BUFFER_WHEN_FULL;
@@ -323,12 +323,8 @@ static bool all_let_go(struct gateway *gateway)
 
 static void relimit(struct gateway *gateway, const struct plan_buffer *buffer)
 {
-	gateway->buffer.max_age_us = buffer->max_age_us;
-	gateway->buffer.replay = buffer->replay;
-	gateway->buffer.when_full = buffer->when_full;
-	if (live_keys(gateway) & BUFFER_MAX_SIZE)
-		gateway->buffer.max_size = buffer->max_size;
-	outbox_relimit(gateway->outbox, &gateway->buffer, gateway_memory_of(&gateway->buffer));
+	plan_buffer_relimit(&gateway->buffer, buffer);
+	outbox_relimit(gateway->outbox, &gateway->buffer, gateway_memory_bytes(gateway));
 	if (gateway->edge)
 		edge_relimit(gateway->edge, buffer);
 }

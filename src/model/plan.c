@@ -73,6 +73,21 @@ struct plan_buffer plan_buffer_copy(const struct plan_buffer *buffer, struct are
 	return copy;
 }
 
+int64_t plan_buffer_memory(const struct plan_buffer *buffer, int64_t most)
+{
+	bool memory_only = !buffer->path && buffer->path_given;
+	return memory_only || buffer->max_size < most ? buffer->max_size : most;
+}
+
+void plan_buffer_relimit(struct plan_buffer *buffer, const struct plan_buffer *limits)
+{
+	buffer->max_age_us = limits->max_age_us;
+	buffer->replay = limits->replay;
+	buffer->when_full = limits->when_full;
+	if (!buffer->path)
+		buffer->max_size = limits->max_size;
+}
+
 bool plan_device_is_asked(const struct plan_device *device)
 {
 	bool asked = device->driver->ask != NULL;

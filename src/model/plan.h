@@ -231,6 +231,13 @@ bool plan_uses_qos2(const struct plan *plan);
 struct plan_broker plan_broker_copy(const struct plan_broker *broker, struct arena *arena);
 struct plan_buffer plan_buffer_copy(const struct plan_buffer *buffer, struct arena *arena);
 
+/* Memory that readings may take with such a buffer, in bytes: `most` where there is a disk, or could be one; with
+ * ":none:" it is all there is, and max_size its bound. */
+int64_t plan_buffer_memory(const struct plan_buffer *buffer, int64_t most);
+
+/* Takes over from a map that was read again what can change while a gateway runs: no path, and with one no max_size. */
+void plan_buffer_relimit(struct plan_buffer *buffer, const struct plan_buffer *limits);
+
 /* Of a device that sends messages: has any of them to be asked for, by a request or by its driver? */
 bool plan_device_is_asked(const struct plan_device *device);
 
