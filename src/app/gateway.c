@@ -153,14 +153,22 @@ int gateway_init(struct plan *plan, const struct gateway_options *options, struc
 
 int gateway_open_buffer(struct gateway *gateway)
 {
+	int rc = 0;
 	if (!uses_disk(gateway))
 		return 0;
-	int rc = store_init(&gateway->at_start, gateway->outbox, &clock_system, &gateway->store);
-	if (rc == 0)
-		store_answers(gateway->store, inquiry_serve, gateway->inquiry);
+	if (!gateway->store) {
+		rc = store_init(&gateway->at_start, gateway->outbox, &clock_system, &gateway->store);
+		if (rc == 0)
+			store_answers(gateway->store, inquiry_serve, gateway->inquiry);
+	}
 	if (rc == 0 && gateway->edge)
 		rc = edge_open(gateway->edge);
 	return rc;
+}
+
+const char *gateway_unopened(const struct gateway *gateway)
+{
+	return gateway->store && gateway->edge ? gateway->edge->buffer.path : gateway->at_start.path;
 }
 
 int gateway_start(struct gateway *gateway)

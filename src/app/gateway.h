@@ -31,11 +31,15 @@ struct gateway_options {
 int gateway_init(struct plan *plan, const struct gateway_options *options, struct gateway **ret_gateway);
 
 /*
- * Opens the buffer file, before the start; not with once or print, which don't touch it.
- * 0, also when the default file can't be used (a warning: memory only); -EBUSY another gateway has it; another -errno
- * when the file of an explicit buffer.path can't be used.
+ * Opens the buffer file, and the one of Sparkplug beside it, before the start; not with once or print, which don't
+ * touch them.  It may be called again after a failure: what is open stays so. 0, also when the default file can't be
+ * used (a warning: memory only); -EBUSY another gateway has it; another -errno when the file of an explicit buffer.path
+ * can't be used.
  */
 int gateway_open_buffer(struct gateway *gateway);
+
+/* The file that it could not open. */
+const char *gateway_unopened(const struct gateway *gateway);
 
 /* Starts all threads; the broker and the ports may be absent.  0, or -errno with nothing running. */
 int gateway_start(struct gateway *gateway);

@@ -23,7 +23,10 @@ static int tap_sparkplug(struct gateway *gateway, struct generation *generation)
 	if (rc == 0 && gateway->started_at &&
 		!gateway->edge->runs) { /* else gateway_open_buffer and gateway_start do */
 		rc = edge_open(gateway->edge);
-		if (rc == 0)
+		if (rc < 0)
+			log_error("buffer: %s: %s", gateway->edge->buffer.path,
+				rc == -EBUSY ? "another gateway has it" : strerror(-rc));
+		else
 			rc = edge_start(gateway->edge);
 	}
 	if (rc == 0)

@@ -145,7 +145,7 @@ static int run_gateway(struct gateway *gateway, struct reload *reload, bool once
 {
 	int rc = open_buffer(gateway, reload, signals);
 	if (rc < 0) {
-		log_error("buffer: %s: %s", gateway_buffer(gateway)->path,
+		log_error("buffer: %s: %s", gateway_unopened(gateway),
 			rc == -EBUSY ? "another gateway has it" : strerror(-rc));
 		return rc == -EBUSY ? EX_TEMPFAIL : EX_CANTCREAT;
 	}

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -401,6 +402,30 @@ class Sparkplug(Scenario):
         self.assertTrue(os.path.exists(self.path("buffer-sparkplug.db")))
         self.assertEqual(gateway.stop(), 0)
         self.told()
+
+    def test_a_file_that_another_one_has(self):
+        """It is named, at the start and when the map is read again; one that is given back is waited for."""
+        self.stage(buffer=self.path("buffer.db"))
+        with open(self.conf, encoding="utf-8") as f:
+            text = f.read()
+        held = sqlite3.connect(self.path("buffer-sparkplug.db"), isolation_level=None)
+        held.execute("BEGIN EXCLUSIVE")
+        words = "buffer-sparkplug.db: another gateway has it"
+        done = self.command("run", "-c", self.conf)
+        self.assertEqual(done.returncode, 75)
+        self.assertIn(words, done.stderr)
+        self.write("map.conf", text.replace('enabled: true', 'enabled: false'))
+        gateway = self.gateway(self.conf)
+        self.sub.wait_for("s/f/meter/power", 1)
+        self.write("map.conf", text)
+        gateway.send(signal.SIGHUP)
+        wait_until(lambda: words in gateway.text() and "running on as before" in gateway.text(), "it is told")
+        self.assertEqual(gateway.stop(), 0)
+        gateway = self.gateway(self.conf)
+        time.sleep(0.5)
+        held.close()
+        self.host.wait_for("DDATA")
+        self.assertEqual(gateway.stop(), 0)
 
     def wait_for_waiting(self, n):
         wait_until(lambda: (self.status().get("sparkplug") or {}).get("waiting", 0) > n, "something waits")
