@@ -42,11 +42,12 @@ void retry_connected(struct retry *retry, int64_t now_us)
 			"%sbroker %s is %s after %s, %llu attempt%s", retry->who, url,
 			retry->ever_connected ? "back" : "there", log_length(lasted_us, length), (unsigned long long)n,
 			n == 1 ? "" : "s");
-	} else if (!was_out) {
+	} else if (!was_out && !retry->looks) {
 		log_about(
 			LOG_LEVEL_INFO, &(struct log_about){.broker = url}, "%sbroker %s: connected", retry->who, url);
 	}
 	retry->ever_connected = true;
+	retry->looks = false;
 	retry->connected_at_us = now_us;
 	retry->told = 0;
 }
@@ -58,15 +59,22 @@ void retry_moved(struct retry *retry, int64_t now_us)
 	retry->next_at_us = now_us;
 }
 
+/* To the next endpoint, soon; after the last one with a wait. */
+static void retry_turn(struct retry *retry, struct backoff *wait, int64_t now_us)
+{
+	retry->endpoint = (retry->endpoint + 1) % retry->broker->n_endpoints;
+	bool round_over = ++retry->n_failed >= retry->broker->n_endpoints;
+	if (round_over)
+		retry->n_failed = 0;
+	retry->next_at_us = now_us + (round_over ? backoff_next(wait) : NEXT_ENDPOINT_US);
+}
+
 void retry_next(struct retry *retry, int64_t now_us)
 {
 	if (now_us - retry->connected_at_us >= STABLE_US)
 		backoff_reset(&retry->quick);
-	bool round_over = ++retry->n_failed >= retry->broker->n_endpoints;
-	retry->endpoint = (retry->endpoint + 1) % retry->broker->n_endpoints;
-	retry->next_at_us = now_us + (round_over ? backoff_next(&retry->quick) : NEXT_ENDPOINT_US);
-	if (round_over)
-		retry->n_failed = 0;
+	retry->looks = true;
+	retry_turn(retry, &retry->quick, now_us);
 }
 
 void retry_hurry(struct retry *retry)
@@ -129,13 +137,9 @@ void retry_failed(struct retry *retry, enum uplink_fault fault, const char *what
 	if (connected)
 		retry->short_lives = fault == UPLINK_CLOSED && lived_us < SHORT_LIFE_US ? retry->short_lives + 1 : 0;
 	retry_tell(retry, fault, what, connected, now_us);
-	if (!retry_stays(fault, connected, stable)) {
-		retry->endpoint = (retry->endpoint + 1) % retry->broker->n_endpoints;
-		if (++retry->n_failed < retry->broker->n_endpoints) {
-			retry->next_at_us = now_us + NEXT_ENDPOINT_US;
-			return;
-		}
-		retry->n_failed = 0;
-	}
-	retry->next_at_us = now_us + backoff_next(retry_is_slow(fault) ? &retry->slow : &retry->quick);
+	struct backoff *wait = retry_is_slow(fault) ? &retry->slow : &retry->quick;
+	if (retry_stays(fault, connected, stable))
+		retry->next_at_us = now_us + backoff_next(wait);
+	else
+		retry_turn(retry, wait, now_us);
 }

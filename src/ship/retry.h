@@ -32,6 +32,7 @@ struct retry {
 	struct complaint outage;
 	bool was_connected; /* the outage began with a loss */
 	bool ever_connected;
+	bool looks;           /* the last connection was left by retry_next */
 	uint64_t told;        /* bits of the faults that were told in this outage, by a hash of their words */
 	unsigned short_lives; /* connections in a row that the broker closed soon without a reason */
 };
@@ -49,7 +50,8 @@ void retry_connected(struct retry *retry, int64_t now_us);
 /* The connection was left for the first endpoint, which is tried at once. */
 void retry_moved(struct retry *retry, int64_t now_us);
 
-/* The connection was left for the next endpoint, which is tried soon; once all were, after a wait. */
+/* The connection was left for the next endpoint, which is tried soon; once all were, after a wait.  That it is there is
+ * not told: somebody looks for something else, and for how long nobody knows. */
 void retry_next(struct retry *retry, int64_t now_us);
 
 /* What comes next is no outage: the next attempt is due soon. */

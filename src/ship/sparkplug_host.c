@@ -18,8 +18,9 @@ void sparkplug_host_topic(const struct sparkplug_host *host, unsigned n, char *t
 	snprintf(to, size, "%s%s", topics[n], host->id);
 }
 
-void sparkplug_host_connected(struct sparkplug_host *host)
+void sparkplug_host_connected(struct sparkplug_host *host, int64_t *last_ms)
 {
+	host->last_ms = last_ms;
 	host->online = host->heard = host->speaks = false;
 }
 
@@ -58,9 +59,9 @@ int sparkplug_host_heard(struct sparkplug_host *host, const char *topic, const v
 		time_ms < 0)
 		return -EBADMSG;
 	host->heard = host->speaks = true;
-	if (time_ms < host->last_ms)
+	if (time_ms < *host->last_ms)
 		return 1;
-	host->last_ms = time_ms;
+	*host->last_ms = time_ms;
 	host->online = online;
 	return 0;
 }

@@ -15,7 +15,8 @@ struct sparkplug_host {
 	bool online;
 	bool heard;  /* anything, in this connection */
 	bool speaks; /* in this connection it has said so as hosts of today do: what an older one left is no matter */
-	int64_t last_ms; /* the newest time that was heard of it */
+	/* The newest time that was heard of it at this broker: to each it tells when that session of its began. */
+	int64_t *last_ms;
 };
 
 #define SPARKPLUG_HOST_TOPICS 2
@@ -23,8 +24,8 @@ struct sparkplug_host {
 /* The topics to subscribe to, n of 0 and 1. */
 void sparkplug_host_topic(const struct sparkplug_host *host, unsigned n, char *to, size_t size);
 
-/* Nothing is known of it yet at this broker. */
-void sparkplug_host_connected(struct sparkplug_host *host);
+/* Nothing is known of it yet in this connection.  last_ms: what was heard at this broker before; outlives the host. */
+void sparkplug_host_connected(struct sparkplug_host *host, int64_t *last_ms);
 
 /* What came on a topic.  0; 1 older than what is known, so ignored; -ENOENT another topic; -EBADMSG no such words. */
 int sparkplug_host_heard(struct sparkplug_host *host, const char *topic, const void *payload, size_t n);

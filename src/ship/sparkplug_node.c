@@ -146,7 +146,7 @@ static void open_uplink(struct sparkplug_node *node)
 static void connected(struct sparkplug_node *node)
 {
 	retry_connected(&node->retry, node->now_us);
-	sparkplug_host_connected(&node->host);
+	sparkplug_host_connected(&node->host, &node->host_ms[node->retry.endpoint]);
 	node->maximum_packet = node->noted.maximum_packet;
 	node->next_subscription = node->n_subscribed = node->n_answered = 0;
 	node->deadline_us = node->now_us + ANSWER_US;
@@ -268,7 +268,18 @@ static void wait_for_all(struct sparkplug_node *node)
 		return;
 	bool answered = node->n_answered >= node->n_subscribed || node->now_us >= node->deadline_us;
 	if (answered && (!node->host.id || node->host.online)) {
-		complaint_clear(&node->absent, node->now_us, NULL, NULL);
+static void host_is_back(struct sparkplug_node *node)
+{
+	char length[LOG_LENGTH_SIZE];
+	int64_t lasted_us;
+	const char *url = retry_endpoint(&node->retry)->url;
+	if (complaint_clear(&node->absent, node->now_us, &lasted_us, NULL))
+		log_about(LOG_LEVEL_NOTICE, &(struct log_about){.broker = url},
+			"sparkplug: broker %s: the primary host %s is there after %s", url, node->host.id,
+			log_length(lasted_us, length));
+}
+
+		host_is_back(node);
 		begin_births(node);
 		return;
 	}
@@ -445,7 +456,8 @@ int sparkplug_node_init(struct sparkplug_node *node, const struct sparkplug_part
 		.subscribed = on_subscribed,
 		.message = on_message};
 	node->record = malloc(OUTBOX_MESSAGE_BYTES);
-	int rc = node->record
+	node->host_ms = calloc(parts->broker->n_endpoints, sizeof(*node->host_ms));
+	int rc = node->record && node->host_ms
 			 ? sparkplug_tell_init(&node->tell, parts->plan, parts->places, parts->clock, parts->uplink)
 			 : -ENOMEM;
 	return rc < 0 ? rc
@@ -460,3 +472,5 @@ void sparkplug_node_destroy(struct sparkplug_node *node)
 	free(node->record);
 	node->record = NULL;
 }
+	free(node->host_ms);
+	node->host_ms = NULL;

@@ -35,6 +35,7 @@ struct sparkplug_node {
 	enum sparkplug_state state;
 	struct retry retry;
 	struct sparkplug_host host;
+	int64_t *host_ms; /* the newest time of the host at each broker */
 	struct sparkplug_command *command;
 	struct sparkplug_tell tell;
 	struct sparkplug_window window;

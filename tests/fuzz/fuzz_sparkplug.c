@@ -47,6 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	for (size_t i = 0; i < 2; i++) {
 		struct sparkplug_host host = {.id = "h"};
+		int64_t last_ms = 0;
+		sparkplug_host_connected(&host, &last_ms);
 		int rc = sparkplug_host_heard(&host, topics[i], data, size);
 		FUZZ_ASSERT(rc == 0 || !host.online);
 	}

@@ -187,6 +187,9 @@ void hear(const char *topic, const void *bytes, size_t n, bool retained)
 }
 
 /* ---- The plan and the wires ---- */
+const uint8_t rebirth[28] = {0x12, 26, 0x0a, 20, 'N', 'o', 'd', 'e', ' ', 'C', 'o', 'n', 't', 'r', 'o', 'l', '/', 'R',
+	'e', 'b', 'i', 'r', 't', 'h', 0x20, 11, 0x70, 1};
+
 
 static const struct plan_write limits = {.min = 15, .max = 28, .step = 0.5, .from = 15};
 static struct plan_endpoint endpoints[2] = {
@@ -296,6 +299,18 @@ void begin(const char *host, size_t n_endpoints, int protocol)
 	broker = (struct plan_broker){.endpoints = endpoints,
 		.n_endpoints = n_endpoints,
 		.protocol = protocol,
+struct bf_value real(double value)
+{
+	return (struct bf_value){.kind = BF_FLOAT64, .f64 = value};
+}
+
+uint64_t waiting(void)
+{
+	struct outbox_counts counts;
+	outbox_counts(outbox, &counts);
+	return counts.waiting;
+}
+
 		.client_id = "test",
 		.keepalive_s = 30};
 	virtual_now = 1000 * SECOND;

@@ -80,11 +80,18 @@ void comes(uint32_t device, bool online);
 void reads(uint32_t metric, struct bf_value value);
 void turns_bad(uint32_t metric, enum quality quality);
 struct bf_value number(int64_t value);
+/* The payload of Node Control/Rebirth = true. */
+extern const uint8_t rebirth[28];
+
 
 /* The write of a metric is over: the device shows this. */
 void written(uint32_t metric, struct bf_value value);
 
 /* The nth message on a topic that ends so, from 0; NULL = not said. */
+struct bf_value real(double value);
+
+/* Records that are not done. */
+uint64_t waiting(void);
 const struct said *published(const char *ending, unsigned nth);
 unsigned n_published(const char *ending);
 size_t index_of(const struct said *said);

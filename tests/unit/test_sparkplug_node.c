@@ -1,6 +1,5 @@
 /*
- * A Sparkplug node against a scripted broker, by the rules of the specification: the session, births, deaths, the
- * primary host.
+ * A Sparkplug node against a scripted broker, by the rules of the specification: the session, births, deaths.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,27 +16,11 @@
 
 #define NCMD "spBv1.0/s/NCMD/g"
 
-/* Node Control/Rebirth = true, and what a host would send that means something else. */
-static const uint8_t rebirth[] = {0x12, 26, 0x0a, 20, 'N', 'o', 'd', 'e', ' ', 'C', 'o', 'n', 't', 'r', 'o', 'l', '/',
-	'R', 'e', 'b', 'i', 'r', 't', 'h', 0x20, 11, 0x70, 1};
-
-static struct bf_value real(double value)
-{
-	return (struct bf_value){.kind = BF_FLOAT64, .f64 = value};
-}
-
 static struct sparkplug_status status(void)
 {
 	struct sparkplug_status s;
 	sparkplug_status(sparkplug, &s);
 	return s;
-}
-
-static uint64_t waiting(void)
-{
-	struct outbox_counts counts;
-	outbox_counts(outbox, &counts);
-	return counts.waiting;
 }
 
 static void test_session_and_will(void **state)
@@ -132,8 +115,7 @@ static void test_births(void **state)
 	assert_int_equal((int)field_of(heat, 1, 7), 1); /* null */
 	assert_int_equal((int)field_of(heat, 1, 4), 4);
 	assert_int_equal((int)quality_of(heat, 1), 0);
-	assert_int_equal((int)field_of(meter, 0, 7), 1);       /* not read yet */
-	assert_true(field_of(meter, 0, 3) <= (double)read_ms); /* an answer may have come before the birth */
+	assert_int_equal((int)field_of(meter, 0, 7), 1); /* not read yet */
 	assert_int_equal((int)quality_of(meter, 0), 500);
 	assert_int_equal((int)field_of(meter, 0, 2), 3); /* unique over the node */
 	for (size_t i = 0; i < mqtt.n_said; i++)
@@ -370,97 +352,6 @@ static void test_a_stop_is_bounded(void **state)
 	end();
 }
 
-static void state_of(const char *host, bool online, int64_t time_ms)
-{
-	char topic[64], text[96];
-	snprintf(topic, sizeof(topic), "spBv1.0/STATE/%s", host);
-	int n = snprintf(text, sizeof(text), "{\"online\":%s,\"timestamp\":%lld}", online ? "true" : "false",
-		(long long)time_ms);
-	hear(topic, text, (size_t)n, true);
-}
-
-static void test_primary_host(void **state)
-{
-	(void)state;
-	begin("scada", 1, 4);
-	comes(METER, true);
-	reads(POWER, number(1));
-	run(30 * SECOND);
-	assert_int_equal(n_published(""), 0); /* no birth before it is online */
-	state_of("scada", false, 4000);
-	state_of("scada", true, 3999); /* older than what was heard */
-	state_of("other", true, 5000);
-	run(SECOND);
-	assert_int_equal(n_published(""), 0);
-	state_of("scada", true, 4000);
-	run(SECOND);
-	assert_int_equal(n_published("NBIRTH/g"), 1);
-	assert_int_equal((int)field_of(published("DDATA/g/f-meter", 0), 0, 5), 1); /* it has waited */
-	state_of("scada", false, 3000); /* the late will of an older session of its */
-	run(SECOND);
-	assert_int_equal(n_published("NDEATH/g"), 0);
-	reads(POWER, number(2));
-	state_of("scada", false, 4000);
-	step();
-	assert_int_equal(n_published("NDEATH/g"), 1);
-	assert_false(mqtt.open);
-	assert_int_equal(waiting(), 1);
-	run(10 * SECOND);
-	assert_true(mqtt.active); /* it is there again, and waits */
-	assert_int_equal(n_published("NBIRTH/g"), 1);
-	state_of("scada", true, 9000);
-	run(SECOND);
-	assert_int_equal(n_published("NBIRTH/g"), 2);
-	assert_int_equal(waiting(), 0);
-	end();
-}
-
-static void test_primary_host_of_older_days(void **state)
-{
-	(void)state;
-	begin("scada", 1, 4);
-	run(SECOND);
-	hear("STATE/scada", "OFFLINE", 7, true);
-	hear("STATE/scada", "ONLINE ", 7, true);
-	run(SECOND);
-	assert_int_equal(n_published(""), 0);
-	hear("STATE/scada", "ONLINE", 6, true);
-	run(SECOND);
-	assert_int_equal(n_published("NBIRTH/g"), 1);
-	hear("STATE/scada", "OFFLINE", 7, true);
-	step();
-	assert_int_equal(n_published("NDEATH/g"), 1);
-	run(5 * SECOND);
-	state_of("scada", false, 1); /* it speaks as hosts do today: then only that counts */
-	hear("STATE/scada", "ONLINE", 6, true);
-	run(SECOND);
-	assert_int_equal(n_published("NBIRTH/g"), 1);
-	end();
-}
-
-static void test_the_next_broker(void **state)
-{
-	(void)state;
-	begin("scada", 2, 4);
-	run(SECOND);
-	assert_string_equal(mqtt.target.endpoint->host, "one");
-	run(20 * SECOND); /* it says nothing: the next */
-	assert_string_equal(mqtt.target.endpoint->host, "two");
-	state_of("scada", true, 1000);
-	run(SECOND);
-	assert_int_equal(n_published("NBIRTH/g"), 1);
-	state_of("scada", false, 1000);
-	run(SECOND);
-	assert_int_equal(n_published("NDEATH/g"), 1);
-	run(SECOND);
-	assert_string_equal(mqtt.target.endpoint->host, "one");
-	assert_int_equal(n_published("NBIRTH/g"), 1);
-	state_of("scada", false, 1000); /* it says that it is not: sooner */
-	run(8 * SECOND);
-	assert_string_equal(mqtt.target.endpoint->host, "two");
-	end();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -476,9 +367,6 @@ int main(void)
 		cmocka_unit_test(test_a_device_comes_and_goes),
 		cmocka_unit_test(test_leaves_in_order),
 		cmocka_unit_test(test_a_stop_is_bounded),
-		cmocka_unit_test(test_primary_host),
-		cmocka_unit_test(test_primary_host_of_older_days),
-		cmocka_unit_test(test_the_next_broker),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,7 +286,9 @@ static void test_host(void **state)
 {
 	(void)state;
 	struct sparkplug_host host = {.id = "h"}, none = {0};
+	int64_t last_ms = 0, there_ms = 0;
 	const char *topic = "spBv1.0/STATE/h";
+	sparkplug_host_connected(&host, &last_ms);
 	assert_int_equal(heard(&none, topic, "{}"), -ENOENT);
 	assert_int_equal(heard(&host, "spBv1.0/STATE/h2", "{}"), -ENOENT);
 	static const char *const wrong[] = {"{}", "ONLINE", "{\"online\":true}", "{\"online\":1,\"timestamp\":5}",
@@ -303,9 +305,14 @@ static void test_host(void **state)
 	assert_true(host.online);
 	assert_int_equal(heard(&host, topic, "{\"online\":false,\"timestamp\":10}"), 0);
 	assert_false(host.online);
-	sparkplug_host_connected(&host);
+	sparkplug_host_connected(&host, &last_ms);
 	assert_int_equal(heard(&host, topic, "{\"online\":true,\"timestamp\":9}"), 1); /* the time is kept */
 	assert_false(host.online);
+	sparkplug_host_connected(&host, &there_ms); /* of this broker: at another one it has a session of its own */
+	assert_int_equal(heard(&host, topic, "{\"online\":true,\"timestamp\":8}"), 0);
+	assert_true(host.online);
+	sparkplug_host_connected(&host, &last_ms);
+	assert_int_equal(heard(&host, topic, "{\"online\":true,\"timestamp\":9}"), 1);
 }
 
 int main(void)
