@@ -13,7 +13,6 @@
 #include "ship/sparkplug_node.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #define DIE_US    (10 * (int64_t)1000000) /* for its last readings to go first */
 #define SILENT_US (60 * (int64_t)1000000) /* a broker that does not answer one */
@@ -29,13 +28,14 @@ static int look(const struct sparkplug_node *node, uint32_t device)
 
 /* ---- Devices ---- */
 
+/* False when the socket has to take what was said first. */
 static bool tell_devices(struct sparkplug_node *node)
 {
 	for (uint32_t i = 0; i < node->parts.plan->n_devices; i++) {
 		struct sparkplug_device *device = &node->tell.devices[i];
 		bool answers = look(node, i) > 0;
 		if (answers && !device->born && !device->refused &&
-			sparkplug_tell_birth(&node->tell, i, false) == -EAGAIN)
+			(!sparkplug_node_wrote(node) || sparkplug_tell_birth(&node->tell, i, false) == -EAGAIN))
 			return false;
 		if (answers)
 			device->dies_at = CLOCK_NEVER;
@@ -169,13 +169,10 @@ void sparkplug_data_turn(struct sparkplug_node *node)
 	node->starved = node->more = false;
 	node->paced_until_us = CLOCK_NEVER;
 	if (node->window.n_asked && node->now_us - node->window.asked_at_us >= SILENT_US) {
-		node->noted.lost = true;
-		node->noted.fault = UPLINK_REFUSED;
-		snprintf(node->noted.what, sizeof(node->noted.what), "the broker no longer answers");
-		node->parts.uplink->ops->close(node->parts.uplink, false);
+		sparkplug_node_give_up(node, "the broker no longer answers");
 		return;
 	}
-	if (node->news && sparkplug_node_wrote(node))
+	if (node->news)
 		node->news = !tell_devices(node);
 	for (int round = 0; round < ROUNDS; round++) {
 		node->more = !node->news && sparkplug_node_wrote(node) && say_some(node);

@@ -181,6 +181,13 @@ static void digest(struct sparkplug_node *node)
 	retry_failed(&node->retry, node->noted.fault, node->noted.what, stood, node->now_us);
 }
 
+void sparkplug_node_give_up(struct sparkplug_node *node, const char *what)
+{
+	node->parts.uplink->ops->close(node->parts.uplink, false);
+	on_lost(node, UPLINK_REFUSED, what);
+	digest(node);
+}
+
 bool sparkplug_node_wrote(struct sparkplug_node *node)
 {
 	struct uplink *uplink = node->parts.uplink;
@@ -261,13 +268,6 @@ static void host_is_away(struct sparkplug_node *node)
 			retry_endpoint(&node->retry)->url, node->host.id);
 }
 
-static void wait_for_all(struct sparkplug_node *node)
-{
-	bool asked = sparkplug_node_wrote(node) && subscribe(node);
-	if (node->state != SPARKPLUG_WAITING || !asked)
-		return;
-	bool answered = node->n_answered >= node->n_subscribed || node->now_us >= node->deadline_us;
-	if (answered && (!node->host.id || node->host.online)) {
 static void host_is_back(struct sparkplug_node *node)
 {
 	char length[LOG_LENGTH_SIZE];
@@ -279,6 +279,13 @@ static void host_is_back(struct sparkplug_node *node)
 			log_length(lasted_us, length));
 }
 
+static void wait_for_all(struct sparkplug_node *node)
+{
+	bool asked = sparkplug_node_wrote(node) && subscribe(node);
+	if (node->state != SPARKPLUG_WAITING || !asked)
+		return;
+	bool answered = node->n_answered >= node->n_subscribed || node->now_us >= node->deadline_us;
+	if (answered && (!node->host.id || node->host.online)) {
 		host_is_back(node);
 		begin_births(node);
 		return;
@@ -297,7 +304,12 @@ static void host_is_back(struct sparkplug_node *node)
 static void births(struct sparkplug_node *node)
 {
 	const struct sparkplug_parts *parts = &node->parts;
-	for (int i = 0; i < BIRTHS_ROUND && sparkplug_node_wrote(node) && node->state == SPARKPLUG_BIRTH;) {
+	node->more = false;
+	for (int i = 0; sparkplug_node_wrote(node) && node->state == SPARKPLUG_BIRTH;) {
+		if (i == BIRTHS_ROUND) {
+			node->more = true;
+			return;
+		}
 		if (node->next_birth > parts->plan->n_devices) {
 			atomic_fetch_add_explicit(&node->n_births, 1, memory_order_relaxed);
 			node->rebirth_at = node->now_us + REBIRTH_US;
@@ -308,6 +320,10 @@ static void births(struct sparkplug_node *node)
 		int rc = 0;
 		if (node->next_birth == 0) {
 			rc = sparkplug_tell_node_birth(&node->tell, node->bd_seq, node->maximum_packet);
+			if (rc < 0 && rc != -EAGAIN) {
+				sparkplug_node_give_up(node, "it takes no message as long as the node's birth");
+				return;
+			}
 		} else {
 			const struct roster_place *place = &parts->places[node->next_birth - 1].roster;
 			if (roster_look(place->roster, place->device) > 0)
@@ -332,7 +348,7 @@ static void stand(struct sparkplug_node *node)
 		retry_next(&node->retry, node->now_us);
 		return;
 	}
-	if (node->rebirth && node->now_us >= node->rebirth_at)
+	if (node->rebirth && node->state == SPARKPLUG_ALIVE && node->now_us >= node->rebirth_at)
 		begin_births(node);
 	if (node->state == SPARKPLUG_BIRTH)
 		births(node);
@@ -366,11 +382,8 @@ void sparkplug_node_step(struct sparkplug_node *node, bool readable, bool writab
 	else if (!stop && now_us >= node->retry.next_at_us)
 		open_uplink(node);
 	digest(node);
-	if (node->state == SPARKPLUG_CONNECTING && node->now_us >= node->deadline_us) {
-		uplink->ops->close(uplink, false);
-		on_lost(node, UPLINK_REFUSED, "no answer in time");
-		digest(node);
-	}
+	if (node->state == SPARKPLUG_CONNECTING && node->now_us >= node->deadline_us)
+		sparkplug_node_give_up(node, "no answer in time");
 	if (node->state == SPARKPLUG_WAITING)
 		wait_for_all(node);
 	if (node->state == SPARKPLUG_BIRTH || node->state == SPARKPLUG_ALIVE)
@@ -392,15 +405,18 @@ static int64_t next_death(const struct sparkplug_node *node)
 	return at_us;
 }
 
+/* A birth that is asked for goes before data, and what the socket does not take has to wait for the socket. */
 static int64_t wake_alive(const struct sparkplug_node *node)
 {
-	int64_t at_us = node->more || node->rebirth ? node->now_us : CLOCK_NEVER;
 	if (node->rebirth)
-		at_us = node->rebirth_at;
+		return clock_earlier(node->rebirth_at, node->command_at_us);
+	int64_t at_us = node->more ? node->now_us : CLOCK_NEVER;
 	at_us = clock_earlier(at_us, node->paced_until_us);
 	at_us = clock_earlier(at_us, node->command_at_us);
 	if (node->window.n_sent && !node->window.n_asked)
 		at_us = clock_earlier(at_us, node->window.asked_at_us + SPARKPLUG_CONFIRM_US);
+	if (node->parts.uplink->ops->wants_write(node->parts.uplink))
+		return at_us;
 	return clock_earlier(at_us, next_death(node));
 }
 
@@ -423,6 +439,8 @@ int64_t sparkplug_node_wake(const struct sparkplug_node *node)
 			at_us = node->now_us + TICK_US;
 		break;
 	case SPARKPLUG_BIRTH:
+		if (node->more)
+			at_us = node->now_us;
 		break;
 	case SPARKPLUG_ALIVE:
 		at_us = clock_earlier(at_us, wake_alive(node));
@@ -470,7 +488,7 @@ void sparkplug_node_destroy(struct sparkplug_node *node)
 	sparkplug_command_destroy(node->command);
 	sparkplug_tell_destroy(&node->tell);
 	free(node->record);
-	node->record = NULL;
-}
 	free(node->host_ms);
+	node->record = NULL;
 	node->host_ms = NULL;
+}

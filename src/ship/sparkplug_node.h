@@ -49,12 +49,12 @@ struct sparkplug_node {
 	uint32_t maximum_packet;
 	size_t next_subscription, n_subscribed, n_answered;
 	uint32_t next_birth; /* 0 = the node, then the devices */
-	bool rebirth;        /* asked for */
+	bool rebirth;        /* asked for; what is being told is told to its end */
 	int64_t rebirth_at;  /* not before */
 	bool begun;
 	bool news;    /* devices may have come or gone */
 	bool starved; /* nothing waits in the outbox */
-	bool more;    /* something waits, and the broker would take it */
+	bool more;    /* births or data wait, and the broker would take them */
 	int64_t paced_until_us, command_at_us;
 	int64_t stop_at_us; /* 0 = not asked to stop */
 	struct complaint refused, absent;
@@ -81,6 +81,9 @@ void sparkplug_node_step(struct sparkplug_node *node, bool readable, bool writab
 
 /* When it wants the next one. */
 int64_t sparkplug_node_wake(const struct sparkplug_node *node);
+
+/* The connection is of no use: it ends, and another one is tried later.  what: for people. */
+void sparkplug_node_give_up(struct sparkplug_node *node, const char *what);
 
 /* Has the socket taken what was handed over?  The library queues without bound.  False when there is no connection. */
 bool sparkplug_node_wrote(struct sparkplug_node *node);

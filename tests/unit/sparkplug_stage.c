@@ -33,7 +33,7 @@ static struct roster *roster;
 static struct report *report;
 static struct board *board;
 static struct sparkplug_intake *intake;
-static struct sparkplug_place places[N_DEVICES];
+static struct sparkplug_place places[N_DEVICES + CROWD_MAX];
 static struct sparkplug_parts parts;
 
 /* ---- The broker ---- */
@@ -82,6 +82,7 @@ static int fake_publish(struct uplink *uplink, const struct uplink_publish *publ
 	assert_true(said->n <= sizeof(said->bytes));
 	memcpy(said->bytes, publish->payload, said->n);
 	*ret_id = ++mqtt.last_id;
+	mqtt.full |= mqtt.fills;
 	return 0;
 }
 
@@ -186,15 +187,15 @@ void hear(const char *topic, const void *bytes, size_t n, bool retained)
 	mqtt.uplink.events.message(mqtt.uplink.events.user, &message);
 }
 
-/* ---- The plan and the wires ---- */
 const uint8_t rebirth[28] = {0x12, 26, 0x0a, 20, 'N', 'o', 'd', 'e', ' ', 'C', 'o', 'n', 't', 'r', 'o', 'l', '/', 'R',
 	'e', 'b', 'i', 'r', 't', 'h', 0x20, 11, 0x70, 1};
 
+/* ---- The plan and the wires ---- */
 
 static const struct plan_write limits = {.min = 15, .max = 28, .step = 0.5, .from = 15};
 static struct plan_endpoint endpoints[2] = {
 	{.url = "mqtt://one", .host = "one", .port = 1883}, {.url = "mqtt://two", .host = "two", .port = 1883}};
-static struct plan_device devices[N_DEVICES] = {
+static struct plan_device devices[N_DEVICES + CROWD_MAX] = {
 	[HEAT] = {.topic = "s/f/heat", .path = "f/heat", .first_metric = SETPOINT, .n_metrics = 2},
 	[METER] = {.topic = "s/f/meter", .path = "f/meter", .first_metric = POWER, .n_metrics = 1},
 	[FAR] = {.topic = "s/far", .path = "far", .first_metric = DEEP, .n_metrics = 1},
@@ -203,7 +204,7 @@ static struct plan_device devices[N_DEVICES] = {
 	.topic = topic_, .name = name_, .device = device_, .shape = {.type = type_},                                   \
 	.place = {BF_SPACE_HOLDING, 0, 1}, .scale = 1, .min = NAN, .max = NAN, .max_step = NAN, .deadband = NAN,       \
 	.decimals = -1, .every_us = 1000000
-static struct plan_metric metrics[N_METRICS] = {
+static struct plan_metric metrics[N_METRICS + CROWD_MAX] = {
 	[SETPOINT] = {METRIC("s/f/heat/setpoint", "setpoint", HEAT, BF_TYPE_S16), .scaled = true, .write = &limits},
 	[COUNT] = {METRIC("s/f/heat/count", "count", HEAT, BF_TYPE_U32)},
 	[POWER] = {METRIC("s/f/meter/power", "power", METER, BF_TYPE_U16)},
@@ -217,6 +218,20 @@ struct plan plan = {.site = "s",
 	.n_devices = N_DEVICES,
 	.metrics = metrics,
 	.n_metrics = N_METRICS};
+
+void crowd(size_t n)
+{
+	static char names[CROWD_MAX][2][16]; /* topics of the device and of its metric */
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(names[i][0], sizeof(names[i][0]), "s/x/%02u", i);
+		snprintf(names[i][1], sizeof(names[i][1]), "s/x/%02u/at", i);
+		devices[N_DEVICES + i] = (struct plan_device){
+			.topic = names[i][0], .path = names[i][0] + 2, .first_metric = N_METRICS + i, .n_metrics = 1};
+		metrics[N_METRICS + i] = (struct plan_metric){METRIC(names[i][1], "at", N_DEVICES + i, BF_TYPE_U16)};
+	}
+	plan.n_devices = N_DEVICES + n;
+	plan.n_metrics = N_METRICS + n;
+}
 
 static int no_put(struct message_sink *sink, const struct message *message)
 {
@@ -284,6 +299,18 @@ void written(uint32_t metric, struct bf_value value)
 	taker.giver->done(taker.giver, metric, &outcome);
 }
 
+struct bf_value real(double value)
+{
+	return (struct bf_value){.kind = BF_FLOAT64, .f64 = value};
+}
+
+uint64_t waiting(void)
+{
+	struct outbox_counts counts;
+	outbox_counts(outbox, &counts);
+	return counts.waiting;
+}
+
 /* ---- The stage ---- */
 
 void begin(const char *host, size_t n_endpoints, int protocol)
@@ -299,18 +326,6 @@ void begin(const char *host, size_t n_endpoints, int protocol)
 	broker = (struct plan_broker){.endpoints = endpoints,
 		.n_endpoints = n_endpoints,
 		.protocol = protocol,
-struct bf_value real(double value)
-{
-	return (struct bf_value){.kind = BF_FLOAT64, .f64 = value};
-}
-
-uint64_t waiting(void)
-{
-	struct outbox_counts counts;
-	outbox_counts(outbox, &counts);
-	return counts.waiting;
-}
-
 		.client_id = "test",
 		.keepalive_s = 30};
 	virtual_now = 1000 * SECOND;
@@ -323,7 +338,7 @@ uint64_t waiting(void)
 	assert_int_equal(board_init(&plan, false, &board), 0);
 	report_add_tap(report, sparkplug_intake_tap(intake));
 	report_add_tap(report, board_tap(board));
-	for (uint32_t i = 0; i < N_DEVICES; i++)
+	for (uint32_t i = 0; i < plan.n_devices; i++)
 		places[i] = (struct sparkplug_place){{roster, i}, board, intake, devices[i].first_metric};
 	sparkplug_count_init(&count, NULL, &virtual_clock);
 	count.number = 253;

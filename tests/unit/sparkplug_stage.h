@@ -14,6 +14,7 @@
 
 enum { HEAT, METER, FAR, N_DEVICES };
 enum { SETPOINT, COUNT, POWER, DEEP, N_METRICS };
+#define CROWD_MAX 100
 
 enum said_kind { SAID_OPEN, SAID_SUBSCRIBE, SAID_PUBLISH, SAID_CLOSE, SAID_FORGET };
 
@@ -34,6 +35,7 @@ struct scripted_mqtt {
 	bool grants;       /* and the word on each subscription */
 	int reason;        /* of these */
 	bool full;         /* the socket takes nothing */
+	bool fills;        /* … once one message was handed over */
 	int publish_error; /* of each publish */
 	uint32_t maximum_packet;
 	/* what happened */
@@ -63,6 +65,9 @@ extern int order_rc;
 void begin(const char *host, size_t n_endpoints, int protocol);
 void end(void);
 
+/* Before begin: that many more devices, x/00 and so on, with a metric each; 0 = none again. */
+void crowd(size_t n);
+
 /* The node is made anew, as a gateway that starts again would; what waits is kept. */
 void again(void);
 
@@ -75,23 +80,23 @@ void up(void);
 void lose(void);
 void hear(const char *topic, const void *bytes, size_t n, bool retained);
 
+/* The payload of Node Control/Rebirth = true. */
+extern const uint8_t rebirth[28];
+
 /* What wires tell. */
 void comes(uint32_t device, bool online);
 void reads(uint32_t metric, struct bf_value value);
 void turns_bad(uint32_t metric, enum quality quality);
 struct bf_value number(int64_t value);
-/* The payload of Node Control/Rebirth = true. */
-extern const uint8_t rebirth[28];
+struct bf_value real(double value);
 
+/* Records that are not done. */
+uint64_t waiting(void);
 
 /* The write of a metric is over: the device shows this. */
 void written(uint32_t metric, struct bf_value value);
 
 /* The nth message on a topic that ends so, from 0; NULL = not said. */
-struct bf_value real(double value);
-
-/* Records that are not done. */
-uint64_t waiting(void);
 const struct said *published(const char *ending, unsigned nth);
 unsigned n_published(const char *ending);
 size_t index_of(const struct said *said);

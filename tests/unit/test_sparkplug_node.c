@@ -125,6 +125,112 @@ static void test_births(void **state)
 	end();
 }
 
+/* What has no value has the time since when it has none, as an answer that is older than the birth may be on its way.
+ */
+static void test_births_without_a_value(void **state)
+{
+	(void)state;
+	begin(NULL, 1, 4);
+	int64_t begun_ms = virtual_time_ms();
+	virtual_now += 5 * SECOND;
+	comes(METER, true);
+	up();
+	assert_true(field_of(published("DBIRTH/g/f-meter", 0), 0, 3) == (double)begun_ms);
+	virtual_now -= 2 * SECOND; /* the answer */
+	int64_t read_ms = virtual_time_ms();
+	reads(POWER, number(7));
+	virtual_now += 2 * SECOND;
+	up();
+	assert_true(field_of(published("DDATA/g/f-meter", 0), 0, 3) == (double)read_ms);
+	assert_int_equal((int)field_of(published("DDATA/g/f-meter", 0), 0, 5), -1); /* the present one */
+	virtual_now += SECOND;
+	comes(METER, false);
+	run(SECOND);
+	assert_int_equal(n_published("DDEATH/g/f-meter"), 1);
+	reads(POWER, number(8)); /* was on its way, too: born without it, after what was told */
+	up();
+	assert_int_equal((int)field_of(published("DBIRTH/g/f-meter", 1), 0, 7), 1);
+	assert_true(field_of(published("DBIRTH/g/f-meter", 1), 0, 3) == (double)read_ms);
+	end();
+}
+
+/* More than one turn tells: no turn is waited for while the socket takes all. */
+static void test_births_of_many(void **state)
+{
+	(void)state;
+	crowd(CROWD_MAX);
+	begin(NULL, 1, 4);
+	for (uint32_t i = 0; i < CROWD_MAX; i++)
+		comes(N_DEVICES + i, true);
+	for (int64_t wake_us = 0; wake_us <= virtual_now || !published("NBIRTH/g", 0);)
+		wake_us = step();
+	assert_non_null(published("DBIRTH/g/x-99", 0));
+	assert_string_equal(status().state, "online");
+	end();
+	crowd(0);
+}
+
+/* The socket has to take one birth before the next one is handed over, also when devices come all at once. */
+static void test_births_wait_for_the_socket(void **state)
+{
+	(void)state;
+	begin(NULL, 1, 4);
+	up();
+	mqtt.fills = true;
+	comes(HEAT, true);
+	comes(METER, true);
+	step();
+	step();
+	assert_int_equal(n_published("f-heat") + n_published("f-meter"), 1);
+	mqtt.full = false;
+	step();
+	assert_int_equal(n_published("DBIRTH/g/f-heat"), 1);
+	assert_int_equal(n_published("DBIRTH/g/f-meter"), 1);
+	end();
+}
+
+/* Whatever is due: while the socket takes nothing, or a birth is still to wait, nobody turns in circles. */
+static void test_no_busy_loop(void **state)
+{
+	(void)state;
+	begin(NULL, 1, 4);
+	comes(METER, true);
+	up();
+	reads(POWER, number(1));
+	up();
+	reads(POWER, number(2)); /* the next question is due in 200 ms */
+	up();
+	hear(NCMD, rebirth, sizeof(rebirth), false);
+	virtual_now += 300000;
+	assert_true(step() > virtual_now);
+	run(2 * SECOND);
+	assert_int_equal(n_published("NBIRTH/g"), 2);
+	mqtt.full = true;
+	comes(METER, false);
+	step();
+	virtual_now += 15 * SECOND; /* its death is due */
+	assert_true(step() > virtual_now);
+	mqtt.full = false;
+	step();
+	assert_int_equal(n_published("DDEATH/g/f-meter"), 1);
+	end();
+}
+
+static void test_a_node_birth_that_is_too_long(void **state)
+{
+	(void)state;
+	begin(NULL, 1, 5);
+	mqtt.maximum_packet = 84; /* it takes the birth of the meter, not that of the node */
+	comes(METER, true);
+	run(30 * SECOND);
+	assert_int_equal(n_published(""), 0);
+	unsigned n = 0;
+	for (size_t i = 0; i < mqtt.n_said; i++)
+		n += mqtt.said[i].kind == SAID_OPEN;
+	assert_in_range(n, 3, 40); /* tried again, at growing intervals */
+	end();
+}
+
 static void test_names_keep_their_folders(void **state)
 {
 	(void)state;
@@ -263,6 +369,29 @@ static void test_rebirth(void **state)
 	end();
 }
 
+/* A flood of wishes does not keep births from ever being told to their end. */
+static void test_rebirths_while_births_are_told(void **state)
+{
+	(void)state;
+	begin(NULL, 1, 4);
+	comes(HEAT, true);
+	comes(METER, true);
+	comes(FAR, true);
+	mqtt.fills = true;
+	for (int i = 0; i < 12; i++) {
+		mqtt.full = false;
+		step();
+		if (mqtt.active)
+			hear(NCMD, rebirth, sizeof(rebirth), false);
+	}
+	assert_int_equal(n_published("NBIRTH/g"), 1);
+	assert_int_equal(n_published("DBIRTH/g/far"), 1);
+	mqtt.full = mqtt.fills = false;
+	run(2 * SECOND);
+	assert_int_equal(n_published("NBIRTH/g"), 2); /* told once more: who asked may have missed the first one */
+	end();
+}
+
 static void test_a_device_comes_and_goes(void **state)
 {
 	(void)state;
@@ -358,12 +487,18 @@ int main(void)
 		cmocka_unit_test(test_session_and_will),
 		cmocka_unit_test(test_subscribes_before_births),
 		cmocka_unit_test(test_births),
+		cmocka_unit_test(test_births_without_a_value),
+		cmocka_unit_test(test_births_of_many),
+		cmocka_unit_test(test_births_wait_for_the_socket),
+		cmocka_unit_test(test_no_busy_loop),
+		cmocka_unit_test(test_a_node_birth_that_is_too_long),
 		cmocka_unit_test(test_names_keep_their_folders),
 		cmocka_unit_test(test_data_by_alias_only),
 		cmocka_unit_test(test_seq_goes_round),
 		cmocka_unit_test(test_a_refused_publish_takes_no_seq),
 		cmocka_unit_test(test_bdseq_counts_connects),
 		cmocka_unit_test(test_rebirth),
+		cmocka_unit_test(test_rebirths_while_births_are_told),
 		cmocka_unit_test(test_a_device_comes_and_goes),
 		cmocka_unit_test(test_leaves_in_order),
 		cmocka_unit_test(test_a_stop_is_bounded),
