@@ -128,6 +128,14 @@ static bool say(struct sparkplug_node *node, const struct outbox_message *record
 	return true;
 }
 
+/* Nothing to be had now is not nothing at all: some may be on its way to disk first (sync "0s"), or back from there. */
+static bool nothing_waits(const struct sparkplug_node *node)
+{
+	struct outbox_counts counts;
+	outbox_counts(node->parts.outbox, &counts);
+	return counts.waiting == node->window.n;
+}
+
 /* A portion of what waits.  False when there is no more to do now. */
 static bool say_some(struct sparkplug_node *node)
 {
@@ -136,8 +144,10 @@ static bool say_some(struct sparkplug_node *node)
 	bool more = true;
 	for (int i = 0; i < PORTION && more && !sparkplug_window_full(&node->window); i++) {
 		int rc = outbox_next(node->parts.outbox, &room, node->record, &record);
-		if (rc == -EAGAIN)
-			node->starved = node->tell.caught_up = true;
+		if (rc == -EAGAIN) {
+			node->starved = true;
+			node->tell.caught_up = node->tell.caught_up || nothing_waits(node);
+		}
 		if (rc == -EBUSY)
 			node->paced_until_us = outbox_replay_at(node->parts.outbox);
 		more = rc == 0 && say(node, &record);

@@ -61,7 +61,7 @@ struct sparkplug_pack {
  */
 int sparkplug_payload_load(void);
 
-/* Begins a payload with its time of sending; seq < 0 = it has none.  size is at least SPARKPLUG_METRIC_BYTES. */
+/* Begins a payload with its time of sending; seq < 0 = it has none.  Where not even these have room nothing has. */
 void sparkplug_pack_begin(struct sparkplug_pack *pack, void *bytes, size_t size, int64_t time_ms, int seq);
 
 /* Adds a metric.  0, or -ENOSPC with nothing changed. */

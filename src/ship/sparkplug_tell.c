@@ -21,7 +21,7 @@
 
 #define DATA_MAX  16384 /* bytes of a DDATA */
 #define DATA_N    100   /* its metrics */
-#define HEAD_ROOM 512   /* of a packet, for all but its payload and its topic */
+#define HEAD_ROOM 16    /* of a packet, for all but its payload and its topic, with an alias (MQTT 5, 3.3) */
 
 struct sparkplug_said {
 	int64_t birth_ms; /* of the value that the birth told; INT64_MIN = none that matters */
@@ -83,9 +83,7 @@ int sparkplug_tell_node_birth(struct sparkplug_tell *tell, uint8_t bd_seq, uint3
 {
 	tell->seq = 0;
 	tell->caught_up = false;
-	size_t room = maximum_packet > HEAD_ROOM + SPARKPLUG_TOPIC_MAX
-			      ? maximum_packet - HEAD_ROOM - SPARKPLUG_TOPIC_MAX
-			      : HEAD_ROOM;
+	size_t head = HEAD_ROOM + tell->topic_max, room = maximum_packet > head ? maximum_packet - head : 0;
 	tell->data_max = maximum_packet && room < DATA_MAX ? room : DATA_MAX;
 	for (size_t i = 0; i < tell->plan->n_devices; i++) {
 		tell->devices[i].born = tell->devices[i].refused = false;
@@ -161,11 +159,12 @@ int sparkplug_tell_birth(struct sparkplug_tell *tell, uint32_t index, bool stale
 		add_birth(tell, device->first_metric + i, stale);
 	int rc = finish(tell, "DBIRTH", told->id);
 	told->born = rc == 0;
-	if (rc == -EMSGSIZE && !told->refused)
+	if (rc == -EMSGSIZE && !told->complained)
 		log_about(LOG_LEVEL_ERROR, &(struct log_about){.device = device->path},
 			"sparkplug: %s: its birth is longer than the broker takes: nothing of it is told",
 			device->path);
 	told->refused = rc == -EMSGSIZE;
+	told->complained = told->refused || (told->complained && !told->born);
 	return rc;
 }
 
@@ -273,9 +272,13 @@ static size_t birth_bytes(const struct plan *plan)
 
 static int init_devices(struct sparkplug_tell *tell)
 {
+	const struct plan_sparkplug *told = &tell->plan->sparkplug;
 	for (size_t i = 0; i < tell->plan->n_devices; i++) {
-		char id[SPARKPLUG_ID_MAX + 1];
+		char id[SPARKPLUG_ID_MAX + 1], topic[SPARKPLUG_TOPIC_MAX];
 		sparkplug_id_of(tell->plan->devices[i].path, id);
+		sparkplug_topic(topic, told->group, "DDATA", told->node, id);
+		if (strlen(topic) > tell->topic_max)
+			tell->topic_max = strlen(topic);
 		tell->devices[i] = (struct sparkplug_device){.id = strdup(id), .dies_at = CLOCK_NEVER};
 		if (!tell->devices[i].id)
 			return -ENOMEM;

@@ -22,7 +22,8 @@
 struct sparkplug_device {
 	const char *id;
 	bool born;
-	bool refused;    /* the broker takes no message as long as its birth */
+	bool refused;    /* the broker takes no message as long as its birth … */
+	bool complained; /* … which was logged, however often births are asked for */
 	int64_t dies_at; /* it does not answer: when its death is told at the latest; CLOCK_NEVER */
 };
 
@@ -39,7 +40,8 @@ struct sparkplug_tell {
 	uint8_t seq;                 /* of the next message */
 	bool caught_up;              /* nothing that was put before the last birth waits */
 
-	size_t data_max; /* bytes of a DDATA */
+	size_t topic_max; /* bytes of the longest topic of a DDATA */
+	size_t data_max;  /* bytes of a DDATA */
 	uint8_t *bytes;
 	size_t size;
 	struct sparkplug_pack pack; /* a DDATA that is being made, of … */

@@ -9,17 +9,14 @@
 
 #include <cmocka.h>
 
+#include "log_capture.h"
+#include "ship/outbox_store.h"
 #include "sparkplug_stage.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define DCMD "spBv1.0/s/DCMD/g/f-heat"
-
-static struct bf_value real(double value)
-{
-	return (struct bf_value){.kind = BF_FLOAT64, .f64 = value};
-}
 
 static struct outbox_counts counts(void)
 {
@@ -237,6 +234,59 @@ static void test_a_birth_that_is_too_long(void **state)
 	assert_int_equal(n_published("DDATA/g/f-meter"), 2);
 	assert_int_equal(counts().waiting, 0);
 	assert_int_equal(counts().dropped_refused, 2);
+	for (int i = 0; i < 5; i++) {
+		hear("spBv1.0/s/NCMD/g", rebirth, sizeof(rebirth), false);
+		run(2 * SECOND);
+	}
+	assert_true(n_published("NBIRTH/g") > 5);
+	const char *first = strstr(log_captured(), "its birth is longer than the broker takes");
+	assert_non_null(first);
+	assert_null(strstr(first + 1, "its birth is longer")); /* once, and not once more for each wish */
+	end();
+}
+
+/* A broker that takes short messages only is told in as many as it needs. */
+static void test_short_messages(void **state)
+{
+	(void)state;
+	begin(NULL, 1, 5);
+	mqtt.maximum_packet = 100;
+	comes(METER, true);
+	up();
+	read_powers(0, 30);
+	run(2 * SECOND);
+	assert_int_equal(counts().done, 30);
+	assert_true(n_published("DDATA/g/f-meter") > 5);
+	end();
+}
+
+/* With sync "0s" what a birth shows may still be on its way to disk: it comes behind the birth, and is history. */
+static void test_on_its_way_to_disk(void **state)
+{
+	(void)state;
+	static struct outbox_batch batch;
+	const struct journal_room room = {0};
+	begin(NULL, 1, 4);
+	outbox_journal_opened(outbox, 0, 0, 0, 0, true);
+	up();
+	comes(METER, true);
+	read_powers(1, 2);
+	up();
+	assert_int_equal((int)field_of(published("DBIRTH/g/f-meter", 0), 0, 10), 2);
+	assert_int_equal(n_published("DDATA/g/f-meter"), 0);
+	batch.max_bytes = BATCH_BYTES;
+	assert_true(outbox_batch_fill(outbox, virtual_now, false, &batch));
+	outbox_batch_stored(outbox, &batch, &room);
+	up();
+	const struct said *data = published("DDATA/g/f-meter", 0);
+	assert_int_equal(n_metrics_of(data), 2);
+	assert_int_equal((int)field_of(data, 0, 5), 1);
+	assert_int_equal((int)field_of(data, 1, 5), 1);
+	read_powers(3, 1);
+	outbox_batch_fill(outbox, virtual_now, false, &batch);
+	outbox_batch_stored(outbox, &batch, &room);
+	up();
+	assert_int_equal((int)field_of(published("DDATA/g/f-meter", 1), 0, 5), -1);
 	end();
 }
 
@@ -347,7 +397,9 @@ int main(void)
 		cmocka_unit_test(test_clock_set_back),
 		cmocka_unit_test(test_history_of_a_device_that_is_away),
 		cmocka_unit_test(test_what_no_map_has_any_more),
-		cmocka_unit_test(test_a_birth_that_is_too_long),
+		cmocka_unit_test_setup_teardown(test_a_birth_that_is_too_long, log_capture_begin, log_capture_end),
+		cmocka_unit_test(test_short_messages),
+		cmocka_unit_test(test_on_its_way_to_disk),
 		cmocka_unit_test(test_a_command_writes),
 		cmocka_unit_test(test_commands_that_are_refused),
 		cmocka_unit_test(test_a_flood_of_commands),
