@@ -220,7 +220,8 @@ int discovery_print_gone(
 	struct json json = json_into(text, size - 4); /* for the tail */
 	size_t each = 0, n_gone = 0;
 	uint32_t at, end;
-	if (!item || !json_find(was, n, "components", &components) || !part_of(plan, item, part, &at, &end))
+	if (!item || n > MESSAGE_PAYLOAD_MAX || !json_find(was, n, "components", &components) ||
+		!part_of(plan, item, part, &at, &end))
 		return 0;
 	print_head(&json, plan, item);
 	while (json_each(components.text, components.n, &each, &key, &value)) {

@@ -385,6 +385,19 @@ static void test_gone_of_nonsense(void **state)
 	assert_true(text + length < end);
 }
 
+/* More than anybody would tell of a device is not looked through. */
+static void test_gone_of_too_much(void **state)
+{
+	static char was[MESSAGE_PAYLOAD_MAX + 2];
+	static const char begin[] = "{\"components\":{\"old\":{\"platform\":\"sensor\"}}";
+	(void)state;
+	memset(was, ' ', sizeof(was) - 1);
+	memcpy(was, begin, strlen(begin));
+	was[MESSAGE_PAYLOAD_MAX - 1] = '}';
+	assert_true(discovery_print_gone(&plan, 1, 0, was, MESSAGE_PAYLOAD_MAX, text, sizeof(text)) > 0);
+	assert_int_equal(discovery_print_gone(&plan, 1, 0, was, MESSAGE_PAYLOAD_MAX + 1, text, sizeof(text)), 0);
+}
+
 static void test_whose(void **state)
 {
 	(void)state;
@@ -420,6 +433,7 @@ int main(void)
 		cmocka_unit_test_setup(test_nothing_to_tell, setup),
 		cmocka_unit_test_setup(test_gone, setup),
 		cmocka_unit_test_setup(test_gone_of_nonsense, setup),
+		cmocka_unit_test_setup(test_gone_of_too_much, setup),
 		cmocka_unit_test_setup(test_whose, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
