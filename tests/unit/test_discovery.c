@@ -220,6 +220,13 @@ static void test_what_may_be_written(void **state)
 	has(component(1, "set_mode"), "\"platform\":\"select\"");
 	metrics[6].write = &any;
 	has(component(1, "target"), "\"min\":-3276.8,\"max\":3276.7,\"step\":0.1}");
+	/* browsers count steps from the least on, so that is where the gateway counts */
+	static struct plan_write stepped = {.min = NAN, .max = NAN, .step = 0.5, .from = 0};
+	metrics[6].write = &stepped;
+	has(component(1, "target"), "\"min\":-3277,\"max\":3276.7,\"step\":0.5}");
+	stepped.step = 0.1;
+	has(component(1, "target"), "\"min\":-3276.8,\"max\":3276.7,\"step\":0.1}");
+	metrics[6].write = &any;
 	metrics[6].scale = 1e-6;
 	metrics[6].decimals = 6;
 	has(component(1, "target"), "\"step\":0.001}"); /* it takes no smaller one */
