@@ -4,7 +4,7 @@
  * It is a client of its own, like `busferry watch`, and reads what the broker has before it clears anything: a map that
  * has changed meanwhile says nothing of the devices that it had, and a message says itself whose it is.
  *
- *   CONNECTING ──connected──► LISTENING ──quiet──► CLEARING ──all acknowledged──► done
+ *   CONNECTING ──connected──► LISTENING ──answered, quiet──► CLEARING ──all acknowledged──► done
  */
 #include "base/arena.h"
 #include "base/clock.h"
@@ -37,6 +37,7 @@ struct removal {
 	struct uplink *uplink;
 	bool yes, as_json;
 	enum remove_state state;
+	bool answered; /* the subscription: what there is comes now */
 	size_t endpoint;
 	int64_t until_us;
 	char filter[MESSAGE_TOPIC_MAX];
@@ -76,6 +77,7 @@ static void note_subscribed(void *user, int message_id, int reason)
 {
 	struct removal *removal = user;
 	(void)message_id;
+	removal->answered = true;
 	wait_for(removal, QUIET_US);
 	if (reason < 0x80)
 		return;
@@ -91,7 +93,8 @@ static void note_message(void *user, const struct uplink_message *message)
 		removal->n_topics == TOPICS_MAX || !topic_matches(removal->filter, message->topic) ||
 		!discovery_is_ours(removal->plan, message->payload, message->payload_n))
 		return;
-	wait_for(removal, QUIET_US);
+	if (removal->answered)
+		wait_for(removal, QUIET_US);
 	if (removal->n_topics == removal->size) {
 		size_t size = removal->size ? 2 * removal->size : 64;
 		const char **grown = realloc(removal->topics, size * sizeof(*grown));
@@ -165,7 +168,7 @@ static void heard_all(struct removal *removal)
 
 static void late(struct removal *removal)
 {
-	if (removal->state == REMOVE_LISTENING) {
+	if (removal->state == REMOVE_LISTENING && removal->answered) {
 		heard_all(removal);
 		return;
 	}

@@ -172,8 +172,8 @@ static void announce_lost(struct publisher_listener *listener)
 static void announce_subscribed(struct publisher_listener *listener, int message_id, int reason)
 {
 	struct announce *announce = announce_of(listener);
-	unanswered_heard(&announce->unanswered);
-	sweep_subscribed(&announce->sweep, message_id, reason);
+	if (sweep_subscribed(&announce->sweep, message_id, reason))
+		unanswered_heard(&announce->unanswered);
 }
 
 static void announce_message(struct publisher_listener *listener, const struct uplink_message *message)

@@ -66,9 +66,10 @@ struct command {
 
 	struct uplink *uplink; /* NULL = no connection */
 	const char *broker_url;
-	bool resumed, answered;
+	bool resumed;
 	struct unanswered unanswered;
 	size_t n_subscribed; /* of metrics, then devices */
+	size_t n_open;       /* subscriptions without an answer */
 	int64_t now_us, away_until_us;
 	int64_t asked_us; /* when this connection was first asked for a subscription */
 	size_t n_waiting;
@@ -268,7 +269,7 @@ static void command_connected(
 	command->broker_url = broker_url;
 	command->uplink = uplink;
 	command->resumed = resumed;
-	command->answered = false;
+	command->n_open = 0;
 	command->now_us = clock_now(command->clock);
 	command->away_until_us = command->now_us + AWAY_US;
 	command->n_subscribed = 0;
@@ -283,12 +284,12 @@ static void command_connected(
 static void command_lost(struct publisher_listener *listener)
 {
 	struct command *command = command_of(listener);
-	bool dropped = command->n_subscribed > 0 && clock_now(command->clock) - command->asked_us < DROPPED_US;
+	bool dropped = command->n_open > 0 && clock_now(command->clock) - command->asked_us < DROPPED_US;
 	command->uplink = NULL;
 	for (size_t i = 0; i < command->n_metrics; i++) /* nobody would hear of them */
 		command->metrics[i].waits = false;
 	command->n_waiting = 0;
-	if (!dropped || command->answered || !unanswered_lost(&command->unanswered))
+	if (!dropped || !unanswered_lost(&command->unanswered))
 		return;
 	log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = command->broker_url},
 		"broker %s: drops the connection when it is asked for commands: nothing can be set or polled",
@@ -304,8 +305,8 @@ static void command_subscribed(struct publisher_listener *listener, int message_
 		if (target->subscription != message_id)
 			continue;
 		target->subscription = 0;
-		command->answered = true;
-		unanswered_heard(&command->unanswered);
+		if (--command->n_open == 0 && command->n_subscribed == command->n_metrics + command->n_devices)
+			unanswered_heard(&command->unanswered);
 		target->open = reason < 0x80;
 		command->now_us = clock_now(command->clock);
 		command->away_until_us = command->now_us + AWAY_US;
@@ -332,6 +333,7 @@ static bool subscribe(struct command *command)
 		snprintf(filter, sizeof(filter), "%s/%s", topic_of(command, target, device), device ? "get" : "set");
 		if (command->uplink->ops->subscribe(command->uplink, filter, 0, &target->subscription) != 0)
 			target->subscription = 0;
+		command->n_open += target->subscription != 0;
 		command->n_subscribed++;
 	}
 	return command->n_subscribed < n;

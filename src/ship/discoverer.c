@@ -50,9 +50,8 @@ struct discoverer {
 	struct uplink *uplink; /* NULL = no connection */
 	struct unanswered unanswered;
 	const char *broker_url;
-	bool *read;           /* of each endpoint: what it has was read back */
-	bool asked, answered; /* in this connection */
-	int status;           /* message id of the subscription to PREFIX/status; 0 = answered */
+	bool *read; /* of each endpoint: what it has was read back */
+	int status; /* message id of the subscription to PREFIX/status; 0 = answered, or not asked for */
 
 	enum discoverer_state state;
 	struct place at; /* what is told next */
@@ -88,7 +87,12 @@ static void ask_for_status(struct discoverer *discoverer)
 	status_topic(discoverer->plan, topic);
 	if (discoverer->uplink->ops->subscribe(discoverer->uplink, topic, 0, &discoverer->status) != 0)
 		discoverer->status = 0;
-	discoverer->asked = true;
+}
+
+/* Does the broker owe a word? */
+static bool is_open(const struct discoverer *discoverer)
+{
+	return discoverer->status || discoverer->n_open;
 }
 
 /* The next portion, from `at` on; empty behind the last message. */
@@ -124,7 +128,7 @@ static void ask_no_more(struct discoverer *discoverer)
 		discovery_topic_of(discoverer->plan, discoverer->portion[i].item, discoverer->portion[i].part, topic);
 		discoverer->uplink->ops->unsubscribe(discoverer->uplink, topic);
 	}
-	discoverer->n_portion = 0;
+	discoverer->n_portion = discoverer->n_open = 0;
 }
 
 static void begin(struct discoverer *discoverer, bool reads_back)
@@ -209,7 +213,6 @@ static void discoverer_connected(
 	unanswered_connected(&discoverer->unanswered, &discoverer->plan->broker, broker_url);
 	discoverer->broker_url = broker_url;
 	discoverer->uplink = uplink;
-	discoverer->asked = discoverer->answered = false;
 	discoverer->again_at = 0;
 	if (!is_on(discoverer))
 		return;
@@ -219,11 +222,13 @@ static void discoverer_connected(
 static void discoverer_lost(struct publisher_listener *listener)
 {
 	struct discoverer *discoverer = discoverer_of(listener);
+	bool dropped = is_open(discoverer);
 	discoverer->uplink = NULL;
 	discoverer->state = DISCOVERER_IDLE;
-	discoverer->n_portion = 0;
+	discoverer->status = 0;
+	discoverer->n_portion = discoverer->n_open = 0;
 	discoverer->again_at = 0;
-	if (!discoverer->asked || discoverer->answered || !unanswered_lost(&discoverer->unanswered))
+	if (!dropped || !unanswered_lost(&discoverer->unanswered))
 		return;
 	log_about(LOG_LEVEL_WARNING, &(struct log_about){.broker = discoverer->broker_url},
 		"broker %s: drops the connection when it is asked for Home Assistant's topics: its start is not "
@@ -243,13 +248,16 @@ static void discoverer_subscribed(struct publisher_listener *listener, int messa
 		if (!ours)
 			continue;
 		discoverer->portion[i].subscription = 0;
-		if (--discoverer->n_open == 0)
-			discoverer->until_us = clock_now(discoverer->clock) + DISCOVERER_QUIET_US;
+		discoverer->n_open--;
 	}
 	if (!ours)
 		return;
-	discoverer->answered = true;
-	unanswered_heard(&discoverer->unanswered);
+	if (discoverer->state == DISCOVERER_ASKING)
+		discoverer->until_us = clock_now(discoverer->clock) +
+				       (discoverer->n_open ? DISCOVERER_ANSWER_US : DISCOVERER_QUIET_US);
+	/* who may hear of its start, but not of the devices, is dropped after a word on the first */
+	if (!is_open(discoverer))
+		unanswered_heard(&discoverer->unanswered);
 }
 
 static void discoverer_message(struct publisher_listener *listener, const struct uplink_message *message)
@@ -345,6 +353,7 @@ static void discoverer_turned(struct publisher_listener *listener, struct uplink
 		ask_no_more(discoverer);
 		status_topic(discoverer->plan, topic);
 		uplink->ops->unsubscribe(uplink, topic);
+		discoverer->status = 0;
 	}
 	discoverer->plan = next;
 	discoverer->state = DISCOVERER_IDLE;

@@ -23,7 +23,7 @@
 
 #include <stdbool.h>
 
-#define DISCOVERER_ANSWER_US     (10 * (int64_t)1000000) /* for the broker's word on subscriptions */
+#define DISCOVERER_ANSWER_US     (10 * (int64_t)1000000) /* for the broker's next word on a subscription */
 #define DISCOVERER_QUIET_US      ((int64_t)1000000)      /* for what it has, after that */
 #define DISCOVERER_AGAIN_MIN_US  ((int64_t)1000000)
 #define DISCOVERER_AGAIN_SPAN_US (4 * (int64_t)1000000)

@@ -140,30 +140,39 @@ static uint32_t part_end(const struct plan *plan, size_t item, uint32_t at)
 	return at;
 }
 
+/* The next part, from the metric *at on: up to *ret_end.  False when there is none. */
+static bool next_part(const struct plan *plan, size_t item, uint32_t *at, uint32_t *ret_end)
+{
+	const struct plan_device *device = device_of(plan, item);
+	uint32_t end = device->first_metric + device->n_metrics;
+	while (*at < end && !discovery_tells(&plan->metrics[*at]))
+		(*at)++;
+	if (*at == end)
+		return false;
+	*ret_end = part_end(plan, item, *at);
+	return true;
+}
+
 /* The metrics of a part, from *ret_at up to *ret_end.  False when there is no such part. */
 static bool part_of(const struct plan *plan, size_t item, unsigned part, uint32_t *ret_at, uint32_t *ret_end)
 {
-	const struct plan_device *device = device_of(plan, item);
-	uint32_t at = device->first_metric, end = device->first_metric + device->n_metrics;
-	for (unsigned i = 0;; i++) {
-		while (at < end && !discovery_tells(&plan->metrics[at]))
-			at++;
-		if (at == end)
-			return false;
-		*ret_at = at;
-		*ret_end = at = part_end(plan, item, at);
-		if (i == part)
+	uint32_t at = device_of(plan, item)->first_metric, end;
+	for (; next_part(plan, item, &at, &end); at = end)
+		if (part-- == 0) {
+			*ret_at = at;
+			*ret_end = end;
 			return true;
-	}
+		}
+	return false;
 }
 
 unsigned discovery_parts(const struct plan *plan, size_t item)
 {
 	unsigned n = 0;
-	uint32_t at, end;
 	if (item == 0)
 		return 1;
-	while (part_of(plan, item, n, &at, &end))
+	uint32_t at = device_of(plan, item)->first_metric, end;
+	for (; next_part(plan, item, &at, &end); at = end)
 		n++;
 	return n;
 }
@@ -211,7 +220,8 @@ int discovery_print_gone(
 	struct json json = json_into(text, size - 4); /* for the tail */
 	size_t each = 0, n_gone = 0;
 	uint32_t at, end;
-	if (!item || !json_find(was, n, "components", &components) || !part_of(plan, item, part, &at, &end))
+	if (!item || n > MESSAGE_PAYLOAD_MAX || !json_find(was, n, "components", &components) ||
+		!part_of(plan, item, part, &at, &end))
 		return 0;
 	print_head(&json, plan, item);
 	while (json_each(components.text, components.n, &each, &key, &value)) {

@@ -48,7 +48,8 @@ int discovery_print(const struct plan *plan, size_t item, unsigned part, char *t
 
 /*
  * What the broker had of this message before, n bytes: a message that takes the components away which it had and the
- * new one lacks, or has as another platform.  0 when there is none; else as discovery_print.
+ * new one lacks, or has as another platform.  0 when there is none, or when more than MESSAGE_PAYLOAD_MAX bytes were
+ * there, which nobody has told; else as discovery_print.
  */
 int discovery_print_gone(
 	const struct plan *plan, size_t item, unsigned part, const char *was, size_t n, char *text, size_t size);

@@ -14,6 +14,7 @@
 #include "ship/discovery_id.h"
 #include "ship/payload.h"
 #include "ship/pen.h"
+#include "ship/wanted.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -83,6 +84,9 @@ static bool limits(const struct plan_metric *metric, double *ret_min, double *re
 	double a = least * metric->scale + metric->offset, b = greatest * metric->scale + metric->offset;
 	*ret_min = isnan(metric->write->min) ? fmin(a, b) : metric->write->min;
 	*ret_max = isnan(metric->write->max) ? fmax(a, b) : metric->write->max;
+	double from = metric->write->from, step = metric->write->step, steps = (*ret_min - from) / step;
+	if (isnan(metric->write->min) && !isnan(step) && !wanted_is_whole(steps))
+		*ret_min = from + floor(steps) * step; /* browsers count steps from the least on */
 	return isfinite(*ret_min) && isfinite(*ret_max) && *ret_min < *ret_max;
 }
 

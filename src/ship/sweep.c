@@ -72,7 +72,7 @@ void sweep_destroy(struct sweep *sweep)
 
 bool sweep_lost(struct sweep *sweep)
 {
-	bool unanswered = sweep->state == SWEEP_ASKING && !sweep->answered;
+	bool unanswered = sweep->state == SWEEP_ASKING && (sweep->subscription || sweep->others);
 	sweep_end(sweep);
 	return unanswered;
 }
@@ -195,7 +195,6 @@ static void sweep_clear(struct sweep *sweep)
 void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
 {
 	sweep_end(sweep);
-	int others;
 	sweep->uplink = uplink;
 	sweep->now_us = now_us;
 	sweep->until_us = now_us + SWEEP_ANSWER_US;
@@ -213,21 +212,26 @@ void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us)
 		return;
 	}
 	sweep->state = SWEEP_ASKING;
-	sweep->answered = false;
-	uplink->ops->subscribe(uplink, sweep->every, 0, &others);
+	if (uplink->ops->subscribe(uplink, sweep->every, 0, &sweep->others) != 0)
+		sweep->others = 0;
 }
 
-void sweep_subscribed(struct sweep *sweep, int message_id, int reason)
+bool sweep_subscribed(struct sweep *sweep, int message_id, int reason)
 {
-	if (sweep->state != SWEEP_ASKING || message_id != sweep->subscription)
-		return;
-	sweep->answered = true;
+	if (sweep->state != SWEEP_ASKING || (message_id != sweep->subscription && message_id != sweep->others))
+		return false;
+	if (message_id == sweep->others) {
+		sweep->others = 0;
+		return !sweep->subscription;
+	}
+	sweep->subscription = 0;
 	sweep->until_us = sweep->now_us + SWEEP_QUIET_US;
 	if (reason < 0x80)
-		return;
+		return !sweep->others;
 	log_warning("broker: does not let %s be read (%s): what an earlier map retained stays there", sweep->own,
 		reason_words(reason));
 	sweep->until_us = sweep->now_us;
+	return !sweep->others;
 }
 
 /* Another gateway of the site: what it retains is not ours to clear. */

@@ -39,8 +39,7 @@ struct sweep {
 
 	enum sweep_state state;
 	struct uplink *uplink;
-	int subscription; /* message id of that to `own` */
-	bool answered;    /* the broker's word on it has come */
+	int subscription, others; /* message ids of those to `own` and to `every`; 0 = answered */
 	int64_t now_us, until_us;
 	struct info_past *past; /* the old info; NULL as long as none came */
 	const char **kept;      /* topics that are not to be cleared; sorted while CLEARING */
@@ -69,11 +68,11 @@ void sweep_succeed(struct sweep *sweep, struct sweep *before);
 
 /* A connection stands: asks; uplink NULL = the broker can't be asked, what is known without it is cleared. */
 void sweep_begin(struct sweep *sweep, struct uplink *uplink, int64_t now_us);
-/* It is gone.  True when the broker had been asked and had not said a word. */
+/* It is gone.  True when the broker had been asked and owed a word: on the second, perhaps, after one on the first. */
 bool sweep_lost(struct sweep *sweep);
 
-/* What the uplink tells. */
-void sweep_subscribed(struct sweep *sweep, int message_id, int reason);
+/* What the uplink tells.  True: that was the last word that the broker owed. */
+bool sweep_subscribed(struct sweep *sweep, int message_id, int reason);
 void sweep_message(struct sweep *sweep, const struct uplink_message *message);
 
 /*

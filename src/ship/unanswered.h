@@ -34,10 +34,10 @@ void unanswered_connected(struct unanswered *unanswered, const struct plan_broke
 /* May the broker be asked? */
 bool unanswered_asks(const struct unanswered *unanswered);
 
-/* It has said a word. */
+/* It has answered all that it was asked: some may be allowed, and the connection dropped at the next. */
 void unanswered_heard(struct unanswered *unanswered);
 
-/* The connection was lost while it was asked and before a word.  True when from now on it is not asked again. */
+/* The connection was lost while an answer was owed.  True when from now on it is not asked again. */
 bool unanswered_lost(struct unanswered *unanswered);
 
 #endif

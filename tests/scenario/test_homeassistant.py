@@ -2,16 +2,19 @@
 
 import copy
 import json
+import os
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
-from harness import PATIENCE, Scenario, free_port, wait_until
+from harness import BUSFERRY, PATIENCE, Scenario, free_port, wait_until
 from homeassistant import CLASSES, HomeAssistant, Validator
 from peers import Peers
-from proxy import Proxy
+from proxy import PROXY, Proxy
 
+HOSTILE = os.path.join(os.path.dirname(PROXY), "mqtt_hostile.py")
 HEAD = """
 site: "{site}"
 broker: "mqtt://127.0.0.1:{broker}"
@@ -286,7 +289,16 @@ class Life(Discovery):
         self.wait_for_retained([stranger], "all of it is gone")
         gateway.stop()
 
+    def ask_one_that_says_nothing(self):
+        """A broker that takes connections and no more: what it has nobody knows.  The command, which gives it its time."""
+        port = free_port()
+        hostile = self.start([sys.executable, HOSTILE, str(port), "silent"], "hostile")
+        wait_until(lambda: "ready\n" in hostile.text(), "the hostile broker")
+        conf = self.write("silent.conf", 'site: "hq"\nbroker: "mqtt://127.0.0.1:%d"\n' % port)
+        return self.start([BUSFERRY, "ha", "remove", "-c", conf], "remove")
+
     def test_remove(self):
+        silent = self.ask_one_that_says_nothing()
         gateway, _ = self.stage()
         topics = [topic for topic, _ in self.show(self.conf)]
         self.wait_for_retained(topics, "all of it")
@@ -311,6 +323,8 @@ class Life(Discovery):
         self.map()
         nobody = self.command("ha", "remove", "-c", self.conf)
         self.assertEqual(nobody.returncode, 69, nobody.stderr)
+        self.assertEqual(silent.wait(PATIENCE * 2), 69, silent.text())
+        self.assertIn("the broker does not answer", silent.text())
 
 
 OUTAGE = HEAD + ON_FORMAT + """

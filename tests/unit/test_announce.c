@@ -316,7 +316,8 @@ static void test_drops_who_asks(void **state)
 		listener->lost(listener);
 	}
 	connect_to("mqtt://a");
-	listener->subscribed(listener, (int)n_subscribed - 1, 0); /* so it was something else */
+	listener->subscribed(listener, (int)n_subscribed - 1, 0);
+	listener->subscribed(listener, (int)n_subscribed, 0); /* so it was something else */
 	listener->lost(listener);
 	for (unsigned i = 0; i < 3; i++) {
 		connect_to("mqtt://a");
@@ -330,6 +331,23 @@ static void test_drops_who_asks(void **state)
 	listener->lost(listener);
 	connect_to(endpoints[1].url);
 	assert_int_equal(n_subscribed, 14);
+}
+
+/* Its own info it may read, but not that of others, and what somebody else has asked for is answered too. */
+static void test_drops_who_asks_for_more(void **state)
+{
+	(void)state;
+	struct publisher_listener *listener = announce_publisher_listener(announce);
+	for (unsigned i = 0; i < 3; i++) {
+		connect_to("mqtt://a");
+		listener->subscribed(listener, (int)n_subscribed - 1, 0);
+		listener->subscribed(listener, 1000, 0);
+		listener->lost(listener);
+	}
+	assert_int_equal(n_subscribed, 6);
+	connect_to("mqtt://a");
+	assert_int_equal(n_subscribed, 6);
+	assert_non_null(strstr(told, "/info="));
 }
 
 /* More devices than a message can hold: what matters most still arrives. */
@@ -529,6 +547,7 @@ int main(void)
 		ANNOUNCE_TEST(test_leaving_and_stats),
 		ANNOUNCE_TEST(test_old_info_first),
 		ANNOUNCE_TEST(test_drops_who_asks),
+		ANNOUNCE_TEST(test_drops_who_asks_for_more),
 		ANNOUNCE_TEST(test_huge_plan),
 		ANNOUNCE_TEST(test_stateless),
 		ANNOUNCE_TEST(test_empty_plan),

@@ -390,6 +390,25 @@ static void a_broker_that_refuses_subscriptions_is_left_alone(void **state)
 	assert_int_equal(n_filters, 0);
 }
 
+/* One that allows some of them drops the connection at the first that it does not. */
+static void a_broker_that_refuses_some_is_left_alone(void **state)
+{
+	(void)state;
+	listener->lost(listener);
+	for (int i = 0; i < 3; i++) {
+		n_filters = 0;
+		listener->connected(listener, "mqtt://x", &fake_uplink, false);
+		step();
+		assert_int_equal(n_filters, 5);
+		listener->subscribed(listener, 101, 0);
+		listener->lost(listener);
+	}
+	n_filters = 0;
+	listener->connected(listener, "mqtt://x", &fake_uplink, false);
+	assert_true(step() == CLOCK_NEVER);
+	assert_int_equal(n_filters, 0);
+}
+
 static int n_asked_of(const char *url)
 {
 	n_filters = 0;
@@ -458,6 +477,7 @@ int main(void)
 		UNIT(a_device_is_polled_once_a_second),
 		UNIT(a_broker_that_refuses_subscriptions_is_left_alone),
 		UNIT(only_the_broker_that_refuses_is_left_alone),
+		UNIT(a_broker_that_refuses_some_is_left_alone),
 		UNIT(a_connection_that_is_lost_later_counts_for_nothing),
 		UNIT(a_refused_subscription_opens_nothing),
 	};

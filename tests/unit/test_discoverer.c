@@ -294,6 +294,48 @@ static void test_a_broker_that_drops_who_asks(void **state)
 	expect_all_of(&plan, 0);
 }
 
+/* One that lets its start be heard, but not the devices, drops after a word on the first. */
+static void test_a_broker_that_drops_who_asks_for_devices(void **state)
+{
+	(void)state;
+	make(&plan);
+	for (int i = 0; i < 3; i++) {
+		n_filters = next_id = 0;
+		connect_to("mqtt://x");
+		assert_int_equal(n_filters, 4);
+		listener->subscribed(listener, 1, 0);
+		listener->lost(listener);
+	}
+	n_filters = 0;
+	connect_to("mqtt://x");
+	assert_int_equal(n_filters, 0);
+	/* a word on what somebody else has asked for is none for us, whatever its number is */
+	for (int id = 1; id <= 4; id++)
+		listener->subscribed(listener, id, 0);
+	finish();
+	expect_all_of(&plan, 0);
+	listener->lost(listener);
+	connect_to("mqtt://x");
+	assert_int_equal(n_filters, 0);
+}
+
+/* A slow link: each word on a subscription may take its time. */
+static void test_a_slow_broker(void **state)
+{
+	(void)state;
+	make(&plan);
+	connect_to("mqtt://x");
+	for (int id = 1; id <= 4; id++) {
+		virtual_now += DISCOVERER_ANSWER_US - 1;
+		assert_true(step() > virtual_now);
+		assert_int_equal(n_put, 0);
+		listener->subscribed(listener, id, 0);
+	}
+	assert_true(step() == virtual_now + DISCOVERER_QUIET_US);
+	finish();
+	expect_all_of(&plan, 0);
+}
+
 static void test_a_full_lane(void **state)
 {
 	(void)state;
@@ -489,6 +531,8 @@ int main(void)
 		TEST(test_a_broker_that_does_not_answer),
 		TEST(test_a_subscription_that_fails),
 		TEST(test_a_broker_that_drops_who_asks),
+		TEST(test_a_broker_that_drops_who_asks_for_devices),
+		TEST(test_a_slow_broker),
 		TEST(test_a_full_lane),
 		TEST(test_told_again_after_its_start),
 		TEST(test_the_wait_differs),

@@ -220,6 +220,13 @@ static void test_what_may_be_written(void **state)
 	has(component(1, "set_mode"), "\"platform\":\"select\"");
 	metrics[6].write = &any;
 	has(component(1, "target"), "\"min\":-3276.8,\"max\":3276.7,\"step\":0.1}");
+	/* browsers count steps from the least on, so that is where the gateway counts */
+	static struct plan_write stepped = {.min = NAN, .max = NAN, .step = 0.5, .from = 0};
+	metrics[6].write = &stepped;
+	has(component(1, "target"), "\"min\":-3277,\"max\":3276.7,\"step\":0.5}");
+	stepped.step = 0.1;
+	has(component(1, "target"), "\"min\":-3276.8,\"max\":3276.7,\"step\":0.1}");
+	metrics[6].write = &any;
 	metrics[6].scale = 1e-6;
 	metrics[6].decimals = 6;
 	has(component(1, "target"), "\"step\":0.001}"); /* it takes no smaller one */
@@ -385,6 +392,19 @@ static void test_gone_of_nonsense(void **state)
 	assert_true(text + length < end);
 }
 
+/* More than anybody would tell of a device is not looked through. */
+static void test_gone_of_too_much(void **state)
+{
+	static char was[MESSAGE_PAYLOAD_MAX + 2];
+	static const char begin[] = "{\"components\":{\"old\":{\"platform\":\"sensor\"}}";
+	(void)state;
+	memset(was, ' ', sizeof(was) - 1);
+	memcpy(was, begin, strlen(begin));
+	was[MESSAGE_PAYLOAD_MAX - 1] = '}';
+	assert_true(discovery_print_gone(&plan, 1, 0, was, MESSAGE_PAYLOAD_MAX, text, sizeof(text)) > 0);
+	assert_int_equal(discovery_print_gone(&plan, 1, 0, was, MESSAGE_PAYLOAD_MAX + 1, text, sizeof(text)), 0);
+}
+
 static void test_whose(void **state)
 {
 	(void)state;
@@ -420,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup(test_nothing_to_tell, setup),
 		cmocka_unit_test_setup(test_gone, setup),
 		cmocka_unit_test_setup(test_gone_of_nonsense, setup),
+		cmocka_unit_test_setup(test_gone_of_too_much, setup),
 		cmocka_unit_test_setup(test_whose, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
