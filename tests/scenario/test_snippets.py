@@ -4,6 +4,7 @@ files are read only, and what they name must be there in what was seen.
 """
 
 import csv
+import glob
 import json
 import os
 import pathlib
@@ -258,7 +259,22 @@ LoadPlugin logfile
             self.assertAlmostEqual(of[0]["value"], float(value), delta=0.001 + abs(of[0]["value"]) * 1e-6)
         self.assertEqual(sorted(p.name for p in pathlib.Path(self.path("csv"), "home").iterdir()),
                          ["cellar-heatpump", "ground-meter"], "only numbers that are good, of devices that answer")
+        self.busferry.stop()  # the next message would end it by itself
+        self.assertTrue(self.listeners(), "the script's own mosquitto_sub")
         self.assertEqual(collectd.stop(), 0, collectd.text())
+        wait_until(lambda: not self.listeners(), "nothing of the script is left")
+
+    def listeners(self):
+        """Processes of mosquitto_sub that the script has started: those with the port that it was given."""
+        found = []
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                words = pathlib.Path(path).read_bytes().split(b"\0")
+            except OSError:  # it has ended meanwhile
+                continue
+            if words[0].endswith(b"mosquitto_sub") and b"home/+/+/+" in words and b"%d" % self.port in words and b"%t %p" in words:
+                found.append(path)
+        return found
 
 
 class Files(Snippets):
