@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import unittest
 
 from harness import BUSFERRY, PATIENCE, Scenario, free_port, wait_until
@@ -208,8 +207,7 @@ class Life(Discovery):
         return self.gateway(self.conf), subscriber
 
     def retained(self, topic="homeassistant/#"):
-        subscriber = self.subscriber(self.port, topic)
-        time.sleep(0.3)
+        subscriber = self.subscriber(self.port, topic)  # returns behind what was retained
         subscriber.stop()
         return {t: p for t, p, _, r in subscriber.messages() if r}
 
@@ -352,7 +350,7 @@ class Outage(Discovery):
         subscriber.wait_for("homeassistant/device/busferry_gw_a_d/config")
         subscriber.wait_for("hq/a/d/fast", 5)
         proxy.process.stop(signal.SIGKILL)
-        time.sleep(2)
+        wait_until(lambda: (self.buffer_status(conf) or {}).get("waiting", 0) >= 10, "a backlog")
         n = len(subscriber.payloads("hq/a/d/calm"))
         Proxy(self, through, port)
 

@@ -422,7 +422,9 @@ class Sparkplug(Scenario):
         wait_until(lambda: words in gateway.text() and "running on as before" in gateway.text(), "it is told")
         self.assertEqual(gateway.stop(), 0)
         gateway = self.gateway(self.conf)
-        time.sleep(0.5)
+        open_files = "/proc/%d/fd/" % gateway.child.pid
+        wait_until(lambda: any(os.path.realpath(open_files + fd) == self.path("buffer.db") for fd in os.listdir(open_files)),
+                   "its own file is open, Sparkplug's is next")
         held.close()
         self.host.wait_for("DDATA")
         self.assertEqual(gateway.stop(), 0)
