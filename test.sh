@@ -94,6 +94,7 @@ build() { # FOLDER OPTIONS...
 }
 
 # Most tests of the whole program wait most of their time, so there are more of them at once than processors.
+at_once="" # how many, where not that many
 tests() { # FOLDER CTEST-OPTIONS...
     folder="build-test/$1"; shift
     ctest --test-dir "$folder" --output-on-failure -j "${at_once:-$((2 * jobs))}" "$@"
@@ -159,6 +160,7 @@ take_long() {
     phase "long: soak, outages, brokers, cluster, crashes" tests gcc --timeout 14400 \
         -R 'soak|outages|broker|cluster|network|healthy|hostile|walk|frame_find|crash'
     packages_need valgrind && phase "long: unit tests under valgrind" under_valgrind
+    packages_need "$PACKAGES_BROWSER" && phase "long: the status page in a browser" tests gcc -R page_browser
     # shellcheck disable=SC2086  # words are wanted
     packages_need $PACKAGES_PACKAGE $PACKAGES_MACHINE &&
         phase "long: packages, other processors, whole machines" build gcc -DBUSFERRY_PACKAGE_TESTS=ON &&
@@ -188,7 +190,7 @@ else
         beside tsan-tests "tests: thread sanitizer" tests tsan -LE '^(map|docs|single|cluster|rows)$'
         phase "tests: address and undefined sanitizers" tests asan -LE 'outages|cluster|rows'
         await tsan-tests "$beside"
-        beside=""
+        beside="" at_once=""
     }
     if packages_possible; then
         await package "$chain"

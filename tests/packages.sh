@@ -55,6 +55,8 @@ PACKAGES_ROWS="rabbitmq-server activemq libmqtt-client-java ejabberd"
 PACKAGES_SNIPPETS="jq collectd-core"
 PACKAGES_TEST="ninja-build protobuf-compiler clang clang-format clang-tidy cppcheck libclang-rt-14-dev libcmocka-dev python3 python3-pymodbus
     python3-serial python3-jinja2 socat mbpoll man-db zsh fish ccache"
+# For scenario/page_browser: hundreds of megabytes, so only the long run installs it.
+PACKAGES_BROWSER="chromium"
 # All that packages are made with comes into a root of their own: systemd/build_root.sh.
 PACKAGES_PACKAGE="mmdebstrap"
 # For tests/package/machine.py, beside that.
